@@ -1,0 +1,34 @@
+"""Transfer learning and the vision tasks around it, on TensorFlow and Keras 3.
+
+`import kvision as kv` imports neither TensorFlow nor Keras: each part is imported on first use,
+`kv.backbones`, `kv.heads`, `kv.transfer`, `kv.schedules`, `kv.data`, `kv.export` ...
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "backbones",
+    "data",
+    "export",
+    "heads",
+    "layers",
+    "metrics",
+    "pixels",
+    "plots",
+    "schedules",
+    "training",
+    "transfer",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module 'kvision' has no attribute '{name}'. It has: {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,125 @@
+"""One call for every pre-trained network: `create("ResNet50", weights="imagenet", pooling="avg")`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kvision import checks
+from kvision.backbones import weights as files
+from kvision.backbones.efficientnet_lite import efficientnet_lite0, load_torch_weights
+from kvision.layers import Preprocess
+
+__all__ = ["available", "create", "stages"]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A row of the zoo. stages: how the names of the first layers of /4, /8, /16 and /32 begin."""
+
+    build: Callable[..., keras.Model]  # (image_size) -> functional model `image` in [0, 255] -> feature map
+    imagenet: Callable[[keras.Model, int], None]  # assigns the pre-trained weights
+    stages: tuple[str, str, str, str]
+    image_size: int = 224
+
+
+def _keras_application(constructor: Callable[..., keras.Model], *, mode: str | None):
+    """`build` and `imagenet` of a `keras.applications` constructor, with its preprocessing inside."""
+
+    def build(image_size: int) -> keras.Model:
+        image = keras.Input((image_size, image_size, 3), name="image")
+        pixels = Preprocess(mode)(image) if mode else image  # None: the constructor's own graph scales
+        model = constructor(weights=None, include_top=False, input_tensor=pixels)
+        _set_normalization(model)
+        return model
+
+    def imagenet(model: keras.Model, image_size: int) -> None:
+        try:
+            source = constructor(weights="imagenet", include_top=False, input_shape=(image_size, image_size, 3))
+        except Exception as reason:  # Keras' get_file raises a bare Exception
+            if "URL fetch failure" not in str(reason):
+                raise
+            raise files.download_error(constructor.__name__, reason) from reason
+        for layer in source.layers:
+            if layer.weights and not isinstance(layer, keras.layers.Normalization):
+                model.get_layer(layer.name).set_weights(layer.get_weights())
+
+    return build, imagenet
+
+
+def _set_normalization(model: keras.Model) -> None:
+    # EfficientNet V1 builds one layer more for "imagenet" than for None, because the published mean and standard
+    # deviation stand in its Normalization as mean and *variance*. Here the graph is one, with the true variance.
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.set_weights([np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]) ** 2, np.array(0)])
+
+
+def _zoo() -> dict[str, _Entry]:
+    apps = keras.applications
+    return {
+        "EfficientNetLite0": _Entry(
+            lambda image_size: efficientnet_lite0(image_size=image_size),
+            lambda model, _: load_torch_weights(model, files.lite0_checkpoint()),
+            ("block1_", "block3_", "block5_", "block11_"),
+        ),
+        "EfficientNetB0": _Entry(
+            *_keras_application(apps.EfficientNetB0, mode=None), ("block2a_", "block3a_", "block4a_", "block6a_")
+        ),
+        "MobileNetV2": _Entry(
+            *_keras_application(apps.MobileNetV2, mode="tf"), ("block_1_", "block_3_", "block_6_", "block_13_")
+        ),
+        "ResNet50": _Entry(
+            *_keras_application(apps.ResNet50, mode="caffe"), ("conv2_", "conv3_", "conv4_", "conv5_")
+        ),
+    }
+
+
+def available() -> tuple[str, ...]:
+    """The names that `create` knows."""
+    return tuple(_zoo())
+
+
+def create(
+    name: str, *, weights: str | Path | None = None, image_size: int | None = None, pooling: str | None = None
+) -> keras.Model:
+    """Builds a backbone: a functional model `image` (B, S, S, 3) in [0, 255], float32 or uint8 -> features.
+
+    name: one of `available()`. weights: None (random), "imagenet" (EfficientNetLite0: from the extra `offline`; others:
+    Keras' own download into ~/.keras/models), or the path of a `.weights.h5` / `.keras` file saved from the same
+    backbone. image_size: S in pixels, at least 32; None takes the size it was trained at. pooling: None gives the last
+    feature map (B, h, w, D), "avg" or "max" (B, D). Scaling and mean subtraction are layers inside.
+    Raises UserError for an unknown name or pooling, a size below 32, weights that are missing or do not fit.
+    """
+    zoo = _zoo()
+    entry = zoo[checks.one_of("name", name, zoo)]
+    image_size = entry.image_size if image_size is None else image_size
+    if not isinstance(image_size, int) or image_size < 32:
+        raise checks.error("image_size", expected="an integer of at least 32 (pixels)", received=image_size)
+    if pooling is not None:
+        checks.one_of("pooling", pooling, ("avg", "max"))
+    body = entry.build(image_size)
+    features = body.output
+    if pooling:
+        pool = keras.layers.GlobalAveragePooling2D if pooling == "avg" else keras.layers.GlobalMaxPooling2D
+        features = pool(name="pool")(features)
+    model = keras.Model(body.input, features, name=name)
+    if weights == "imagenet":
+        entry.imagenet(model, image_size)
+    elif weights is not None:
+        files.load(model, weights)
+    return model
+
+
+def stages(backbone: keras.Model) -> dict[str, str]:
+    """{"stage1": name of its first layer, ... "stage5": ...}: stage n holds the layers of stride 2^n, the stem is 1.
+
+    Raises UserError for a model that `create` did not build.
+    """
+    zoo = _zoo()
+    name = checks.one_of("backbone", backbone.name, zoo, problem="has no named stages")
+    names = [layer.name for layer in backbone.layers]
+    starts = [next(n for n in names if n.startswith(prefix)) for prefix in zoo[name].stages]
+    return {f"stage{i}": start for i, start in enumerate([names[0], *starts], 1)}

