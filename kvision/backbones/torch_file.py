@@ -80,7 +80,7 @@ def _unpickle(stream: io.BytesIO) -> Any:
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Returns the state dictionary of a legacy PyTorch file as {name: array}; contiguous tensors only.
+    """Returns the state dictionary of a legacy PyTorch file as {name: array} (read-only).
 
     Raises UserError for a file of another format, one that is cut short, or one that names anything but tensors;
     nothing in the file is run, and no array is larger than the file.
@@ -117,12 +117,11 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:
-    count = math.prod(tensor.shape)
-    contiguous = tuple(math.prod(tensor.shape[i + 1 :]) for i in range(len(tensor.shape)))
-    strides = tuple(s if n > 1 else c for n, s, c in zip(tensor.shape, tensor.strides, contiguous, strict=True))
-    if strides != contiguous:
-        raise pickle.UnpicklingError("it holds a tensor that is not contiguous")
-    values = storages[tensor.storage.key][tensor.offset : tensor.offset + count]
-    if tensor.offset < 0 or values.size != count:
+    values = storages[tensor.storage.key]
+    inside = all(n >= 0 and s >= 0 for n, s in zip(tensor.shape, tensor.strides, strict=True)) and tensor.offset >= 0
+    last = tensor.offset + sum((n - 1) * s for n, s in zip(tensor.shape, tensor.strides, strict=True))
+    # a stride of 0 may repeat one element without end: no tensor is larger than its storage
+    if not inside or last >= values.size or math.prod(tensor.shape) > values.size:
         raise pickle.UnpicklingError("a tensor reaches beyond its storage")
-    return values.reshape(tensor.shape)
+    strides = [s * values.itemsize for s in tensor.strides]
+    return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False)

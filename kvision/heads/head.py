@@ -1,0 +1,53 @@
+"""The contract of every head: a scikit-learn classifier with `to_layer()`."""
+
+from abc import ABC, abstractmethod
+
+import keras
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+__all__ = ["Head"]
+
+_ROWS = 256  # a batch of predict_proba: enough to fill the cores, little enough to hold beside a large bank
+
+
+class Head(ClassifierMixin, BaseEstimator, ABC):
+    """A classifier on features (N, D), learned by scikit-learn, kept as plain arrays, computed by a Keras layer.
+
+    Features are taken as float32. `classes_` holds the sorted labels (strings or integers); the learned arrays end in
+    `_` and are all that `predict` needs, so a head is saved without code (`kv.heads.save`).
+    """
+
+    def fit(self, X, y):
+        """X: (N, D); y: (N,) labels of at least two classes. Returns self."""
+        X, y = validate_data(self, X, y, dtype="float32")
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"A classifier needs at least two classes; y holds one class, {self.classes_[0]!r}.")
+        for name, value in self._learn(X, codes.astype("int32")).items():
+            setattr(self, name, value)
+        return self
+
+    @abstractmethod
+    def _learn(self, X: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray | int]:
+        """Fits with scikit-learn; returns the learned arrays and counts by attribute name."""
+
+    @abstractmethod
+    def to_layer(self) -> keras.layers.Layer:
+        """A layer: features (B, D) float32 -> probabilities (B, C) float32, columns in the order of `classes_`."""
+
+    def predict_proba(self, X) -> np.ndarray:
+        """(N, D) -> (N, C) probabilities, columns in the order of `classes_`."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype="float32", reset=False)
+        layer = self.to_layer()
+        rows = [keras.ops.convert_to_numpy(layer(X[i : i + _ROWS])) for i in range(0, len(X), _ROWS)]
+        return np.concatenate(rows)
+
+    def predict(self, X) -> np.ndarray:
+        """(N, D) -> (N,) labels; of equally probable classes the first."""
+        columns = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[columns]

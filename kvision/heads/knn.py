@@ -1,0 +1,33 @@
+"""The k nearest training images vote."""
+
+import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
+
+from kvision.heads.convert import neighbors_layer
+from kvision.heads.head import Head
+
+__all__ = ["KNNHead"]
+
+
+class KNNHead(Head):
+    """k nearest neighbours (Cover & Hart 1967) on features; scikit-learn's votes, ties to the lowest index.
+
+    k: neighbours. weights: "uniform" or "distance". metric: "euclidean" or "cosine". Defaults as scikit-learn's.
+    Learned: `bank_` (N, D) float32, `targets_` (N,) int32.
+    """
+
+    def __init__(self, k: int = 5, *, weights: str = "uniform", metric: str = "euclidean"):
+        self.k = k
+        self.weights = weights
+        self.metric = metric
+
+    def _learn(self, X, codes):
+        # brute force: in hundreds of dimensions no tree is faster, and the layer is brute force too
+        KNeighborsClassifier(self.k, weights=self.weights, metric=self.metric, algorithm="brute").fit(X, codes)
+        return {"bank_": np.ascontiguousarray(X), "targets_": codes}
+
+    def to_layer(self):
+        k = min(self.k, len(self.bank_))  # a class or two of single images is what few-shot means
+        return neighbors_layer(
+            self.bank_, self.targets_, classes=len(self.classes_), k=k, weights=self.weights, metric=self.metric
+        )

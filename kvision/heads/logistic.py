@@ -1,0 +1,30 @@
+"""Multinomial logistic regression on features: the linear probe."""
+
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from kvision.heads.convert import linear_arrays, linear_layer
+from kvision.heads.head import Head
+
+__all__ = ["LogisticHead"]
+
+
+class LogisticHead(Head):
+    """Logistic regression with an L2 penalty (scikit-learn, L-BFGS) on standardized features.
+
+    C: inverse strength of the penalty, scikit-learn's 1. max_iter: L-BFGS iterations; 1000 as CLIP's linear probes
+    (Radford et al. 2021, appendix A.3). Standardization is folded into `kernel_` (D, C) and `bias_` (C,) float32.
+    """
+
+    def __init__(self, C: float = 1.0, *, max_iter: int = 1000):
+        self.C = C
+        self.max_iter = max_iter
+
+    def _learn(self, X, codes):
+        scaler = StandardScaler().fit(X)
+        model = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(scaler.transform(X), codes)
+        kernel, bias = linear_arrays(model.coef_, model.intercept_, scaler)
+        return {"kernel_": kernel, "bias_": bias, "n_iter_": int(model.n_iter_.max())}
+
+    def to_layer(self):
+        return linear_layer(self.kernel_, self.bias_)
