@@ -7,6 +7,8 @@
 import importlib
 from types import ModuleType
 
+from kvision import registration
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -32,3 +34,6 @@ def __getattr__(name: str) -> ModuleType:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+registration.install()

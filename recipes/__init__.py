@@ -1,0 +1,1 @@
+"""Recipes: data + model + training + export, one file a task, imported as `kvision.recipes`."""

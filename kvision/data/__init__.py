@@ -1,0 +1,8 @@
+"""Data: files and arrays -> batches of images and labels."""
+
+from kvision.data.arrays import digits, load_npz
+from kvision.data.images import Images, arrays, folders
+from kvision.data.scan import BadFile, Scan, scan
+from kvision.data.splits import leaks, sample, split
+
+__all__ = ["BadFile", "Images", "Scan", "arrays", "digits", "folders", "leaks", "load_npz", "sample", "scan", "split"]

@@ -1,0 +1,161 @@
+"""Classifies images with an exported model.
+
+MODEL is a `.tflite` file (answered by LiteRT, without TensorFlow), or a SavedModel: a version folder, or the folder
+above it, whose newest version is taken. An image that cannot be read is listed with the reason, the others are
+answered, and the exit status is 1.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from kvision import checks
+
+__all__ = ["main"]
+
+_BATCH = 32
+
+# (file bytes of a batch) -> for each its probabilities, or the reason why there are none
+_Answer = Callable[[list[bytes]], list[Sequence[float] | str]]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; returns the exit status: 0, 1 if an image could not be read, 2 for a wrong call."""
+    parser = argparse.ArgumentParser(
+        prog="kvision predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="MODEL", help=".tflite file or SavedModel folder")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG or PNG file")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="classes shown in the table (default: 3)")
+    parser.add_argument("--json", action="store_true", help="a JSON list with every class's probability")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.top < 1:
+            raise checks.error("--top", expected="a count of at least 1", received=arguments.top)
+        answer, labels = _open(Path(arguments.model))
+    except checks.UserError as problem:
+        print(f"kvision predict: {problem}", file=sys.stderr)
+        return 2
+    rows = list(_rows(arguments.images, answer, labels))
+    print(json.dumps(rows, ensure_ascii=False, indent=1) if arguments.json else _table(rows, arguments.top))
+    return int(any("error" in row for row in rows))
+
+
+def _rows(images: list[str], answer: _Answer, labels: Sequence[str] | None) -> Iterator[dict]:
+    from tqdm import tqdm
+
+    with tqdm(total=len(images), unit=" images", disable=len(images) <= 2 * _BATCH) as bar:
+        for start in range(0, len(images), _BATCH):
+            names = images[start : start + _BATCH]
+            contents = [_read(name) for name in names]
+            readable = iter(answer([content for content in contents if isinstance(content, bytes)]))
+            for name, content in zip(names, contents, strict=True):
+                outcome = next(readable) if isinstance(content, bytes) else content
+                if isinstance(outcome, str):
+                    yield {"image": name, "error": outcome}
+                    continue
+                columns = labels if labels is not None else [str(i) for i in range(len(outcome))]
+                probabilities = {label: float(p) for label, p in zip(columns, outcome, strict=True)}
+                best = max(probabilities, key=lambda label: probabilities[label])
+                yield {"image": name, "label": best, "probabilities": probabilities}
+            bar.update(len(names))
+
+
+def _read(name: str) -> bytes | str:
+    try:
+        return Path(name).read_bytes()
+    except OSError as reason:
+        return reason.strerror or str(reason)
+
+
+def _table(rows: list[dict], top: int) -> str:
+    width = max(len(row["image"]) for row in rows)
+    lines = []
+    for row in rows:
+        if "error" in row:
+            lines.append(f"{row['image']:<{width}}  cannot be used: {row['error']}")
+            continue
+        ranked = sorted(row["probabilities"].items(), key=lambda item: -item[1])[:top]
+        lines.append(f"{row['image']:<{width}}  " + "   ".join(f"{label} {p:.3f}" for label, p in ranked))
+    return "\n".join(lines)
+
+
+def _open(model: Path) -> tuple[_Answer, Sequence[str] | None]:
+    if model.suffix == ".tflite" and model.is_file():
+        return _litert(model)
+    if (model / "saved_model.pb").is_file():
+        return _saved_model(model)
+    versions = [entry for entry in model.glob("*") if entry.name.isdecimal() and (entry / "saved_model.pb").is_file()]
+    if versions:
+        return _saved_model(max(versions, key=lambda entry: int(entry.name)))
+    raise checks.error(
+        "MODEL",
+        problem="names no model" if model.exists() else "does not exist",
+        expected="a .tflite file, a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
+        received=str(model),
+    )
+
+
+def _litert(model: Path) -> tuple[_Answer, Sequence[str] | None]:
+    import numpy as np
+
+    from kvision.export.litert import Runner
+    from kvision.pixels import BadImage, pillow
+
+    runner = Runner(model)
+
+    def answer(contents: list[bytes]) -> list[Sequence[float] | str]:
+        outcomes: list = []
+        for content in contents:
+            try:
+                outcomes.append(pillow.load(content, runner.image_size))
+            except BadImage as reason:
+                outcomes.append(str(reason))
+        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, str)]
+        if good:
+            probabilities = runner(np.stack([outcomes[i] for i in good]))["probabilities"]
+            for i, row in zip(good, probabilities, strict=True):
+                outcomes[i] = row
+        return outcomes
+
+    return answer, runner.labels
+
+
+def _saved_model(model: Path) -> tuple[_Answer, Sequence[str] | None]:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import tensorflow as tf
+
+    from kvision.pixels import BadImage, read_header
+
+    try:
+        loaded = tf.saved_model.load(str(model))
+        if "serve_bytes" not in loaded.signatures:
+            raise ValueError(f"its signatures are {', '.join(loaded.signatures)}")
+    except (OSError, ValueError, tf.errors.OpError) as reason:
+        raise checks.error(
+            "MODEL",
+            problem=f"cannot be used: {str(reason).splitlines()[0]}",
+            expected="a SavedModel with a signature `serve_bytes`, as kvision exports it",
+            received=str(model),
+        ) from reason
+
+    def answer(contents: list[bytes]) -> list[Sequence[float] | str]:
+        outcomes: list = [""] * len(contents)
+        for i, content in enumerate(contents):
+            try:
+                read_header(content)
+            except BadImage as reason:
+                outcomes[i] = str(reason)
+        good = [i for i, outcome in enumerate(outcomes) if not outcome]
+        if good:
+            rows = loaded.signatures["serve_bytes"](image_bytes=tf.constant([contents[i] for i in good]))
+            for i, row, valid in zip(good, rows["probabilities"].numpy(), rows["valid"].numpy(), strict=True):
+                outcomes[i] = row if valid else "it cannot be decoded"
+        return outcomes
+
+    file = model / "assets.extra" / "labels.txt"
+    labels = file.read_text(encoding="utf-8").rstrip("\n").split("\n") if file.is_file() else None
+    return answer, labels

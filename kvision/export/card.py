@@ -1,0 +1,68 @@
+"""The page that travels with a model."""
+
+import hashlib
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["checksum", "model_card"]
+
+
+def checksum(model: "keras.Model") -> str:
+    """SHA-256 over all weights of a model, in their order: shape, dtype, bytes."""
+    digest = hashlib.sha256()
+    for weight in model.get_weights():
+        digest.update(f"{weight.shape}{weight.dtype}".encode())
+        digest.update(np.ascontiguousarray(weight).data)
+    return digest.hexdigest()
+
+
+def model_card(
+    model: "keras.Model", *, data: str, command: str, results: dict[str, dict], best: str, labels: list[str]
+) -> str:
+    """Markdown: what the model is, what it was made of, its numbers, how to call it.
+
+    results: {name: {"accuracy": a, "interval": [lo, hi], ...}}; best: the name that was exported.
+    """
+    side = model.input_shape[1]
+    rows = "\n".join(
+        f"| {name}{' (this model)' if name == best else ''} | {r['accuracy']:.4f} | "
+        f"{r['interval'][0]:.4f} - {r['interval'][1]:.4f} |"
+        for name, r in results.items()
+    )
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("kvision", "keras", "tensorflow"))
+    return f"""# {model.name}
+
+An image classifier of {len(labels)} classes: {", ".join(labels)}.
+
+## Numbers
+Accuracy on held-out images, read once, with 95 % interval (Wilson):
+
+| head | accuracy | interval |
+|---|---|---|
+{rows}
+
+## Data
+{data}
+
+## Use
+`image`: float32 (batch, {side}, {side}, 3), RGB in [0, 255], resized by antialiased bilinear interpolation, aspect not
+kept. `image_bytes`: encoded JPEG or PNG, decoded and resized inside.
+
+| signature | input | outputs |
+|---|---|---|
+| predict, serving_default | image | probabilities (batch, {len(labels)}), label (batch,) index into labels.txt |
+| serve_bytes | image_bytes | probabilities, label, valid (batch,): false where an image could not be decoded |
+| embed | image | feature |
+
+`model.tflite` beside this file holds predict and embed with built-in operations only, and the class names.
+
+## Origin
+Command: `{command}`
+Versions: {versions}
+SHA-256 of all weights: `{checksum(model)}`
+"""

@@ -1,0 +1,135 @@
+"""A Keras model as a new version for TF Serving, with a TFLite file beside it."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image
+
+from kvision import atomic, checks
+from kvision.export import litert
+from kvision.pixels import graph
+
+__all__ = ["SIGNATURES", "write"]
+
+SIGNATURES = ("predict", "serve_bytes", "embed")
+
+
+def write(
+    model: keras.Model,
+    folder: str | Path,
+    *,
+    labels: Sequence[str] | None = None,
+    card: str | None = None,
+    probe: np.ndarray | None = None,
+) -> Path:
+    """Writes `model` as the next version `folder/<n>/`, TF Serving's layout; returns that folder.
+
+    model: `image` (B, S, S, 3) in [0, 255] -> probabilities (B, C). labels: C class names. card: Markdown. probe: a few
+    images (N, S, S, 3) uint8 to compare on; None takes seeded noise. Signatures: `predict` (also `serving_default`) and
+    `embed` take `image` float32, `serve_bytes` takes `image_bytes`; outputs `probabilities`, `label` (int32), `valid`
+    (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`
+    and `model_card.md`. The artefact needs neither kvision nor Keras.
+    Both files are loaded in a fresh process and compared with `model` before the version appears; if they differ, or
+    the process is killed, there is no version.
+    Raises UserError for another kind of model, or labels that do not fit it.
+    """
+    _check(model, labels)
+    side = model.input_shape[1]
+    if probe is None:
+        probe = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
+    folder = Path(folder)
+    versions = [int(entry.name) for entry in folder.glob("*") if entry.is_dir() and entry.name.isdecimal()]
+    target = folder / str(max(versions, default=0) + 1)
+    with atomic.folder(target) as temporary:
+        _write_saved_model(model, temporary)
+        extra = temporary / "assets.extra"
+        extra.mkdir()
+        content = litert.convert_saved_model(temporary, signatures=("predict", "embed"))
+        (extra / "model.tflite").write_bytes(content)
+        if labels is not None:
+            (extra / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
+            litert.write_labels(extra / "model.tflite", labels)
+        if card is not None:
+            (extra / "model_card.md").write_text(card, encoding="utf-8")
+        _verify(model, temporary, probe)
+    return target
+
+
+def _check(model: keras.Model, labels: Sequence[str] | None) -> None:
+    shape = model.input_shape
+    named = len(model.inputs) == 1 and model.inputs[0].name == "image"
+    if not named or len(shape) != 4 or None in shape[1:] or shape[1] != shape[2] or len(model.output_shape) != 2:
+        raise checks.error(
+            "model",
+            expected="one input `image` (B, S, S, 3) of known size and one output (B, C)",
+            received=f"{[tensor.name for tensor in model.inputs]} {shape} -> {model.output_shape}",
+        )
+    if labels is not None and (len(labels) != model.output_shape[1] or any("\n" in label for label in labels)):
+        raise checks.error(
+            "labels", expected=f"{model.output_shape[1]} names without line breaks", received=list(labels)
+        )
+
+
+def _embedder(model: keras.Model) -> keras.Model:
+    """image -> what the last layer reads."""
+    return keras.Model(model.input, model.layers[-1].input, name="embed")
+
+
+def _write_saved_model(model: keras.Model, folder: Path) -> None:
+    import tensorflow as tf
+
+    side, embedder = model.input_shape[1], _embedder(model)
+    images = tf.TensorSpec((None, side, side, 3), tf.float32, name="image")
+
+    # always training=False: Keras' own export leaves Random* layers switched on
+    @tf.function(input_signature=[images])
+    def predict(image):
+        probabilities = model(image, training=False)
+        return {"probabilities": probabilities, "label": tf.argmax(probabilities, 1, tf.int32)}
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def serve_bytes(image_bytes):
+        rows = (tf.TensorSpec((side, side, 3), tf.uint8), tf.TensorSpec((), tf.bool))
+        image, valid = tf.map_fn(lambda data: graph.try_load(data, side), image_bytes, fn_output_signature=rows)
+        return {**predict(tf.cast(image, tf.float32)), "valid": valid}
+
+    @tf.function(input_signature=[images])
+    def embed(image):
+        return {"feature": embedder(image, training=False)}
+
+    # not keras.export.ExportArchive: it writes every weight twice
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    signatures = {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes, "embed": embed}
+    with litert.quiet():
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def _verify(model: keras.Model, folder: Path, probe: np.ndarray) -> None:
+    expected = {
+        "probabilities": model.predict_on_batch(probe.astype("float32")),
+        "feature": _embedder(model).predict_on_batch(probe.astype("float32")),
+    }
+    encoded = [_png(image) for image in probe]
+    with atomic.file(folder / "probe.npz") as temporary:
+        np.savez(temporary, image=probe, png=np.array([data.hex() for data in encoded]), **expected)
+    command = [sys.executable, "-m", "kvision.export.verify", str(folder), str(folder / "probe.npz")]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    (folder / "probe.npz").unlink()
+    if result.returncode != 0:
+        raise RuntimeError(
+            f"The export of '{model.name}' is not what the model computes; no version was written.\n{result.stdout}"
+            f"{result.stderr}"
+        )
+
+
+def _png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,29 @@
+"""Which class is taken for which."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.metrics import ConfusionMatrixDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["confusion_matrix"]
+
+
+def confusion_matrix(axes: "Axes", labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> "Axes":
+    """Counts of true (rows) against predicted (columns) classes. labels, predicted: (N,) int into class_names."""
+    few = len(class_names) <= 30  # beyond, numbers and names overlap
+    ConfusionMatrixDisplay.from_predictions(
+        labels,
+        predicted,
+        labels=range(len(class_names)),
+        display_labels=class_names if few else None,
+        include_values=few,
+        xticks_rotation="vertical",
+        cmap="Blues",
+        colorbar=not few,
+        ax=axes,
+    )
+    return axes

@@ -1,0 +1,181 @@
+"""The command behind every recipe: flags in; report, pictures and an exported model out."""
+
+import argparse
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from kvision import atomic, checks
+from kvision.runs.result import Data, Result
+from kvision.runs.settings import Settings, add_flags
+from kvision.runs.stages import Stages
+
+__all__ = ["main"]
+
+
+def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
+    """Runs a recipe's command; returns the exit status (2: an input that the user can mend)."""
+    name = recipe.__name__.rpartition(".")[2] if recipe.__name__ != "__main__" else Path(recipe.__file__ or "").stem
+    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        arguments = vars(_parser(recipe, name).parse_args(argv))
+        smoke, again = arguments.pop("smoke"), arguments.pop("again")
+        out = Path(arguments.pop("out") or Path("saved_models", name))
+        config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
+        return _run(recipe, name, config, out, again, shlex.join(["kvision", name, *argv]))
+    except checks.UserError as problem:
+        print(f"kvision {name}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nkvision {name}: stopped. The same command goes on where it can.", file=sys.stderr)
+        return 130
+
+
+def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"kvision {name}", description=recipe.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_flags(parser, recipe.Config)
+    parser.add_argument(
+        "--out", metavar="FOLDER", help=f"where models and runs are kept (default: saved_models/{name})"
+    )
+    parser.add_argument("--smoke", action="store_true", help="a minute's run on little data, to see that all works")
+    parser.add_argument("--again", action="store_true", help="run a finished command again: another model version")
+    return parser
+
+
+def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, command: str) -> int:
+    started = time.monotonic()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+    cache = out / "cache"
+    data: Data = recipe.load(config, cache=cache)
+    _tell_bad_images(data)
+    key = json.dumps([dataclasses.asdict(config), data.fingerprint], sort_keys=True)
+    folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
+    stages = Stages(folder, fresh=again)
+    if report := stages.done("report"):
+        print(f"This run is finished ({folder}). `--again` runs it once more.\n")
+        _tell(report, folder)
+        return 0
+    result: Result = recipe.run(data.train, data.val, config, stages=stages, cache=cache)
+    print("\nExport, and check in a fresh process ...", flush=True)
+    version = _export(result, data, out, command)
+    from kvision import export
+
+    report = {
+        "recipe": name,
+        "data": data.name,
+        "seed": config.seed,
+        "device": _device(),
+        "seconds": round(time.monotonic() - started, 1),
+        "results": result.metrics,
+        "best": result.best,
+        "history": result.history,
+        "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images],
+        "notes": list(data.notes),
+        "exports": [str(version)],
+        "checksum": export.checksum(result.model),
+        "config": dataclasses.asdict(config),
+        "command": command,
+        "next": _next_command(data, version, folder),
+        "pictures": _draw(result, folder),
+    }
+    atomic.write_text(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False))
+    _tell(report, folder)
+    return 0
+
+
+def _tell_bad_images(data: Data) -> None:
+    for note in data.notes:
+        print(f"Note: {note}")
+    if data.bad_images:
+        print(f"{len(data.bad_images)} images cannot be used and are left out:", file=sys.stderr)
+        for bad in data.bad_images[:20]:
+            print(f"  {bad.path}: {bad.reason}", file=sys.stderr)
+        if len(data.bad_images) > 20:
+            print("  ... all of them stand in report.json", file=sys.stderr)
+
+
+def _export(result: Result, data: Data, out: Path, command: str) -> Path:
+    from kvision import export
+
+    labels = list(data.class_names)
+    card = export.model_card(
+        result.model, data=data.name, command=command, results=result.metrics, best=result.best, labels=labels
+    )
+    probe, _ = next(iter(data.val))
+    return export.write(result.model, out, labels=labels, card=card, probe=probe[:4])
+
+
+def _next_command(data: Data, version: Path, folder: Path) -> str:
+    """`kvision predict` on one held-out image: the file itself, or a PNG made of the array's first."""
+    image = data.val.path(0)
+    if image is None:
+        from PIL import Image
+
+        image = folder / "example.png"
+        Image.fromarray(data.val.original(0)).save(image)
+    return shlex.join(["kvision", "predict", str(version / "assets.extra" / "model.tflite"), str(image)])
+
+
+def _draw(result: Result, folder: Path) -> list[str]:
+    if importlib.util.find_spec("matplotlib") is None:
+        print(
+            f"Left out, since matplotlib is not installed (pip install 'kvision[plots]'): {', '.join(result.pictures)}"
+        )
+        return []
+    from matplotlib.figure import Figure
+
+    paths = []
+    for name, draw in result.pictures.items():
+        figure = Figure(figsize=(7, 6), layout="constrained")
+        draw(figure.subplots())
+        with atomic.file(folder / name) as temporary:
+            figure.savefig(temporary, dpi=120)
+        paths.append(str(folder / name))
+    return paths
+
+
+def _device() -> str:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        gpus = [tf.config.experimental.get_device_details(g).get("device_name", "GPU") for g in _gpus(tf)]
+        if gpus:
+            return ", ".join(gpus)
+    return f"{os.cpu_count()} CPU cores ({platform.machine()})"
+
+
+def _gpus(tf) -> list:
+    return tf.config.list_physical_devices("GPU")
+
+
+def _tell(report: dict, folder: Path) -> None:
+    print(f"\n{'head':<12}{'accuracy':>10}{'95 % interval':>18}{'seconds':>10}   chosen on a split of the training images")
+    for name, row in report["results"].items():
+        interval = "{:.3f} - {:.3f}".format(*row["interval"])
+        mark = "  <- exported" if name == report["best"] else ""
+        print(f"{name:<12}{row['accuracy']:>10.4f}{interval:>18}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
+    print(f"\nModel:    {report['exports'][-1]}")
+    print(f"Report:   {folder / 'report.json'}")
+    for picture in report["pictures"]:
+        print(f"Picture:  {picture}")
+    print(f"\nNext:\n  {report['next']}")

@@ -1,0 +1,40 @@
+"""What a recipe's `load` and `run` return."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["Data", "Result"]
+
+
+@dataclass(frozen=True)
+class Data:
+    """train: what is learned from. val: held-out images, read once, for the report. bad_images: left out, with reasons.
+
+    name: one line for people. fingerprint: changes with any image or split. notes: what else a reader should know.
+    """
+
+    train: Any
+    val: Any
+    class_names: tuple[str, ...]
+    bad_images: Sequence[Any]
+    name: str
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """model: the best one. history: logs by name, one an epoch. metrics: {name: {"accuracy", "interval", ...}}.
+
+    best: the name in metrics that `model` is. pictures: {file name: function that draws on matplotlib axes}.
+    """
+
+    model: "keras.Model"
+    history: dict[str, list[float]]
+    metrics: dict[str, dict]
+    best: str
+    pictures: dict[str, Callable] = field(default_factory=dict)
