@@ -26,7 +26,7 @@ extras["cuda"] = ["tensorflow[and-cuda]>=2.21,<2.22"]
 setup(
     name="kvision",
     version=version,
-    description="Transfer learning and vision tasks on TensorFlow and Keras 3, from a folder of images to a served model.",
+    description="Transfer learning and vision tasks on TensorFlow and Keras 3, from images to a served model",
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -6,8 +6,24 @@
 
 import importlib
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from kvision import registration
+
+if TYPE_CHECKING:
+    from kvision import (
+        backbones,
+        data,
+        export,
+        heads,
+        layers,
+        metrics,
+        pixels,
+        plots,
+        schedules,
+        training,
+        transfer,
+    )
 
 __version__ = "0.1.0"
 

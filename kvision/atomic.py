@@ -20,14 +20,14 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def file(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path in the same folder (same suffix); on success it becomes `path`, on error it is removed."""
+    """Yields a temporary path beside `path`, its name ending alike; on success it becomes `path`, on error it goes."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield temporary
         _sync(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)

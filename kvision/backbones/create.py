@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from kvision import checks
 from kvision.backbones import weights as files
 from kvision.backbones.efficientnet_lite import efficientnet_lite0, load_torch_weights
 from kvision.layers import Preprocess
 
-__all__ = ["available", "create", "stages"]
+__all__ = ["available", "create", "image_size", "stages"]
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,16 @@ class _Entry:
 
 
 def _keras_application(constructor: Callable[..., keras.Model], *, mode: str | None):
-    """`build` and `imagenet` of a `keras.applications` constructor, with its preprocessing inside."""
+    """`build` and `imagenet` of a `keras.applications` constructor, with its preprocessing inside.
+
+    mode: of `Preprocess`; None for EfficientNet V1, whose own graph scales.
+    """
 
     def build(image_size: int) -> keras.Model:
         image = keras.Input((image_size, image_size, 3), name="image")
-        pixels = Preprocess(mode)(image) if mode else image  # None: the constructor's own graph scales
+        pixels = Preprocess(mode)(image) if mode else image
         model = constructor(weights=None, include_top=False, input_tensor=pixels)
-        _set_normalization(model)
-        return model
+        return model if mode else keras.models.clone_model(model, clone_function=_own_preprocessing)
 
     def imagenet(model: keras.Model, image_size: int) -> None:
         try:
@@ -43,18 +44,20 @@ def _keras_application(constructor: Callable[..., keras.Model], *, mode: str | N
                 raise
             raise files.download_error(constructor.__name__, reason) from reason
         for layer in source.layers:
-            if layer.weights and not isinstance(layer, keras.layers.Normalization):
+            if layer.weights and not isinstance(layer, keras.layers.Normalization):  # replaced, see below
                 model.get_layer(layer.name).set_weights(layer.get_weights())
 
     return build, imagenet
 
 
-def _set_normalization(model: keras.Model) -> None:
-    # EfficientNet V1 builds one layer more for "imagenet" than for None, because the published mean and standard
-    # deviation stand in its Normalization as mean and *variance*. Here the graph is one, with the true variance.
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.set_weights([np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]) ** 2, np.array(0)])
+def _own_preprocessing(layer: keras.layers.Layer) -> keras.layers.Layer:
+    # EfficientNet V1 scales by a Rescaling and a Normalization, and by one layer more for "imagenet" than for None.
+    # Its statistics are weights that `set_weights` does not make effective. Ours is one layer, always the same.
+    if isinstance(layer, keras.layers.Rescaling):
+        return Preprocess("torch")
+    if isinstance(layer, keras.layers.Normalization):
+        return keras.layers.Identity(name="normalization")
+    return type(layer).from_config(layer.get_config())
 
 
 def _zoo() -> dict[str, _Entry]:
@@ -71,15 +74,19 @@ def _zoo() -> dict[str, _Entry]:
         "MobileNetV2": _Entry(
             *_keras_application(apps.MobileNetV2, mode="tf"), ("block_1_", "block_3_", "block_6_", "block_13_")
         ),
-        "ResNet50": _Entry(
-            *_keras_application(apps.ResNet50, mode="caffe"), ("conv2_", "conv3_", "conv4_", "conv5_")
-        ),
+        "ResNet50": _Entry(*_keras_application(apps.ResNet50, mode="caffe"), ("conv2_", "conv3_", "conv4_", "conv5_")),
     }
 
 
 def available() -> tuple[str, ...]:
     """The names that `create` knows."""
     return tuple(_zoo())
+
+
+def image_size(name: str) -> int:
+    """The side in pixels that a backbone was trained at."""
+    zoo = _zoo()
+    return zoo[checks.one_of("name", name, zoo)].image_size
 
 
 def create(

@@ -129,7 +129,8 @@ def _read(path: Path) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as entry:  # a zip: its checksum covers the features
+        # a zip: its checksum covers the features
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as entry:
             return entry["features"]
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as reason:
         tqdm.write(f"The cached features {path.name} are damaged ({reason}): they are made again.")

@@ -1,9 +1,9 @@
 """Reads tensors out of PyTorch's legacy checkpoint files without PyTorch and without running anything in them.
 
-The format (torch/serialization.py, `_legacy_save`): five pickles (magic number, protocol, system, object, storage keys),
-then for each key its element count (int64) and its raw little-endian elements. This is the only file of kvision that
-unpickles. Two fences stand before the interpreter: every opcode is looked at first, and only those that a state
-dictionary needs are admitted; names resolve only to the stand-ins below, never to an import.
+The format (torch/serialization.py, `_legacy_save`): five pickles (magic number, protocol, system, object, storage
+keys), then for each key its element count (int64) and its raw little-endian elements. This is the only file of
+kvision that unpickles. Two fences stand before the interpreter: every opcode is looked at first, and only those that
+a state dictionary needs are admitted; names resolve only to the stand-ins below, never to an import.
 """
 
 import collections
@@ -21,11 +21,12 @@ from kvision import checks
 __all__ = ["read"]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
-_OPCODES = frozenset(
-    "PROTO STOP MARK GLOBAL REDUCE BUILD BINPERSID NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINUNICODE "
-    "EMPTY_DICT EMPTY_LIST EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM SETITEMS "
-    "BINPUT LONG_BINPUT BINGET LONG_BINGET".split()
-)
+_OPCODES = {
+    "PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "NONE", "NEWTRUE", "NEWFALSE",
+    "BININT", "BININT1", "BININT2", "LONG1", "BINUNICODE", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET",
+    "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3",
+    "APPEND", "APPENDS", "SETITEM", "SETITEMS",
+}  # fmt: skip
 _STORAGES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
     "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1", "BoolStorage": "?",
@@ -73,7 +74,7 @@ def _unpickle(stream: io.BytesIO) -> Any:
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name not in _OPCODES:
             raise pickle.UnpicklingError(f"it uses the pickle instruction {opcode.name}, which no tensor needs")
-        if opcode.name.endswith("BINPUT") and argument > size:  # the memo is an array: an index reserves its memory
+        if opcode.name.endswith("BINPUT") and int(argument or 0) > size:  # the memo is an array: an index reserves its memory
             raise pickle.UnpicklingError(f"it asks for a memo of {argument} entries")
     stream.seek(start)
     return _Reader(stream).load()
@@ -90,8 +91,7 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
         stream = io.BytesIO(path.read_bytes())
         if _unpickle(stream) != _MAGIC:
             raise pickle.UnpicklingError("its magic number is not PyTorch's")
-        _unpickle(stream), _unpickle(stream)
-        state, keys = _unpickle(stream), _unpickle(stream)
+        _protocol, _system, state, keys = (_unpickle(stream) for _ in range(4))
         if not isinstance(state, dict) or not isinstance(keys, list):
             raise pickle.UnpicklingError("it is not a dictionary of tensors")
         tensors = {name: value for name, value in state.items() if isinstance(value, _Tensor)}

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import warnings
 from pathlib import Path
 
 import keras
@@ -44,12 +45,16 @@ def load(model: keras.Model, path: str | Path) -> None:
     """Loads `.weights.h5` or `.keras` weights saved from the same backbone; clear error if they do not fit."""
     path = Path(path)
     if not path.is_file():
-        raise checks.error("weights", problem="names no file", expected="'imagenet', None or a file", received=str(path))
+        raise checks.error(
+            "weights", problem="names no file", expected="'imagenet', None or a file", received=str(path)
+        )
     if not path.name.endswith((".weights.h5", ".keras")):
         raise checks.error("weights", expected="a .weights.h5 or .keras file", received=path.name)
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as reason:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that it leaves random
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as reason:
         raise checks.error(
             "weights",
             problem=f"do not fit {model.name}: {str(reason).splitlines()[0]}",

@@ -7,7 +7,6 @@ answered, and the exit status is 1.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -125,10 +124,11 @@ def _litert(model: Path) -> tuple[_Answer, Sequence[str] | None]:
 
 
 def _saved_model(model: Path) -> tuple[_Answer, Sequence[str] | None]:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
-
     from kvision.pixels import BadImage, read_header
+    from kvision.quiet import quiet
+
+    with quiet():
+        import tensorflow as tf
 
     try:
         loaded = tf.saved_model.load(str(model))

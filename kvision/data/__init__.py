@@ -3,6 +3,19 @@
 from kvision.data.arrays import digits, load_npz
 from kvision.data.images import Images, arrays, folders
 from kvision.data.scan import BadFile, Scan, scan
-from kvision.data.splits import leaks, sample, split
+from kvision.data.splits import leaks, sample, split, write_manifest
 
-__all__ = ["BadFile", "Images", "Scan", "arrays", "digits", "folders", "leaks", "load_npz", "sample", "scan", "split"]
+__all__ = [
+    "BadFile",
+    "Images",
+    "Scan",
+    "arrays",
+    "digits",
+    "folders",
+    "leaks",
+    "load_npz",
+    "sample",
+    "scan",
+    "split",
+    "write_manifest",
+]

@@ -28,6 +28,8 @@ def load_npz(path: str | Path) -> ArrayData:
     def wrong(problem: str, expected: str, received: object) -> checks.UserError:
         return checks.error("data", problem=f"'{path.name}' {problem}", expected=expected, received=received)
 
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise wrong("cannot be read (it is of another kind, or torn)", "an .npz file", str(path))
     try:
         with np.load(path, allow_pickle=False) as file:
             missing = [name for name in ArrayData._fields if name not in file.files]
@@ -39,7 +41,9 @@ def load_npz(path: str | Path) -> ArrayData:
     except ValueError as reason:
         if isinstance(reason, checks.UserError):
             raise
-        raise wrong("holds Python objects, which are not loaded", "arrays of numbers and strings", str(reason)) from reason
+        raise wrong(
+            "holds Python objects, which are not loaded", "arrays of numbers and strings", str(reason)
+        ) from reason
     names = tuple(str(name) for name in found["class_names"].ravel())
     for split in ("train", "test"):
         x, y = found[f"x_{split}"], found[f"y_{split}"]
@@ -48,7 +52,9 @@ def load_npz(path: str | Path) -> ArrayData:
         if y.size != len(x) or y.dtype.kind not in "iu":
             raise wrong(f"has an unusable y_{split}", f"{len(x)} integers", f"{y.dtype} {y.shape}")
         if y.min() < 0 or y.max() >= len(names):
-            raise wrong(f"has labels beyond class_names in y_{split}", f"0 to {len(names) - 1}", f"{y.min()} to {y.max()}")
+            raise wrong(
+                f"has labels beyond class_names in y_{split}", f"0 to {len(names) - 1}", f"{y.min()} to {y.max()}"
+            )
         found[f"y_{split}"] = y.reshape(-1).astype("int32")
     return ArrayData(*(found[name] for name in ArrayData._fields[:-1]), names)
 

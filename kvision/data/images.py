@@ -1,6 +1,7 @@
 """A stream of images and labels in batches, from a folder or from an array."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
-from kvision.data.scan import Scan, scan
-from kvision.pixels import graph
+from kvision.data.scan import Scan, digest, look, scan
+from kvision.pixels import graph, pillow
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -28,10 +29,16 @@ class Images:
     """
 
     def __init__(
-        self, source: np.ndarray, *, labels: np.ndarray, class_names: Sequence[str], image_size: int, batch_size: int,
-        digests: np.ndarray, content: np.ndarray, names: np.ndarray,
+        self, source: np.ndarray, rows: np.ndarray, *, labels: np.ndarray, class_names: Sequence[str], image_size: int,
+        batch_size: int, digests: np.ndarray, content: np.ndarray, names: np.ndarray,
     ):  # fmt: skip
-        self._source = source  # file paths as strings, or pixels (N, H, W, 3) uint8
+        for argument, value in {"image_size": image_size, "batch_size": batch_size}.items():
+            if value < 1:
+                raise checks.error(argument, expected="an integer of at least 1", received=value)
+        if len(rows) == 0:
+            raise checks.error("images", problem="are empty", expected="at least one image", received=0)
+        self._source = source  # file paths as strings, or pixels (M, H, W, 3) or (M, H, W) uint8; shared by subsets
+        self._rows = rows  # (N,) into source
         self.labels, self.class_names = labels, tuple(class_names)
         self.image_size, self.batch_size = image_size, batch_size
         self.digests, self.content, self.names = digests, content, names
@@ -46,9 +53,10 @@ class Images:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, indices: np.ndarray) -> "Images":
-        """The images at `indices`, in that order."""
+        """The images at `indices`, in that order; nothing is copied."""
         return Images(
-            self._source[indices],
+            self._source,
+            self._rows[indices],
             labels=self.labels[indices],
             class_names=self.class_names,
             image_size=self.image_size,
@@ -58,41 +66,100 @@ class Images:
             names=self.names[indices],
         )
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(images, labels) batches in order, as NumPy arrays."""
-        return self.batches().as_numpy_iterator()
+    def path(self, index: int) -> str | None:
+        """The file of an image, None where the images are an array."""
+        return None if self._source.dtype == np.uint8 else str(self._source[self._rows[index]])
 
-    def batches(self, *, shuffle_seed: int | None = None) -> "tf.data.Dataset":
+    def original(self, index: int) -> np.ndarray:
+        """One image in its own size, (H, W, 3) uint8."""
+        path = self.path(index)
+        return _rgb(self._source[self._rows[index]], 2) if path is None else pillow.decode(Path(path).read_bytes())
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """(images, labels) batches in order, as NumPy arrays. UserError naming a file that is no longer an image."""
+        import tensorflow as tf
+
+        start = 0
+        try:
+            for images, labels in self.batches().as_numpy_iterator():
+                yield images, labels
+                start += len(images)
+        except tf.errors.OpError:
+            for index in range(start, min(start + self.batch_size, len(self))):
+                if (path := self.path(index)) and (reason := look(path)[2]):
+                    raise checks.error(
+                        "data",
+                        problem=f"has changed since it was scanned: {reason}",
+                        expected="the images of the scan",
+                        received=path,
+                        hint="Scan the folder again",
+                    ) from None
+            raise
+
+    def batches(
+        self, *, shuffle_seed: int | None = None, first_epoch: int = 0, drop_remainder: bool = False
+    ) -> "tf.data.Dataset":
         """A `tf.data.Dataset` of (images, labels) for `fit`, decoded in parallel and prefetched.
 
-        shuffle_seed: shuffles all images (their indices, so memory stays flat) in a new order each epoch that follows
-        from the seed; None keeps the order.
+        shuffle_seed: shuffles all images (their indices, so memory stays flat) in an order that follows from the seed
+        and the epoch alone; None keeps the order. first_epoch: the epoch of the first pass, for a run that resumes;
+        each further pass is the next. drop_remainder: leaves out a last batch smaller than the others.
+        A file that is no longer an image raises tf.errors.InvalidArgumentError that names it.
         """
         import tensorflow as tf
 
-        indices = tf.data.Dataset.range(len(self))
-        if shuffle_seed is not None:
-            indices = indices.shuffle(max(len(self), 1), seed=shuffle_seed, reshuffle_each_iteration=True)
-        labels, shape = tf.constant(self.labels), (None, self.image_size, self.image_size, 3)
+        stream = self._load(self._order(shuffle_seed, first_epoch), drop_remainder)
+        count = len(self) // self.batch_size if drop_remainder else -(-len(self) // self.batch_size)
+        return stream.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
+
+    def _order(self, seed: int | None, first_epoch: int) -> "tf.data.Dataset":
+        """0 ... N - 1, permuted anew in each pass; not `Dataset.shuffle`, whose order depends on the global seed."""
+        import tensorflow as tf
+
+        if seed is None:
+            return tf.data.Dataset.range(len(self))
+        epochs = itertools.count(first_epoch)
+
+        def permutation() -> Iterator[np.ndarray]:
+            yield np.random.default_rng([seed, next(epochs)]).permutation(len(self))
+
+        spec = tf.TensorSpec((len(self),), tf.int64)
+        return tf.data.Dataset.from_generator(permutation, output_signature=spec).unbatch()
+
+    def _load(self, order: "tf.data.Dataset", drop_remainder: bool) -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        side, labels = self.image_size, tf.constant(self.labels)
         if self._source.dtype == np.uint8:
 
             def rows(index: np.ndarray) -> np.ndarray:
-                return self._source[index]
+                return _rgb(self._source[self._rows[index]], 3)
 
-            def pixels(index):  # not a constant of the graph, which would copy the array
-                taken = tf.numpy_function(rows, [index], tf.uint8)
-                return graph.resize(tf.ensure_shape(taken, (None, *self._source.shape[1:])), self.image_size)
-
+            @tf.autograph.experimental.do_not_convert
             def fetch(index):
-                return tf.ensure_shape(pixels(index), shape), tf.gather(labels, index)
+                # not a constant of the graph, which would copy the array
+                images = tf.numpy_function(rows, [index], tf.uint8)
+                images = tf.ensure_shape(images, (*index.shape, *self._source.shape[1:3], 3))
+                images = tf.ensure_shape(graph.resize(images, side), (*index.shape, side, side, 3))
+                return images, tf.gather(labels, index)
 
-            return indices.batch(self.batch_size).map(fetch, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-        paths = tf.constant(self._source)
+            return order.batch(self.batch_size, drop_remainder).map(fetch, tf.data.AUTOTUNE)
+        paths = tf.constant(self._source[self._rows])
 
+        @tf.autograph.experimental.do_not_convert
         def read(index):
-            return graph.load(tf.io.read_file(paths[index]), self.image_size), labels[index]
+            path = paths[index]
+            image, valid = graph.try_load(tf.io.read_file(path), side)
+            changed = tf.debugging.Assert(valid, ["This file is no longer an image; scan the folder again:", path])
+            with tf.control_dependencies([changed]):
+                return tf.ensure_shape(tf.identity(image), (side, side, 3)), labels[index]
 
-        return indices.map(read, tf.data.AUTOTUNE).batch(self.batch_size).prefetch(tf.data.AUTOTUNE)
+        return order.map(read, tf.data.AUTOTUNE).batch(self.batch_size, drop_remainder)
+
+
+def _rgb(images: np.ndarray, axis: int) -> np.ndarray:
+    """Gray images get three equal channels; axis: where the channels are or would be."""
+    return images if images.ndim > axis else np.repeat(images[..., None], 3, axis)
 
 
 def folders(folder: str | Path | Scan, *, image_size: int, batch_size: int = 32) -> Images:
@@ -100,6 +167,7 @@ def folders(folder: str | Path | Scan, *, image_size: int, batch_size: int = 32)
     found = folder if isinstance(folder, Scan) else scan(folder)
     return Images(
         np.array([str(found.folder / path) for path in found.paths], object),
+        np.arange(len(found.paths)),
         labels=found.labels,
         class_names=found.class_names,
         image_size=image_size,
@@ -123,17 +191,18 @@ def arrays(
         raise checks.error(
             "images", expected="uint8 (N, H, W, 3) or (N, H, W)", received=f"{images.dtype} {images.shape}"
         )
-    if images.ndim == 3:
-        images = np.repeat(images[..., None], 3, axis=3)
     labels = np.zeros(len(images), "int32") if labels is None else np.asarray(labels, "int32").reshape(-1)
     if len(labels) != len(images):
         raise checks.error("labels", expected=f"{len(images)}, one an image", received=len(labels))
-    head = str(images.shape[1:]).encode()
-    digests = np.array([hashlib.sha256(head + np.ascontiguousarray(image).data).hexdigest() for image in images])
+    class_names = class_names or [str(i) for i in range(int(labels.max(initial=0)) + 1)]
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(class_names):
+        raise checks.error("labels", expected=f"0 to {len(class_names) - 1}", received=(labels.min(), labels.max()))
+    digests = np.array([digest(_rgb(image, 2)) for image in images])
     return Images(
         images,
+        np.arange(len(images)),
         labels=labels,
-        class_names=class_names or [str(i) for i in range(int(labels.max(initial=0)) + 1)],
+        class_names=class_names,
         image_size=image_size,
         batch_size=batch_size,
         digests=digests,

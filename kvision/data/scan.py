@@ -4,23 +4,25 @@ import csv
 import hashlib
 import json
 import os
+import stat
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from kvision import atomic, checks
-from kvision.pixels import BadImage, graph, read_header
+from kvision.pixels import MAX_BYTES, BadImage, graph
 
-__all__ = ["BadFile", "Scan", "scan"]
+__all__ = ["BadFile", "Scan", "digest", "look", "scan"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-_HELD_OUT = ("test", "val", "valid", "validation")
+_HELD_OUT = {"test", "val", "valid", "validation"}
 _LAYOUT = "one sub-folder per class with images in it (or `train` and `test` folders laid out so)"
-_CACHE_VERSION = "kvision scan 1"
+_CACHE_VERSION = "kvision scan 2"  # raised when decoding changes
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class BadFile:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scan:
     """What lies in a folder. Sequences have one entry per usable image, in the order of the sorted paths.
 
@@ -67,110 +69,147 @@ def scan(
 
     Layout: one sub-folder per class, images at any depth below it, suffix .jpg .jpeg .png .gif .bmp .webp in any case;
     class names are the folders' names, sorted. Or `train` and one of `test`, `val`, `valid`, `validation`, each laid
-    out so. Hidden files and other suffixes are passed over; links that lead out of the folder are listed as bad.
-    cache: a CSV file; entries whose path, size and time of change are as before are not read again. workers: threads,
-    None takes the processor's count. progress: a bar on standard error.
-    Raises UserError for a missing folder, another layout, fewer than two classes.
+    out so with the same classes. Hidden files and other suffixes are passed over; links to folders, and links that
+    lead out of the folder, are listed as bad. cache: a CSV file; entries whose path, size and time of change are as
+    before are not read again; a damaged or foreign one is made anew. workers: threads, None takes the processor's
+    count. progress: a bar on standard error.
+    Raises UserError for a missing folder, another layout, fewer than two classes, a class folder without images.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise checks.error("data", problem="names no folder", expected=f"a folder: {_LAYOUT}", received=str(folder))
-    splits = _split_folders(folder)
-    found = list(_walk(folder))
-    files = _examine(folder, found, cache, workers, progress)
-    good = [file for file in files if not file.reason]
-    depth = 1 if splits else 0
-    names = [file.path.split("/")[depth] for file in good]
-    class_names = tuple(sorted(set(names)))
-    if len(class_names) < 2:
-        raise checks.error(
-            "data",
-            problem=f"holds {len(files)} image files, {len(good)} of them usable, in {len(class_names)} classes",
-            expected=f"at least two classes: {_LAYOUT}",
-            received=str(folder),
-            hint=f"The first that cannot be used: {bad[0]}" if (bad := [f for f in files if f.reason]) else "",
+    sides = _sides(folder)
+    class_names = _class_names(folder, sides)
+    places = {f"{side}{name}": label for side in sides for label, name in enumerate(class_names)}
+    found = sorted((file for place in places for file in _walk(folder, place)), key=lambda file: file.path)
+    depth = sides[0].count("/") + 1
+
+    def place(file: _File) -> str:
+        return "/".join(file.path.split("/")[:depth])
+
+    if empty := sorted(places.keys() - {place(file) for file in found}):
+        raise _wrong(
+            folder,
+            f"has class folders without images: {', '.join(empty[:10])}",
+            hint="Put images into them, or take these folders away",
         )
-    held_out = None
-    if splits:
-        held_out = np.array([file.path.split("/")[0] != splits[0] for file in good])
-        if not held_out.any() or held_out.all():
-            raise checks.error("data", problem="has an empty split", expected="images in both", received=str(folder))
+    files = _examine(folder, found, cache, workers, progress)
+    good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
+    if not good:
+        raise _wrong(
+            folder, f"has no image that can be used, out of {len(bad)}", hint=f"{bad[0].path}: {bad[0].reason}"
+        )
     return Scan(
         folder=folder,
         class_names=class_names,
         paths=tuple(file.path for file in good),
-        labels=np.array([class_names.index(name) for name in names], "int32"),
+        labels=np.array([places[place(file)] for file in good], "int32"),
         file_hashes=tuple(file.file_hash for file in good),
         digests=tuple(file.digest for file in good),
-        held_out=held_out,
-        bad=tuple(BadFile(file.path, file.reason) for file in files if file.reason),
+        held_out=np.array([not file.path.startswith(sides[0]) for file in good]) if len(sides) == 2 else None,
+        bad=tuple(BadFile(file.path, file.reason) for file in bad),
     )
 
 
-def _split_folders(folder: Path) -> tuple[str, str] | None:
-    names = {entry.name.lower(): entry.name for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != "."}
+def digest(image: np.ndarray) -> str:
+    """SHA-256 of an image's shape and pixels, (H, W, 3) uint8."""
+    return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+
+
+def look(path: str | Path) -> tuple[str, str, str]:
+    """Reads one file -> SHA-256 of its bytes, digest of its pixels, and "" or why it cannot be used."""
+    try:
+        with Path(path).open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as reason:
+        return "", "", str(reason.strerror or reason)
+    file_hash = hashlib.sha256(data).hexdigest()
+    try:
+        return file_hash, digest(graph.decode_bytes(data)), ""
+    except BadImage as reason:
+        return file_hash, "", str(reason)
+
+
+def _wrong(folder: Path, problem: str, *, received: object = None, hint: str = "") -> checks.UserError:
+    return checks.error("data", problem=problem, expected=_LAYOUT, received=received or str(folder), hint=hint)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.is_symlink() and not e.name.startswith("."))
+
+
+def _sides(folder: Path) -> tuple[str, ...]:
+    """("train/", "test/"), as the folders are spelled, or ("",) where the classes lie in the folder itself."""
+    names = {name.lower(): name for name in _folders(folder)}
+    if not names or names.keys() - _HELD_OUT - {"train"}:
+        return ("",)
     if len(names) != 2 or "train" not in names:
-        return None
-    other = next((name for name in _HELD_OUT if name in names), None)
-    return (names["train"], names[other]) if other else None
+        raise _wrong(folder, "has other splits than one to train on and one to hold out", received=list(names.values()))
+    return (f"{names.pop('train')}/", f"{names.popitem()[1]}/")
 
 
-def _walk(folder: Path) -> Iterator[_File]:
-    """Image files in class folders, by sorted path; not through links to folders."""
-    for where, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        if Path(where) == folder:
-            continue
-        for name in sorted(names):
+def _class_names(folder: Path, sides: tuple[str, ...]) -> tuple[str, ...]:
+    first, *others = [_folders(folder / side) for side in sides]
+    for other in others:
+        if apart := sorted(set(first) ^ set(other)):
+            raise _wrong(folder, f"has classes in only one of {' and '.join(sides)}", received=apart)
+    if len(first) < 2:
+        loose = sum(_named_image(entry) for entry in (folder / sides[0]).iterdir())
+        hint = f"{loose} images lie outside of class folders" if loose else "Links to folders are not followed"
+        raise _wrong(folder, f"has {len(first)} class folders where two are needed", hint=hint)
+    return tuple(first)
+
+
+def _named_image(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
+
+
+def _walk(folder: Path, place: str) -> Iterator[_File]:
+    """Everything in one class folder that is named like an image, usable or not; not through links to folders."""
+    for where, inner, names in os.walk(folder / place):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in [*inner, *names]:
             path = Path(where, name)
-            if name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
-                continue
-            relative = path.relative_to(folder).as_posix()
-            try:
-                if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-                    yield _File(relative, 0, 0, reason="it is a link that leads out of the folder")
-                    continue
-                status = path.stat()
-            except OSError as reason:
-                yield _File(relative, 0, 0, reason=str(reason.strerror or reason))
-                continue
-            yield _File(relative, status.st_size, status.st_mtime_ns)
+            if name in inner and path.is_symlink():
+                yield _File(path.relative_to(folder).as_posix(), 0, 0, reason="it is a link to a folder")
+            elif name not in inner and _named_image(path):
+                yield _status(folder, path)
+
+
+def _status(folder: Path, path: Path) -> _File:
+    file = _File(path.relative_to(folder).as_posix(), 0, 0)
+    try:
+        file.path.encode()
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            return replace(file, reason="it is a link that leads out of the folder")
+        status = path.stat()
+    except UnicodeEncodeError:
+        return _File(file.path.encode(errors="backslashreplace").decode(), 0, 0, reason="its name is not UTF-8")
+    except (OSError, RuntimeError) as reason:  # RuntimeError: a link to itself
+        return replace(file, reason=str(getattr(reason, "strerror", None) or reason))
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        return replace(file, reason="it is not a regular file")
+    return replace(file, size=status.st_size, mtime=status.st_mtime_ns)
 
 
 def _examine(folder: Path, found: list[_File], cache, workers, progress: bool) -> list[_File]:
     known = _read_cache(cache)
     todo = [file for file in found if not file.reason and (file.path, file.size, file.mtime) not in known]
     if todo:
+        import tensorflow  # noqa: F401  once, before several threads try
+
+        def examine(file: _File) -> _File:
+            file_hash, pixels, reason = look(folder / file.path)
+            return replace(file, file_hash=file_hash, digest=pixels, reason=reason)
+
         # TensorFlow and hashlib let go of the interpreter while they work
         with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-            results = pool.map(lambda file: _look(folder, file), todo)
-            for file in tqdm(results, "scan", total=len(todo), unit=" images", disable=not progress):
+            for file in tqdm(pool.map(examine, todo), "scan", total=len(todo), unit=" images", disable=not progress):
                 known[file.path, file.size, file.mtime] = file
     files = [file if file.reason else known[file.path, file.size, file.mtime] for file in found]
     if todo and cache is not None:
-        _write_cache(cache, files)
+        _write_cache(cache, [file for file in files if file.file_hash])  # what could not be read is tried again
     return files
-
-
-def _look(folder: Path, file: _File) -> _File:
-    import tensorflow as tf
-
-    try:
-        data = (folder / file.path).read_bytes()
-        read_header(data)
-        pixels = graph.decode(tf.constant(data)).numpy()
-    except (OSError, BadImage, tf.errors.OpError) as reason:
-        return _File(file.path, file.size, file.mtime, reason=_line(reason))
-    digest = hashlib.sha256(str(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return _File(file.path, file.size, file.mtime, hashlib.sha256(data).hexdigest(), digest.hexdigest())
-
-
-def _line(reason: Exception) -> str:
-    if isinstance(reason, OSError):
-        return str(reason.strerror or reason)
-    text = str(reason).split("}} ")[-1].split(" [Op:")[0].strip()  # TensorFlow: {{function_node ...}} text [Op:...]
-    return text.splitlines()[0] if text else type(reason).__name__
 
 
 def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], _File]:
@@ -183,7 +222,8 @@ def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], _File]:
                 raise ValueError("it was not written to its end, or by another version")
             files = [_File(row[0], int(row[1]), int(row[2]), *row[3:]) for row in rows]
     except (ValueError, IndexError, TypeError, csv.Error, OSError) as reason:
-        tqdm.write(f"The cached scan {Path(cache).name} is damaged ({reason}): the folder is scanned again.")
+        text = f"The cached scan {Path(cache).name} is damaged ({reason}): the folder is scanned again."
+        tqdm.write(text, file=sys.stderr)
         return {}
     return {(file.path, file.size, file.mtime): file for file in files}
 

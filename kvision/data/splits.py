@@ -1,12 +1,14 @@
 """Splits that are stratified, seeded, and never part two copies of an image."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
-from kvision import checks
+from kvision import atomic, checks
 
-__all__ = ["leaks", "sample", "split"]
+__all__ = ["leaks", "sample", "split", "write_manifest"]
 
 
 def split(
@@ -19,32 +21,44 @@ def split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Parts images into (rest, part): two sorted int arrays of indices; `part` holds about `fraction` of each class.
 
-    Images of equal digest (exact copies) stay together, in whatever classes they are; each class has at least one
-    image on either side. labels: (N,) int; digests: (N,). fraction: in (0, 1).
-    Raises UserError that names every class with fewer than two distinct images.
+    Images of equal digest (exact copies) stay together, in whatever classes they are; copies under several labels go
+    to `rest`, as no answer to them could be right. Each class has at least one image on either side. labels: (N,) int;
+    digests: (N,). fraction: in (0, 1). The same images in another order are parted alike.
+    Raises UserError that names every class with fewer than two distinct images (one of them under no other label).
     """
     if not 0 < fraction < 1:
         raise checks.error("fraction", expected="a number between 0 and 1", received=fraction)
     labels = np.asarray(labels)
-    # a group: all copies of one image; it counts for the class of its first copy
-    _, first, group = np.unique(np.asarray(digests), return_index=True, return_inverse=True)
+    # a group: all copies of one image, in the order of the digests
+    _, first, group, size = np.unique(np.asarray(digests), return_index=True, return_inverse=True, return_counts=True)
     owner = labels[first]
-    few = {int(c): int((owner == c).sum()) for c in np.unique(labels) if (owner == c).sum() < 2}
+    torn = np.zeros(len(first), bool)  # under several labels
+    torn[group[labels != owner[group]]] = True
+    classes = np.unique(labels) if class_names is None else np.arange(len(class_names))
+    random, chosen, few = np.random.default_rng(seed), np.zeros(len(first), bool), {}
+    for c in classes:
+        members = np.flatnonzero((owner == c) & ~torn)
+        spare = bool(torn[group[labels == c]].any())  # `rest` has images of this class anyway
+        if len(members) + spare < 2:
+            few[c] = len(members) + spare
+            continue
+        members = random.permutation(members)
+        room, picked = round(fraction * int((labels == c).sum())), []
+        for member in members:
+            if size[member] <= room:
+                picked.append(member)
+                room -= size[member]
+        picked = picked or [members[np.argmin(size[members])]]
+        chosen[picked[: len(members) - (not spare)]] = True
     if few:
-        names = {c: class_names[c] if class_names is not None else str(c) for c in few}
+        received = ", ".join(f"{c if class_names is None else class_names[c]}: {count}" for c, count in few.items())
         raise checks.error(
             "data",
             problem="has classes with too few images to split",
             expected="at least two distinct images of each class",
-            received=", ".join(f"{names[c]}: {count}" for c, count in few.items()),
+            received=received,
             hint="Add images to these classes, or take their folders away",
         )
-    random = np.random.default_rng(seed)
-    chosen = np.zeros(len(first), bool)
-    for c in np.unique(owner):
-        members = random.permutation(np.flatnonzero(owner == c))
-        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        chosen[members[:count]] = True
     part = chosen[group]
     return np.flatnonzero(~part), np.flatnonzero(part)
 
@@ -64,3 +78,26 @@ def sample(labels: np.ndarray, per_class: int | None, *, seed: int) -> np.ndarra
 def leaks(digests: Sequence[str], held_out: Sequence[str]) -> np.ndarray:
     """Indices into `digests` of training images that are also among the held-out ones."""
     return np.flatnonzero(np.isin(np.asarray(digests), np.asarray(held_out)))
+
+
+def write_manifest(
+    path: str | Path,
+    *,
+    names: Sequence[str],
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    file_hashes: Sequence[str],
+    parts: Mapping[str, np.ndarray],
+) -> None:
+    """Writes who is where as CSV, `path,label,split,sha256`, one row for each image, in order.
+
+    names, labels, file_hashes: (N,), as an `Images` or a `Scan` has them. parts: name of a split -> its indices; an
+    image in none of them has an empty `split`.
+    """
+    splits = [""] * len(labels)
+    for name, indices in parts.items():
+        for i in indices:
+            splits[i] = name
+    rows = zip(names, (class_names[label] for label in labels), splits, file_hashes, strict=True)
+    with atomic.file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("path", "label", "split", "sha256"), *rows])

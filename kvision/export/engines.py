@@ -1,6 +1,5 @@
 """How a frozen network is run: Keras, or LiteRT behind the same call."""
 
-import os
 from collections.abc import Callable
 
 import keras
@@ -47,13 +46,10 @@ def _keras(model: keras.Model) -> Callable:
 
 
 def _litert(model: keras.Model, batch_size: int, threads: int | None) -> Callable:
-    from ai_edge_litert.interpreter import Interpreter
-
     from kvision.export import litert
 
     # a fixed batch keeps every tensor static, which XNNPACK needs; a short one is padded with zeros and cut
-    content = litert.convert(model, batch_size=batch_size)
-    interpreter = Interpreter(model_content=content, num_threads=threads or os.cpu_count() or 1)
+    interpreter = litert.interpreter(litert.convert(model, batch_size=batch_size), threads=threads)
     interpreter.allocate_tensors()
     image = interpreter.get_input_details()[0]["index"]
     feature = interpreter.get_output_details()[0]["index"]

@@ -4,18 +4,19 @@ import contextlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kvision import checks
+from kvision.quiet import quiet
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Runner", "convert", "convert_saved_model", "quiet", "write_labels"]
+__all__ = ["Runner", "convert", "convert_saved_model", "interpreter", "write_labels"]
 
 _LABELS = "labels.txt"
 
@@ -41,27 +42,23 @@ def _convert(converter) -> bytes:
 
     # others need a delegate that the Python interpreters do not have: better no file than one that cannot run
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    with quiet():
+    with quiet(), contextlib.redirect_stdout(io.StringIO()):  # it writes pages
         return converter.convert()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """The converter writes pages to file descriptor 2 from C++; an exception still says what went wrong."""
-    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept), os.close(null)
 
 
 def write_labels(path: str | Path, labels: Sequence[str]) -> None:
     """Packs class names into a `.tflite` as TFLite Metadata packs associated files: a zip behind the flatbuffer."""
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(_LABELS, "\n".join(labels))
+
+
+def interpreter(model: str | bytes, *, threads: int | None = None):
+    """A LiteRT interpreter of a file's path or a flatbuffer; threads: None takes every core."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
+    with quiet():  # it announces its delegate
+        return Interpreter(**source, num_threads=threads or os.cpu_count() or 1)
 
 
 class Runner:
@@ -72,11 +69,10 @@ class Runner:
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None):
-        from ai_edge_litert.interpreter import Interpreter
-
         try:
-            interpreter = Interpreter(str(path), num_threads=threads or os.cpu_count() or 1)
-            self._signatures = {name: interpreter.get_signature_runner(name) for name in interpreter.get_signature_list()}
+            lite = interpreter(str(path), threads=threads)
+            with quiet():
+                self._signatures = {name: lite.get_signature_runner(name) for name in lite.get_signature_list()}
             details = self._signatures["predict"].get_input_details()["image"]
         except (ValueError, RuntimeError, KeyError) as reason:
             raise checks.error(

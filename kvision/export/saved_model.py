@@ -6,14 +6,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 from PIL import Image
 
 from kvision import atomic, checks
 from kvision.export import litert
 from kvision.pixels import graph
+from kvision.quiet import quiet
+
+if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
+    import keras
 
 __all__ = ["SIGNATURES", "write"]
 
@@ -21,7 +25,7 @@ SIGNATURES = ("predict", "serve_bytes", "embed")
 
 
 def write(
-    model: keras.Model,
+    model: "keras.Model",
     folder: str | Path,
     *,
     labels: Sequence[str] | None = None,
@@ -61,7 +65,7 @@ def write(
     return target
 
 
-def _check(model: keras.Model, labels: Sequence[str] | None) -> None:
+def _check(model: "keras.Model", labels: Sequence[str] | None) -> None:
     shape = model.input_shape
     named = len(model.inputs) == 1 and model.inputs[0].name == "image"
     if not named or len(shape) != 4 or None in shape[1:] or shape[1] != shape[2] or len(model.output_shape) != 2:
@@ -76,12 +80,14 @@ def _check(model: keras.Model, labels: Sequence[str] | None) -> None:
         )
 
 
-def _embedder(model: keras.Model) -> keras.Model:
+def _embedder(model: "keras.Model") -> "keras.Model":
     """image -> what the last layer reads."""
+    import keras
+
     return keras.Model(model.input, model.layers[-1].input, name="embed")
 
 
-def _write_saved_model(model: keras.Model, folder: Path) -> None:
+def _write_saved_model(model: "keras.Model", folder: Path) -> None:
     import tensorflow as tf
 
     side, embedder = model.input_shape[1], _embedder(model)
@@ -107,11 +113,11 @@ def _write_saved_model(model: keras.Model, folder: Path) -> None:
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     signatures = {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes, "embed": embed}
-    with litert.quiet():
+    with quiet():
         tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def _verify(model: keras.Model, folder: Path, probe: np.ndarray) -> None:
+def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
     expected = {
         "probabilities": model.predict_on_batch(probe.astype("float32")),
         "feature": _embedder(model).predict_on_batch(probe.astype("float32")),

@@ -128,9 +128,7 @@ def neighbors_layer(
 ) -> NearestNeighbors:
     """bank (N, D), targets (N,) in [0, classes) -> the layer."""
     bank = np.asarray(bank, "float32")
-    layer = NearestNeighbors(
-        count=len(bank), width=bank.shape[1], classes=classes, k=k, weights=weights, metric=metric
-    )
+    layer = NearestNeighbors(count=len(bank), width=bank.shape[1], classes=classes, k=k, weights=weights, metric=metric)
     center = np.zeros(bank.shape[1], "float32")
     if metric == "cosine":
         bank = bank / np.maximum(np.linalg.norm(bank, axis=1, keepdims=True), 1e-12)
@@ -143,7 +141,9 @@ def neighbors_layer(
 
 
 def _neighbors(estimator: KNeighborsClassifier) -> keras.layers.Layer:
-    metric = "euclidean" if estimator.effective_metric_ == "minkowski" and estimator.p == 2 else estimator.effective_metric_
+    metric = (
+        "euclidean" if estimator.effective_metric_ == "minkowski" and estimator.p == 2 else estimator.effective_metric_
+    )
     weights, bank = estimator.weights or "uniform", estimator._fit_X
     plain = isinstance(bank, np.ndarray) and estimator._y.ndim == 1 and isinstance(weights, str)
     if metric not in ("euclidean", "cosine") or not plain:

@@ -17,8 +17,9 @@ class NearestNeighbors(keras.layers.Layer):
 
     weights: "uniform" (each neighbour one vote) or "distance" (1 / distance; where neighbours coincide with the query,
     they alone vote), as `sklearn.neighbors.KNeighborsClassifier`. metric: "euclidean" or "cosine" (1 - cosine).
-    Of equally near rows the one with the lower index counts. The state, not trained, is set by whoever builds the layer:
-    `bank` (N, D) minus `center` (D,), for cosine of unit length with center 0, and `targets` (N,) int32 in [0, C).
+    Of equally near rows the one with the lower index counts. The state, not trained, is set by whoever builds the
+    layer: `bank` (N, D) minus `center` (D,), for cosine of unit length with center 0, and `targets` (N,) int32 in
+    [0, C).
     """
 
     def __init__(

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from kvision import atomic, checks
+from kvision.quiet import quiet
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
 from kvision.runs.stages import Stages
@@ -56,7 +57,8 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
 def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, command: str) -> int:
     started = time.monotonic()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
+    with quiet():
+        import keras
 
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
@@ -169,7 +171,9 @@ def _gpus(tf) -> list:
 
 
 def _tell(report: dict, folder: Path) -> None:
-    print(f"\n{'head':<12}{'accuracy':>10}{'95 % interval':>18}{'seconds':>10}   chosen on a split of the training images")
+    print(
+        f"\n{'head':<12}{'accuracy':>10}{'95 % interval':>18}{'seconds':>10}   chosen on a split of the training images"
+    )
     for name, row in report["results"].items():
         interval = "{:.3f} - {:.3f}".format(*row["interval"])
         mark = "  <- exported" if name == report["best"] else ""

@@ -55,9 +55,10 @@ def fit(
 ) -> dict[str, list[float]]:
     """Trains `model` (of `kv.transfer.attach`) through `steps` with Keras' own `fit`; -> logs by name, one an epoch.
 
-    train, validation_data: what `keras.Model.fit` takes. steps: in the order of their epochs, the first at 0. epochs:
-    in all. optimizer: `kv.training.Adam` or `SGD`, built here once on every variable, so that moments and iterations
-    live through the phases; None takes Adam. Each phase is compiled with it anew.
+    train: a `tf.data.Dataset` or PyDataset of (images, labels), which brings its own order, or a tuple of two arrays,
+    which is shuffled; validation_data: as `keras.Model.fit` takes it. steps: in the order of their epochs, the first
+    at 0. epochs: in all. optimizer: `kv.training.Adam` or `SGD`, built here once on every variable, so that moments
+    and iterations live through the phases; None takes Adam. Each phase is compiled with it anew.
     Raises UserError for steps out of order or beyond `epochs`, and for another optimizer.
     """
     starts = [step.epoch for step in steps]
@@ -75,12 +76,15 @@ def fit(
         )
     if not optimizer.built:
         optimizer.build(freeze(model, above="all", norm="train"))
+    x, y = train if isinstance(train, tuple) else (train, None)
     history: dict[str, list[float]] = {}
     for step, end in zip(steps, [*starts[1:], epochs], strict=True):
         optimizer.activate(freeze(model, above=step.above, norm=step.norm))
         model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
         logs = model.fit(
-            train,
+            x,
+            y,
+            shuffle=y is not None,
             initial_epoch=step.epoch,
             epochs=end,
             validation_data=validation_data,

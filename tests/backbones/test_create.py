@@ -1,0 +1,71 @@
+import keras
+import numpy as np
+import pytest
+from contracts import backbone
+
+import kvision as kv
+from kvision.checks import UserError
+
+APPLICATIONS = {
+    "MobileNetV2": keras.applications.mobilenet_v2,
+    "ResNet50": keras.applications.resnet50,
+}
+
+
+@pytest.mark.parametrize("name", kv.backbones.available())
+def test_contract(name, tmp_path):
+    backbone(name, 64, tmp_path)
+
+
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_preprocessing_inside_equals_keras_outside(name):
+    """Same weights: our graph on raw pixels, Keras' graph behind its own preprocess_input."""
+    ours = kv.backbones.create(name, image_size=64)
+    theirs = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(64, 64, 3))
+    theirs.set_weights(ours.get_weights())
+    images = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype("float32")
+    expected = theirs.predict_on_batch(APPLICATIONS[name].preprocess_input(images.copy()))
+    np.testing.assert_allclose(ours.predict_on_batch(images), expected, atol=1e-4 * np.abs(expected).max())
+    raw = theirs.predict_on_batch(images)
+    assert np.abs(raw - expected).max() > 1e-2 * np.abs(expected).max(), "preprocessing would make no difference"
+
+
+def test_efficientnet_b0_normalizes_as_the_published_weights_expect():
+    """Keras gives "imagenet" another graph than None: mean and standard deviation must come out the same in ours."""
+    model = kv.backbones.create("EfficientNetB0", image_size=32)
+    stem = next(layer for layer in model.layers if isinstance(layer, keras.layers.ZeroPadding2D))
+    normalized = keras.Model(model.input, stem.input)
+    images = np.random.default_rng(2).integers(0, 256, (1, 32, 32, 3)).astype("float32")
+    expected = (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(normalized.predict_on_batch(images), expected, atol=1e-4)
+
+
+def test_pooling_and_size():
+    assert kv.backbones.create("EfficientNetLite0").output_shape == (None, 7, 7, 1280)
+    average = kv.backbones.create("EfficientNetLite0", image_size=48, pooling="avg")
+    assert average.input_shape == (None, 48, 48, 3) and average.output_shape == (None, 1280)
+    largest = kv.backbones.create("EfficientNetLite0", image_size=48, pooling="max")
+    largest.set_weights(average.get_weights())
+    images = np.random.default_rng(3).integers(0, 256, (1, 48, 48, 3), dtype="uint8")
+    assert (largest.predict_on_batch(images) >= average.predict_on_batch(images)).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"name": "ResNet5"}, "Did you mean 'ResNet50'"),
+        ({"name": "ResNet50", "image_size": 31}, "`image_size`"),
+        ({"name": "ResNet50", "image_size": 64.0}, "`image_size`"),
+        ({"name": "ResNet50", "pooling": "mean"}, "`pooling`"),
+        ({"name": "EfficientNetLite0", "weights": "nowhere.weights.h5"}, "names no file"),
+    ],
+)
+def test_errors_name_the_argument(arguments, text):
+    with pytest.raises(UserError, match=text):
+        kv.backbones.create(**arguments)
+
+
+def test_stages_of_a_foreign_model():
+    image = keras.Input((32, 32, 3), name="image")
+    with pytest.raises(UserError, match="no named stages"):
+        kv.backbones.stages(keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="mine"))

@@ -1,0 +1,134 @@
+import keras
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision.backbones.embed import cache_key
+from kvision.checks import UserError
+from kvision.export import engines
+
+SIZE = 32
+
+
+def network(seed: int = 0) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((SIZE, SIZE, 3), name="image")
+    x = kv.layers.Preprocess("tf")(image)
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="relu", name="conv")(x)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    x = keras.layers.Dropout(0.5, name="drop")(x)
+    return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="small")
+
+
+def photographs(count: int = 7) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), dtype="uint8")
+
+
+@pytest.mark.parametrize("engine", ["keras", "litert"])
+def test_engines_equal_the_model_and_keep_the_order(engine):
+    model, images = network(), photographs()
+    features = kv.backbones.embed(model, images, batch_size=3, engine=engine, progress=False)
+    assert features.dtype == np.float32 and features.shape == (7, 4)
+    np.testing.assert_allclose(features, model(images.astype("float32"), training=False), atol=1e-4)
+    assert np.abs(features - model(images.astype("float32"), training=True)).max() > 1e-2, "control: dropout shows"
+
+
+def test_iterables_of_arrays_tuples_and_kvision_images():
+    model, images = network(), photographs()
+    expected = kv.backbones.embed(model, images, progress=False)
+    batches = [images[:4], images[4:]]
+    np.testing.assert_allclose(kv.backbones.embed(model, batches, progress=False), expected, atol=1e-6)
+    pairs = [(batch, np.zeros(len(batch))) for batch in batches]
+    np.testing.assert_allclose(kv.backbones.embed(model, pairs, progress=False), expected, atol=1e-6)
+    stream = kv.data.arrays(images, image_size=SIZE, batch_size=4)
+    np.testing.assert_allclose(kv.backbones.embed(model, stream, progress=False), expected, atol=1e-6)
+
+
+def test_cache_runs_the_network_once(tmp_path, monkeypatch):
+    model, images = network(), photographs()
+    first = kv.backbones.embed(model, images, cache=tmp_path, progress=False)
+    monkeypatch.setattr(engines, "start", lambda *_, **__: pytest.fail("the network ran again"))
+    np.testing.assert_array_equal(kv.backbones.embed(model, images, cache=tmp_path, progress=False), first)
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_key_changes_with_whatever_changes_the_features():
+    model, images = network(), photographs()
+    key = cache_key(model, images, "keras")
+    assert cache_key(network(), images, "keras") == key, "the same network, built again"
+
+    one_pixel = images.copy()
+    one_pixel[3, 2, 1, 0] ^= 1
+    one_weight = network()
+    kernel, bias = one_weight.get_layer("conv").get_weights()
+    one_weight.get_layer("conv").set_weights([kernel, np.nextafter(bias, 1)])
+    statistics = network()
+    statistics.get_layer("bn").set_weights([w + 1e-3 for w in statistics.get_layer("bn").get_weights()])
+    preprocessing = network()
+    preprocessing.layers[1].mode = "caffe"
+    small = kv.data.arrays(images, image_size=SIZE)
+    others = [
+        cache_key(model, one_pixel, "keras"),
+        cache_key(model, images[::-1], "keras"),
+        cache_key(model, images.astype("float32"), "keras"),
+        cache_key(model, images, "litert"),
+        cache_key(one_weight, images, "keras"),
+        cache_key(statistics, images, "keras"),
+        cache_key(preprocessing, images, "keras"),
+        cache_key(model, small, "keras"),
+        cache_key(model, kv.data.arrays(images, image_size=SIZE * 2), "keras"),
+    ]
+    assert len({key, *others}) == len(others) + 1
+
+
+def test_automatic_names_are_not_content():
+    def unnamed() -> keras.Model:
+        image = keras.Input((SIZE, SIZE, 3), name="image")
+        x = keras.layers.Conv2D(2, 3, kernel_initializer="ones")(image)
+        return keras.Model(image, keras.layers.GlobalAveragePooling2D()(x), name="unnamed")
+
+    first, second = unnamed(), unnamed()
+    assert first.layers[1].name != second.layers[1].name
+    assert cache_key(first, photographs(), "keras") == cache_key(second, photographs(), "keras")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_a_torn_cache_is_made_again(tmp_path, capsys, damage):
+    model, images = network(), photographs()
+    expected = kv.backbones.embed(model, images, cache=tmp_path, progress=False)
+    (entry,) = tmp_path.iterdir()
+    content = entry.read_bytes()
+    middle = len(content) // 2
+    entry.write_bytes(
+        {
+            "cut": content[:middle],
+            "flip": content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :],
+            "empty": b"",
+            "text": b"not a zip",
+        }[damage]
+    )
+    np.testing.assert_array_equal(kv.backbones.embed(model, images, cache=tmp_path, progress=False), expected)
+    assert "damaged" in capsys.readouterr().out
+    np.testing.assert_array_equal(kv.backbones.embed(model, images, cache=tmp_path, progress=False), expected)
+    assert capsys.readouterr().out == ""
+
+
+def test_bad_input_is_named():
+    model = network()
+    for images, text in [
+        (photographs() / 255.0, r"scaled to \[0, 1\]"),
+        (np.zeros((2, SIZE + 1, SIZE, 3), "uint8"), "another shape"),
+        (np.zeros((SIZE, SIZE, 3), "uint8"), "another shape"),
+        (np.zeros((0, SIZE, SIZE, 3), "uint8"), "are empty"),
+        ([], "are empty"),
+        ("folder", "kv.data.folders"),
+    ]:
+        with pytest.raises(UserError, match=text):
+            kv.backbones.embed(model, images, progress=False)
+    with pytest.raises(UserError, match="pooling"):
+        kv.backbones.embed(kv.backbones.create("MobileNetV2", image_size=32), photographs())
+    with pytest.raises(UserError, match="fingerprint"):
+        kv.backbones.embed(model, [photographs()], cache="unused")
+    with pytest.raises(UserError, match="Did you mean 'litert'"):
+        kv.backbones.embed(model, photographs(), engine="liter")

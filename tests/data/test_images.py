@@ -1,0 +1,181 @@
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kvision.checks import UserError
+from kvision.data import arrays, folders, scan
+from kvision.pixels import pillow
+
+SIZE = 12
+
+
+@pytest.fixture
+def photos(pictures):
+    return folders(scan(pictures, progress=False), image_size=SIZE, batch_size=3)
+
+
+@pytest.fixture
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (50, 6, 9, 3), dtype=np.uint8)
+
+
+def _joined(batches):
+    images, labels = zip(*batches, strict=True)
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def test_a_folder_in_order(photos, pictures):
+    assert len(photos) == 7
+    sizes = [len(labels) for _, labels in photos]
+    assert sizes == [3, 3, 1]
+    images, labels = _joined(photos)
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int32)
+    assert labels.tolist() == photos.labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    for name, image in zip(photos.names, images, strict=True):
+        expected = pillow.load((pictures / name).read_bytes(), SIZE)
+        assert np.abs(image.astype(int) - expected).max() <= 1
+    np.testing.assert_array_equal(_joined(photos)[0], images)  # a second pass is the first
+
+
+def test_arrays_pass_through_at_their_own_size():
+    squares = np.random.default_rng(0).integers(0, 256, (50, SIZE, SIZE, 3), dtype=np.uint8)
+    images, labels = _joined(arrays(squares, np.arange(50) % 7, image_size=SIZE, batch_size=16))
+    np.testing.assert_array_equal(images, squares)
+    np.testing.assert_array_equal(labels, np.arange(50) % 7)
+
+
+def test_gray_arrays_get_three_equal_channels(noise):
+    gray = arrays(noise[..., 0], image_size=SIZE)
+    color = arrays(np.repeat(noise[..., :1], 3, 3), image_size=SIZE)
+    np.testing.assert_array_equal(_joined(gray)[0], _joined(color)[0])
+    assert gray.digests.tolist() == color.digests.tolist()
+    np.testing.assert_array_equal(gray.original(3), color.original(3))
+
+
+def test_an_array_and_its_files_are_the_same_images(pictures, photos):
+    originals = np.stack([photos.original(i) for i in range(len(photos))])
+    same = arrays(originals, photos.labels, image_size=SIZE)
+    assert same.digests.tolist() == photos.digests.tolist()
+    np.testing.assert_array_equal(_joined(same)[0], _joined(photos)[0])
+
+
+def test_subset_keeps_everything_aligned(photos, noise):
+    images, _ = _joined(photos)
+    chosen = photos.subset(np.array([5, 0, 4])).subset(np.array([2, 0]))
+    np.testing.assert_array_equal(_joined(chosen)[0], images[[4, 5]])
+    assert chosen.names.tolist() == [photos.names[4], photos.names[5]]
+    assert chosen.labels.tolist() == [1, 1]
+    assert chosen.path(1) == photos.path(5)
+    np.testing.assert_array_equal(chosen.original(0), photos.original(4))
+    whole = arrays(noise, image_size=SIZE)
+    part = whole.subset(np.array([7, 3]))
+    np.testing.assert_array_equal(part.original(0), noise[7])
+    assert part.names.tolist() == ["7", "3"]
+    assert part._source is whole._source  # an array of gigabytes is not copied
+
+
+def test_each_epoch_is_a_new_permutation_of_all(photos, noise):
+    marks = np.arange(50)
+    images = arrays(noise, marks, image_size=6, batch_size=8)
+    batches = images.batches(shuffle_seed=3)
+    epochs = [_joined(batches.as_numpy_iterator())[1] for _ in range(3)]
+    for epoch in epochs:
+        assert sorted(epoch) == marks.tolist()
+        assert np.abs(epoch - marks).max() > 25  # not a small buffer's shuffle
+    assert {tuple(epoch) for epoch in epochs} == {tuple(e) for e in epochs}
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    tf.random.set_seed(99)  # the order is the seed's and the epoch's alone
+    again = images.batches(shuffle_seed=3)
+    np.testing.assert_array_equal(_joined(again.as_numpy_iterator())[1], epochs[0])
+    resumed = images.batches(shuffle_seed=3, first_epoch=2)
+    np.testing.assert_array_equal(_joined(resumed.as_numpy_iterator())[1], epochs[2])
+    other = images.batches(shuffle_seed=4)
+    assert _joined(other.as_numpy_iterator())[1].tolist() != epochs[0].tolist()
+
+
+@pytest.mark.parametrize("drop", [False, True])
+def test_shapes_and_counts_are_known_to_fit(photos, noise, drop):
+    for images in (photos, arrays(noise, image_size=SIZE, batch_size=3)):
+        for seed in (None, 0):
+            batches = images.batches(shuffle_seed=seed, drop_remainder=drop)
+            count = len(images) // 3 if drop else -(-len(images) // 3)
+            assert batches.cardinality() == count == sum(1 for _ in batches)
+            size = 3 if drop else None
+            assert batches.element_spec == (
+                tf.TensorSpec((size, SIZE, SIZE, 3), tf.uint8),
+                tf.TensorSpec((size,), tf.int32),
+            )
+
+
+def test_shuffled_images_keep_their_labels(photos):
+    plain = {image.tobytes(): label for image, label in zip(*_joined(photos), strict=True)}
+    assert len(plain) == 6  # two are copies
+    for image, label in zip(*_joined(photos.batches(shuffle_seed=1).as_numpy_iterator()), strict=True):
+        assert plain[image.tobytes()] == label
+
+
+def test_fingerprint(photos, pictures, paint, noise):
+    def again(size=SIZE):
+        return folders(scan(pictures, progress=False), image_size=size).fingerprint
+
+    assert again() == photos.fingerprint  # the batch size is not content
+    seen = {
+        photos.fingerprint,
+        again(SIZE + 1),
+        photos.subset(np.arange(6)).fingerprint,
+        photos.subset(np.arange(7)[::-1]).fingerprint,
+        arrays(noise, image_size=SIZE).fingerprint,
+    }
+    with (pictures / "cat/a.png").open("ab") as stream:
+        stream.write(b"\0")  # the same pixels, another byte
+    seen.add(again())
+    changed = noise.copy()
+    changed[-1, -1, -1, -1] ^= 1
+    seen.add(arrays(changed, image_size=SIZE).fingerprint)
+    assert len(seen) == 7
+
+
+@pytest.mark.parametrize(("damage", "reason"), [("gone", "No such file"), ("torn", "damaged"), ("text", "not a JPEG")])
+def test_a_file_that_changed_is_named(photos, pictures, damage, reason):
+    path = pictures / "dog/a.PNG"
+    data = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(data[:-30] if damage == "torn" else b"hello")
+    with pytest.raises(UserError, match=f"changed since it was scanned: .*{reason}.*Received: '{path}'"):
+        list(photos)
+    with pytest.raises(tf.errors.OpError, match=str(path)):  # inside of fit
+        list(photos.batches(shuffle_seed=0))
+    good = photos.subset(np.array([0, 1, 2]))
+    assert sum(len(labels) for _, labels in good) == 3
+
+
+def test_an_early_end_is_no_error(photos):
+    assert len(list(itertools.islice(photos, 1))) == 1
+
+
+def test_arguments_are_checked(noise):
+    for bad in (noise.astype("float32"), noise[..., :2], noise[0, 0]):
+        with pytest.raises(UserError, match=r"`images`.*uint8"):
+            arrays(bad, image_size=SIZE)
+    with pytest.raises(UserError, match=r"`labels`.*50"):
+        arrays(noise, [1, 2], image_size=SIZE)
+    with pytest.raises(UserError, match=r"`labels`.*0 to 1"):
+        arrays(noise, np.arange(50), class_names=["a", "b"], image_size=SIZE)
+    with pytest.raises(UserError, match="`image_size`"):
+        arrays(noise, image_size=0)
+    with pytest.raises(UserError, match="`batch_size`"):
+        arrays(noise, image_size=SIZE, batch_size=0)
+    with pytest.raises(UserError, match="empty"):
+        arrays(noise, image_size=SIZE).subset(np.array([], int))
+
+
+def test_keras_fits_on_it(photos):
+    import keras
+
+    model = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(photos.batches(shuffle_seed=0), validation_data=photos.batches(), epochs=2, verbose=0, shuffle=False)
+    assert model.optimizer.iterations.numpy() == 6

@@ -1,0 +1,169 @@
+import hashlib
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kvision.checks import UserError
+from kvision.data import BadFile, scan
+from kvision.pixels import pillow
+
+PATHS = ("cat/a.png", "cat/b.png", "cat/deep/er/c.png", "cat/z.png", "dog/a.PNG", "dog/b.jpg", "dog/ü c.png")
+
+
+def quietly(folder, **options):
+    return scan(folder, progress=False, **options)
+
+
+def test_what_lies_in_a_folder(pictures):
+    found = quietly(pictures)
+    assert found.class_names == ("cat", "dog")
+    assert found.paths == PATHS
+    assert found.labels.dtype == np.int32
+    assert found.labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
+    assert found.held_out is None
+    assert found.bad == ()
+    for path, file_hash, digest in zip(found.paths, found.file_hashes, found.digests, strict=True):
+        data = (pictures / path).read_bytes()
+        pixels = pillow.decode(data)
+        assert file_hash == hashlib.sha256(data).hexdigest()
+        assert digest == hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    assert found.digests[0] == found.digests[3]
+    assert len(set(found.digests)) == 6
+
+
+def test_digests_are_of_pixels_and_shape(tmp_path):
+    for name, height, width in (("a/1.png", 4, 6), ("a/2.bmp", 4, 6), ("b/3.png", 6, 4)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(tmp_path / name)
+    found = quietly(tmp_path)
+    assert found.digests[0] == found.digests[1] != found.digests[2]
+    assert len(set(found.file_hashes)) == 3
+
+
+def test_bad_files_are_listed_with_the_reason(pictures, tmp_path, paint):
+    whole = (pictures / "cat/a.png").read_bytes()
+    (pictures / "cat/torn.png").write_bytes(whole[:-20])
+    (pictures / "cat/empty.JPG").write_bytes(b"")
+    (pictures / "dog/text.gif").write_text("hello")
+    (pictures / "dog/notes.txt").write_text("not an image, not bad either")
+    (pictures / "dog/.hidden.png").write_bytes(b"")
+    (pictures / ".cache").mkdir()
+    (pictures / "loose.png").write_bytes(whole)
+    paint(tmp_path / "elsewhere/x.png", 9)
+    (pictures / "dog/out.png").symlink_to(tmp_path / "elsewhere/x.png")
+    (pictures / "dog/within.png").symlink_to(pictures / "cat/b.png")
+    (pictures / "dog/broken.png").symlink_to(pictures / "nothing.png")
+    (pictures / "dog/folder").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(pictures / "dog/pipe.png")
+    found = quietly(pictures)
+    assert sorted({*found.paths} - {*PATHS}) == ["dog/within.png"]
+    reasons = {file.path: file.reason for file in found.bad}
+    assert reasons.pop("cat/torn.png").startswith("the PNG data are damaged")
+    assert reasons == {
+        "cat/empty.JPG": "the file is empty",
+        "dog/text.gif": "not a JPEG, PNG, GIF, BMP or WebP image",
+        "dog/out.png": "it is a link that leads out of the folder",
+        "dog/broken.png": "No such file or directory",
+        "dog/folder": "it is a link to a folder",
+        "dog/pipe.png": "it is not a regular file",
+    }
+
+
+@pytest.mark.parametrize("other", ["test", "VAL", "Valid", "validation"])
+def test_train_and_held_out_folders(tmp_path, paint, other):
+    for i, name in enumerate(("Train/a/1.png", "Train/b/2.png", f"{other}/a/3.png", f"{other}/b/4.png")):
+        paint(tmp_path / name, i)
+    found = quietly(tmp_path)
+    assert found.class_names == ("a", "b")
+    assert found.held_out is not None
+    for path, label, held in zip(found.paths, found.labels, found.held_out, strict=True):
+        assert held == path.startswith(other)
+        assert found.class_names[label] == path.split("/")[1]
+    paint(tmp_path / other / "c/5.png", 5)
+    with pytest.raises(UserError, match=r"classes in only one of Train/ and .*'c'"):
+        quietly(tmp_path)
+
+
+def test_layouts_that_are_refused(tmp_path, paint, pictures):
+    with pytest.raises(UserError, match="names no folder"):
+        quietly(tmp_path / "nowhere")
+    paint(tmp_path / "flat/a.png", 0)
+    with pytest.raises(UserError, match=r"has 0 class folders.*one sub-folder per class.*1 images lie outside"):
+        quietly(tmp_path / "flat")
+    paint(tmp_path / "flat/one/a.png", 0)
+    with pytest.raises(UserError, match="has 1 class folders where two"):
+        quietly(tmp_path / "flat")
+    (pictures / "bird").mkdir()
+    with pytest.raises(UserError, match="class folders without images: bird"):
+        quietly(pictures)
+    for name in ("train", "val", "test"):
+        paint(tmp_path / "three" / name / "a/1.png", 0)
+    with pytest.raises(UserError, match="other splits than one to train on and one to hold out"):
+        quietly(tmp_path / "three")
+    for name in ("a", "b"):
+        (tmp_path / "bad" / name).mkdir(parents=True)
+        (tmp_path / "bad" / name / "1.png").write_bytes(b"")
+    with pytest.raises(UserError, match=r"no image that can be used, out of 2.*a/1.png: the file is empty"):
+        quietly(tmp_path / "bad")
+
+
+def test_cache_reads_only_what_changed(pictures, tmp_path, paint, monkeypatch):
+    cache, read = tmp_path / "scan.csv", []
+    look = scan.__globals__["look"]
+    monkeypatch.setitem(scan.__globals__, "look", lambda path: (read.append(path.name), look(path))[1])
+    (pictures / "cat/bad.png").write_bytes(b"bad")
+    first = quietly(pictures, cache=cache)
+    assert len(read) == 8
+    again = quietly(pictures, cache=cache)
+    assert len(read) == 8
+    for field in ("paths", "class_names", "file_hashes", "digests", "bad"):
+        assert getattr(first, field) == getattr(again, field)
+    assert again.bad == (BadFile("cat/bad.png", "not a JPEG, PNG, GIF, BMP or WebP image"),)
+    paint(pictures / "cat/b.png", 77)
+    (pictures / "cat/bad.png").unlink()
+    changed = quietly(pictures, cache=cache)
+    assert read[8:] == ["b.png"]
+    assert changed.digests[1] != first.digests[1]
+    fresh = quietly(pictures)
+    assert changed.digests == fresh.digests
+    assert changed.file_hashes == fresh.file_hashes
+
+
+@pytest.mark.parametrize("damage", ["torn", "edited", "foreign", "binary"])
+def test_a_damaged_cache_is_made_anew(pictures, tmp_path, capsys, damage):
+    cache = tmp_path / "scan.csv"
+    first = quietly(pictures, cache=cache)
+    text = cache.read_text(encoding="utf-8")
+    cache.write_bytes(
+        {
+            "torn": text[: len(text) // 2].encode(),
+            "edited": text.replace(first.digests[1], first.digests[0]).encode(),
+            "foreign": b"a,b\n1,2\n",
+            "binary": bytes(range(256)),
+        }[damage]
+    )
+    assert quietly(pictures, cache=cache).digests == first.digests
+    out, err = capsys.readouterr()
+    assert "scan.csv is damaged" in err
+    assert out == ""
+    assert cache.read_text(encoding="utf-8") == text
+
+
+def test_what_could_not_be_read_is_tried_again(pictures, tmp_path, monkeypatch):
+    cache = tmp_path / "scan.csv"
+    look = scan.__globals__["look"]
+    monkeypatch.setitem(scan.__globals__, "look", lambda path: ("", "", "Permission denied"))
+    with pytest.raises(UserError, match="Permission denied"):
+        quietly(pictures, cache=cache)
+    monkeypatch.setitem(scan.__globals__, "look", look)
+    assert len(quietly(pictures, cache=cache).paths) == 7
+
+
+def test_progress_goes_to_standard_error(pictures, capsys):
+    scan(pictures)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "scan" in err
+    assert "7/7" in err

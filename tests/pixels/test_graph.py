@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kvision.pixels import BadImage, graph, pillow
+
+
+def test_decodes_as_pillow(encoded):
+    for name, data in encoded.items():
+        ours, other = graph.decode(tf.constant(data)).numpy(), pillow.decode(data)
+        assert ours.dtype == other.dtype == np.uint8, name
+        np.testing.assert_array_equal(ours, other, err_msg=name)
+
+
+@pytest.mark.parametrize("size", [1, 16, 37, 53, 120])
+def test_loads_as_pillow_to_one_level(encoded, size):
+    for name, data in encoded.items():
+        ours, other = graph.load(tf.constant(data), size).numpy(), pillow.load(data, size)
+        assert ours.shape == other.shape == (size, size, 3), name
+        assert np.abs(ours.astype(int) - other).max() <= 1, name
+
+
+def test_photographs_load_as_pillow_to_one_level(shared):
+    for path in sorted((shared / "data/bccd/JPEGImages").glob("*.jpg"))[:3]:
+        data = path.read_bytes()
+        difference = graph.load(tf.constant(data), 224).numpy().astype(int) - pillow.load(data, 224)
+        assert np.abs(difference).max() <= 1
+        assert np.abs(difference).mean() < 0.2
+
+
+def test_refuses_what_pillow_refuses(refused):
+    for name, data in refused.items():
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            graph.decode(tf.constant(data))
+        with pytest.raises(BadImage) as caught:
+            graph.decode_bytes(data)
+        reason = str(caught.value)
+        assert reason, name
+        assert not [internal for internal in ("{{", "[Op:", "\n") if internal in reason], reason
+
+
+def test_flipped_bits_are_judged_alike(encoded):
+    random = np.random.default_rng(0)
+    for name in ("jpeg", "rgb png", "transparent palette png"):
+        for _ in range(60):
+            data = bytearray(encoded[name])
+            data[random.integers(len(data))] ^= 1 << random.integers(8)
+            try:
+                found = graph.decode_bytes(bytes(data))
+            except BadImage:
+                with pytest.raises(BadImage):
+                    pillow.decode(bytes(data))
+            else:
+                np.testing.assert_array_equal(found, pillow.decode(bytes(data)))
+
+
+def _triangle(length: int, size: int) -> np.ndarray:
+    """(size, length): each row the antialiased bilinear weights of one output pixel, written out slowly."""
+    weights, scale = np.zeros((size, length)), length / size
+    for i in range(size):
+        for j in range(length):
+            weights[i, j] = max(0.0, 1 - abs((j + 0.5) - (i + 0.5) * scale) / max(scale, 1))
+    return weights / weights.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(40, 31, 16), (9, 17, 30), (20, 20, 20)])
+def test_resize_is_two_triangle_filters(height, width, size):
+    images = np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    found = graph.resize(tf.constant(images), size)
+    assert found.dtype == tf.uint8
+    expected = np.einsum("ih,jw,bhwc->bijc", _triangle(height, size), _triangle(width, size), images)
+    np.testing.assert_allclose(found, expected, atol=0.501)
+    np.testing.assert_array_equal(graph.resize(tf.constant(images[0]), size), found[0])
+
+
+def test_one_bad_row_in_a_saved_model(encoded, tmp_path):
+    rows = (tf.TensorSpec((24, 24, 3), tf.uint8), tf.TensorSpec((), tf.bool))
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
+    def serve(data):
+        return tf.map_fn(lambda one: graph.try_load(one, 24), data, fn_output_signature=rows)
+
+    module = tf.Module()
+    module.serve = serve
+    tf.saved_model.save(module, str(tmp_path / "model"))
+    loaded = tf.saved_model.load(str(tmp_path / "model"))
+    good = [encoded["jpeg"], encoded["rgba png"]]
+    images, valid = loaded.serve(tf.constant([good[0], good[0][:200], b"", b"text", good[1]]))
+    assert valid.numpy().tolist() == [True, False, False, False, True]
+    np.testing.assert_array_equal(images[0], graph.load(tf.constant(good[0]), 24))
+    np.testing.assert_array_equal(images[4], graph.load(tf.constant(good[1]), 24))
+    assert not images.numpy()[1:4].any()
+    images, valid = loaded.serve(tf.constant([], tf.string))
+    assert images.shape == (0, 24, 24, 3)
