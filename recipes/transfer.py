@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 import kvision as kv
 from kvision import atomic, checks, runs
@@ -176,7 +177,7 @@ def _candidates(name: str, images: int) -> dict[str, Callable]:
         }
     if name == "forest":
         return {"300 trees": lambda: kv.heads.ForestHead()}
-    return {f"C={C:g}": lambda C=C: kv.heads.LogisticHead(C) for C in (1e-4, 1e-3, 1e-2, 1e-1, 1.0)}
+    return {f"C={C:g}": lambda C=C: kv.heads.LogisticHead(C) for C in (1e-4, 1e-3, 1e-2, 1e-1)}
 
 
 def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
@@ -187,7 +188,7 @@ def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     started = time.monotonic()
     candidates = _candidates(name, len(fit))
     scores = {}
-    for text, make in candidates.items():
+    for text, make in tqdm(candidates.items(), name, unit=" fits", leave=False, disable=len(candidates) == 1):
         scores[text] = make().fit(features[fit], labels[fit]).score(features[tune], labels[tune])
     chosen = max(scores, key=lambda text: scores[text])
     head = candidates[chosen]().fit(features, labels)

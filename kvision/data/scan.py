@@ -113,7 +113,9 @@ def scan(
 
 def digest(image: np.ndarray) -> str:
     """SHA-256 of an image's shape and pixels, (H, W, 3) uint8."""
-    return hashlib.sha256(str(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+    found = hashlib.sha256(str(image.shape).encode())
+    found.update(np.ascontiguousarray(image).data)
+    return found.hexdigest()
 
 
 def look(path: str | Path) -> tuple[str, str, str]:

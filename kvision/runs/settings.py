@@ -7,8 +7,6 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from kvision import checks
-
 __all__ = ["Settings", "add_flags", "setting"]
 
 
@@ -36,23 +34,13 @@ def add_flags(parser: argparse.ArgumentParser, config: type[Settings]) -> None:
         if hints[field.name] is bool:
             options["action"] = argparse.BooleanOptionalAction
         else:
-            options["type"], options["metavar"] = _parser(field.name, hints[field.name])
+            options["type"], options["metavar"] = _parser(hints[field.name])
         parser.add_argument(f"--{field.name.replace('_', '-')}", **options)
 
 
-def _parser(name: str, hint: Any) -> tuple[Callable[[str], Any], str]:
+def _parser(hint: Any) -> tuple[Callable[[str], Any], str]:
     if isinstance(hint, types.UnionType):  # X | None: absent means None
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
     if typing.get_origin(hint) is tuple:
         return lambda text: tuple(part.strip() for part in text.split(",") if part.strip()), "A,B,..."
-    if hint in (int, float):
-
-        def number(text: str) -> int | float:
-            try:
-                return hint(text)
-            except ValueError:
-                kind = "a whole number" if hint is int else "a number"
-                raise checks.error(f"--{name.replace('_', '-')}", expected=kind, received=text) from None
-
-        return number, "N"
-    return hint, "TEXT"
+    return hint, "TEXT" if hint is str else "N"

@@ -49,6 +49,13 @@ def test_a_large_group_does_not_swell_the_part():
         assert len(part) == 8
 
 
+@pytest.mark.parametrize("fraction", [0.01, 0.99])
+def test_two_images_of_a_class_are_parted_whatever_the_fraction(fraction):
+    rest, part = split(np.array([0, 0, 1, 1]), ["a", "b", "c", "d"], fraction=fraction, seed=0)
+    assert len(rest) == len(part) == 2
+    assert {i // 2 for i in rest} == {i // 2 for i in part} == {0, 1}
+
+
 def test_the_seed_decides_and_the_order_does_not():
     labels, digests = _data(0)
     first = split(labels, digests, fraction=0.3, seed=1)

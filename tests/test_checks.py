@@ -1,0 +1,26 @@
+import pytest
+
+from kvision import checks
+
+
+def test_error_says_what_was_expected_received_and_next():
+    error = checks.error("rate", problem="is too high", expected="at most 1", received=2.5, hint="Try 1e-3")
+    assert isinstance(error, ValueError)
+    assert str(error) == "`rate` is too high. Expected at most 1. Received: 2.5. Try 1e-3."
+
+
+def test_long_values_are_cut():
+    assert len(str(checks.error("x", expected="little", received="a" * 10_000))) < 300
+
+
+@pytest.mark.parametrize(("value", "near"), [("resnet50", "ResNet50"), ("ResNet5", "ResNet50"), ("vg16", "VGG16")])
+def test_one_of_suggests_the_nearest(value, near):
+    with pytest.raises(checks.UserError, match=f"Did you mean '{near}'"):
+        checks.one_of("name", value, ["ResNet50", "VGG16"])
+
+
+def test_one_of_returns_the_value_and_refuses_other_types():
+    assert checks.one_of("name", "b", ("a", "b")) == "b"
+    for value in ("zzz", None, ["a"]):
+        with pytest.raises(checks.UserError, match="one of: a, b"):
+            checks.one_of("name", value, ("a", "b"))

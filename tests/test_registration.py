@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import kvision as kv
+
+ORDERS = {
+    "kvision first": "import kvision, sys; assert 'keras' not in sys.modules; import keras",
+    "keras first": "import keras, kvision",
+    "kvision alone, keras by another": "import kvision; from keras import layers; import keras",
+}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    image = keras.Input((8, 8, 3), name="image")
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(kv.layers.Preprocess("tf")(image)))
+    model.compile(kv.training.Adam())
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    model.save(path)
+    return path
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_load_model_knows_our_classes_after_import_kvision(saved, order):
+    code = f"{ORDERS[order]}; m = keras.models.load_model({str(saved)!r}); print(type(m.optimizer).__module__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "kvision.training.optimizers", result.stderr
+
+
+def test_control_without_kvision_it_does_not_load(saved):
+    code = f"import keras; keras.models.load_model({str(saved)!r})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode != 0 and "Could not locate class" in result.stderr
