@@ -48,6 +48,11 @@ SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, image_size=64)
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     """Reads, checks and splits the data. cache: a folder for what was scanned, None keeps nothing."""
+    checks.one_of("--backbone", config.backbone, kv.backbones.available())
+    for head in config.heads or ("",):
+        checks.one_of("--heads", head, HEADS)
+    if config.epochs < 1:
+        raise checks.error("--epochs", expected="a count of at least 1", received=config.epochs)
     images, held_out, name, bad = _source(config, cache)
     notes = []
     if isinstance(held_out, kv.data.Images):
@@ -82,7 +87,6 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
 
 def _source(config: Config, cache: Path | None):
     """-> all images, the held-out ones if the data names them, a name, the bad files."""
-    checks.one_of("--backbone", config.backbone, kv.backbones.available())
     size = config.image_size or kv.backbones.image_size(config.backbone)
     if config.data is None:
         x, y, names = kv.data.digits()
@@ -120,12 +124,19 @@ def run(
 
     stages, cache: where finished heads and features are kept; None keeps nothing.
     """
-    for head in config.heads or ("",):
-        checks.one_of("--heads", head, HEADS)
     stages = stages or runs.Stages()
     weights = None if config.weights == "none" else config.weights
     backbone = kv.backbones.create(config.backbone, weights=weights, image_size=train.image_size, pooling="avg")
     fit, tune = kv.data.split(train.labels, train.digests, fraction=_TUNE_FRACTION, seed=config.seed)
+    if path := stages.path("manifest.csv"):
+        kv.data.write_manifest(
+            path,
+            names=[*train.names, *val.names],
+            labels=np.concatenate([train.labels, val.labels]),
+            class_names=train.class_names,
+            file_hashes=[*train.content, *val.content],
+            parts={"train": fit, "tune": tune, "held out": len(train) + np.arange(len(val))},
+        )
     records, models, history = {}, {}, {}
     if set(config.heads) - {"finetune"}:
         features = kv.backbones.embed(backbone, train, cache=cache)

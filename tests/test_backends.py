@@ -1,4 +1,4 @@
-"""Backend-neutral parts run on JAX in a process that never imports TensorFlow."""
+"""Backend-neutral parts run on JAX in a process where TensorFlow cannot be imported."""
 
 import os
 import subprocess
@@ -6,6 +6,13 @@ import sys
 
 CODE = """
 import sys
+
+class NoTensorFlow:  # Keras imports it on every backend where it can, to serialize a layer, so looking is not enough
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ImportError("no TensorFlow here")
+
+sys.meta_path.insert(0, NoTensorFlow())
 import numpy as np, keras
 import kvision as kv
 
@@ -14,8 +21,6 @@ random = np.random.default_rng(0)
 images = random.integers(0, 256, (24, 32, 32, 3), dtype="uint8")
 labels = (images.mean(axis=(1, 2, 3)) > 127.5).astype("int32")
 images[labels == 1] //= 2
-for name in kv.backbones.available():
-    assert kv.backbones.create(name, image_size=32, pooling="avg").input.name == "image"
 backbone = kv.backbones.create("EfficientNetLite0", image_size=32, pooling="avg")
 features = kv.backbones.embed(backbone, images, progress=False)
 for head in (kv.heads.KNNHead(3), kv.heads.ForestHead(5), kv.heads.LogisticHead()):
@@ -30,12 +35,12 @@ assert len(history["loss"]) == 3 and np.isfinite(history["loss"]).all()
 births = np.asarray(optimizer.birth)
 assert set(births.tolist()) == {-1, 0, 1}, births
 assert int(optimizer.iterations) == 3
-assert not [name for name in sys.modules if name.split(".")[0] == "tensorflow"], "TensorFlow was imported"
+kv.backbones.embed(backbone, images, cache=sys.argv[1], progress=False)
 print("ok")
 """
 
 
-def test_jax_embeds_attaches_and_trains_through_phases():
+def test_jax_embeds_attaches_and_trains_through_phases(tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], env=environment, capture_output=True, text=True)
     assert result.stdout.strip() == "ok", result.stderr[-3000:]

@@ -112,7 +112,7 @@ def create(
     if pooling:
         pool = keras.layers.GlobalAveragePooling2D if pooling == "avg" else keras.layers.GlobalMaxPooling2D
         features = pool(name="pool")(features)
-    model = keras.Model(body.input, features, name=name)
+    model = keras.Model(body.inputs[0], features, name=name)
     if weights == "imagenet":
         entry.imagenet(model, image_size)
     elif weights is not None:

