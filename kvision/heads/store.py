@@ -29,7 +29,7 @@ def save(head: Head, path: str | Path) -> None:
 def load(path: str | Path) -> Head:
     """Reads what `save` wrote; UserError for a file that is damaged, foreign, or holds anything but arrays."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             learned = {name: file[name] for name in file.files if name != "about"}
         head = _KINDS[about["head"]](**about["parameters"])

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+import kvision as kv
+
+
+def oracle(bank, targets, queries, *, k, weights, metric, classes) -> np.ndarray:
+    """Votes one query at a time, in float64, ties by a stable sort."""
+    bank, queries = bank.astype("float64"), queries.astype("float64")
+    votes = np.zeros((len(queries), classes))
+    for row, query in zip(votes, queries, strict=True):
+        if metric == "cosine":
+            distance = 1 - bank @ query / np.linalg.norm(bank, axis=1) / np.linalg.norm(query)
+        else:
+            distance = np.linalg.norm(bank - query, axis=1)
+        nearest = np.argsort(distance, kind="stable")[:k]
+        near = distance[nearest]
+        weight = np.ones(k) if weights == "uniform" else (near == 0) * 1.0 if (near == 0).any() else 1 / near
+        for index, w in zip(nearest, weight, strict=True):
+            row[targets[index]] += w / weight.sum()
+    return votes
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+@pytest.mark.parametrize("k", [1, 4, 160])
+def test_against_a_slow_oracle(blobs, k, weights, metric):
+    (bank, targets), (queries, _) = blobs
+    head = kv.heads.KNNHead(k, weights=weights, metric=metric).fit(bank, targets)
+    expected = oracle(bank, targets, queries, k=k, weights=weights, metric=metric, classes=4)
+    np.testing.assert_allclose(head.predict_proba(queries), expected, atol=1e-5)
+
+
+def test_ties_go_to_the_lowest_index():
+    bank = np.repeat(np.eye(3, dtype="float32"), 4, axis=0)  # four copies of each row
+    targets = np.array([2, 0, 1, 0, 1, 2, 2, 2, 0, 0, 1, 1])
+    head = kv.heads.KNNHead(1).fit(bank, targets)
+    np.testing.assert_array_equal(head.predict(np.eye(3)), [2, 1, 0])
+    turned = kv.heads.KNNHead(1).fit(bank[::-1], targets[::-1])
+    np.testing.assert_array_equal(turned.predict(np.eye(3)), [0, 2, 1])
+
+
+def test_where_neighbours_coincide_they_alone_vote():
+    bank = np.array([[0, 0], [0, 0], [1e-3, 0], [1, 1]], "float32") + 100
+    head = kv.heads.KNNHead(3, weights="distance").fit(bank, [0, 1, 2, 2])
+    np.testing.assert_array_equal(head.predict_proba(bank[:1]), [[0.5, 0.5, 0]])
+
+
+def test_far_from_the_origin_float32_still_ranks_right():
+    """||x||^2 - 2 x.b + ||b||^2 loses every digit here unless the bank is centered."""
+    random = np.random.default_rng(0)
+    bank = (random.normal(size=(300, 64)) + 1000).astype("float32")
+    queries = (random.normal(size=(50, 64)) + 1000).astype("float32")
+    targets = np.arange(300) % 5
+    expected = oracle(bank, targets, queries, k=5, weights="uniform", metric="euclidean", classes=5)
+    np.testing.assert_allclose(kv.heads.KNNHead(5).fit(bank, targets).predict_proba(queries), expected, atol=1e-6)
+
+
+def test_fewer_images_than_k_all_vote():
+    head = kv.heads.KNNHead(5).fit(np.eye(3), [0, 1, 1])
+    np.testing.assert_allclose(head.predict_proba(np.eye(3)), [[1 / 3, 2 / 3]] * 3, atol=1e-6)

@@ -1,0 +1,32 @@
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+import kvision as kv
+
+
+def test_standardization_is_folded_into_one_dense_layer(blobs):
+    """Features of very different scales: the folded layer on raw ones equals scikit-learn on standardized ones."""
+    (features, labels), (queries, _) = blobs
+    scale = np.logspace(-2, 2, 24).astype("float32")
+    features, queries = features * scale, queries * scale
+    scaler = StandardScaler().fit(features)
+    reference = LogisticRegression(max_iter=1000).fit(scaler.transform(features), labels)
+    head = kv.heads.LogisticHead().fit(features, labels)
+    expected = reference.predict_proba(scaler.transform(queries))
+    np.testing.assert_allclose(head.predict_proba(queries), expected, atol=1e-5)
+    layer = head.to_layer()
+    assert type(layer).__name__ == "Dense" and len(layer.trainable_weights) == 2, "fine-tuning can start from it"
+
+
+def test_c_is_the_inverse_strength_of_the_penalty(blobs):
+    (features, labels), _ = blobs
+    norms = [np.linalg.norm(kv.heads.LogisticHead(C).fit(features, labels).kernel_) for C in (1e-3, 1e-1, 10)]
+    assert norms == sorted(norms) and norms[2] > 2 * norms[0]
+
+
+def test_a_constant_feature_does_no_harm(blobs):
+    (features, labels), _ = blobs
+    features = features.copy()
+    features[:, 3] = 7
+    assert np.isfinite(kv.heads.LogisticHead().fit(features, labels).predict_proba(features)).all()
