@@ -1,0 +1,107 @@
+import json
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kvision as kv
+
+SIZE, LABELS = 32, ["dark", "hell", "größer"]
+
+
+def predict(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "kvision", "predict", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """models/1, models/2 (the newer answers otherwise), and photographs of several kinds and sizes."""
+    root = tmp_path_factory.mktemp("predict")
+    image = keras.Input((SIZE, SIZE, 3), name="image")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(kv.layers.Preprocess("tf")(image))
+    dense = keras.layers.Dense(3, activation="softmax", name="probabilities")
+    model = keras.Model(image, dense(x), name="brightness")
+    for sign in (-1, 1):
+        dense.set_weights([sign * np.array([[-2, 2, 0]] * 3, "float32"), np.zeros(3, "float32")])
+        kv.export.write(model, root / "models", labels=LABELS)
+    random = np.random.default_rng(0)
+    for name, level, size in (("night.png", 20, (50, 40)), ("day.jpg", 235, (90, 120)), ("grey ö.JPEG", 128, (33, 7))):
+        pixels = np.clip(random.normal(level, 10, (*size, 3)), 0, 255).astype("uint8")
+        Image.fromarray(pixels).save(root / name)
+    (root / "broken.jpg").write_bytes((root / "day.jpg").read_bytes()[:300])
+    return root
+
+
+@pytest.mark.parametrize("model", ["models/2/assets.extra/model.tflite", "models/2", "models"])
+def test_every_kind_of_model_gives_the_same_answer(folder, model):
+    images = [folder / "night.png", folder / "broken.jpg", folder / "day.jpg", folder / "absent.jpg", folder / "grey ö.JPEG"]
+    result = predict(folder / model, *images, "--json")
+    assert result.returncode == 1, result.stderr
+    rows = json.loads(result.stdout)
+    assert [row["image"] for row in rows] == list(map(str, images))
+    assert [row.get("label") for row in rows] == ["dark", None, "hell", None, rows[4]["label"]]
+    assert "error" in rows[1] and rows[3]["error"] == "No such file or directory"
+    for row in (rows[0], rows[2], rows[4]):
+        assert list(row["probabilities"]) == LABELS
+        pixels = np.asarray(Image.open(row["image"]).resize((SIZE, SIZE), Image.Resampling.BILINEAR), "float64")
+        logit = 2 * (pixels.mean(axis=(0, 1)) / 127.5 - 1).sum()
+        weights = np.exp([-logit, logit, 0])
+        np.testing.assert_allclose(list(row["probabilities"].values()), weights / weights.sum(), atol=0.02)
+
+
+def test_an_older_version_answers_otherwise(folder):
+    rows = json.loads(predict(folder / "models/1", folder / "day.jpg", "--json").stdout)
+    assert rows[0]["label"] == "dark"
+
+
+def test_table(folder):
+    model = folder / "models/2/assets.extra/model.tflite"
+    result = predict(model, folder / "night.png", folder / "day.jpg", "--top", "2")
+    lines = result.stdout.splitlines()
+    assert result.returncode == 0 and len(lines) == 2
+    assert lines[0].split()[1] == "dark" and lines[1].split()[1] == "hell" and len(lines[0].split()) == 5
+
+
+def test_a_tflite_imports_no_tensorflow_and_answers_at_once(folder):
+    model, image = folder / "models/2/assets.extra/model.tflite", folder / "day.jpg"
+    code = (
+        "import sys; from kvision import cli\n"
+        f"assert cli.main(['predict', {str(model)!r}, {str(image)!r}]) == 0\n"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        times.append(time.perf_counter() - started)
+        assert result.stdout.splitlines()[-1] == "[]", result.stderr
+    heavy = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True, check=True)
+    assert min(times) < time.perf_counter() - heavy, "as slow as importing TensorFlow"
+
+
+def test_more_images_than_a_batch_keep_their_order(folder):
+    names = ["night.png", "day.jpg"] * 40
+    result = predict(folder / "models/2/assets.extra/model.tflite", *(folder / name for name in names), "--json")
+    labels = [row["label"] for row in json.loads(result.stdout)]
+    assert labels == ["dark", "hell"] * 40 and "80/80" in result.stderr
+
+
+def test_wrong_calls_say_what_to_do(folder, tmp_path):
+    image = folder / "day.jpg"
+    (tmp_path / "x.tflite").write_bytes(b"no model")
+    for model, text in [
+        (folder / "nowhere", "does not exist"),
+        (tmp_path, "names no model"),
+        (tmp_path / "x.tflite", "no TFLite model"),
+        (image, "names no model"),
+    ]:
+        result = predict(model, image)
+        assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
+    assert "--top" in predict(folder / "models", image, "--top", "0").stderr

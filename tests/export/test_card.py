@@ -1,0 +1,29 @@
+import keras
+import numpy as np
+
+from kvision.export import checksum, model_card
+
+
+def test_checksum_covers_values_shapes_and_order(model):
+    before = checksum(model)
+    assert before == checksum(model) and len(before) == 64
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    assert checksum(clone) == before, "the same weights under other automatic names"
+    weights = model.get_weights()
+    weights[0] = weights[0].copy()
+    weights[0].flat[0] = np.nextafter(weights[0].flat[0], 1)
+    clone.set_weights(weights)
+    assert checksum(clone) != before
+
+
+def test_card_tells_numbers_signatures_and_origin(model):
+    results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}, "forest": {"accuracy": 0.75, "interval": [0.7, 0.8]}}
+    card = model_card(
+        model, data="photographs: 3 classes", command="kvision x --y", results=results, best="knn", labels=["a", "b", "c"]
+    )
+    for text in (
+        "| knn (this model) | 0.5000 | 0.4000 - 0.6000 |", "| forest | 0.7500 |", "photographs: 3 classes",
+        "`kvision x --y`", checksum(model), "(batch, 32, 32, 3)", "serve_bytes", f"keras {keras.__version__}",
+    ):  # fmt: skip
+        assert text in card

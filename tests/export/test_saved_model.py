@@ -1,0 +1,130 @@
+import io
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kvision as kv
+from kvision.checks import UserError
+from kvision.export import saved_model
+
+
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def jpeg(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def signatures(exported):
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(str(exported))
+    yield loaded.signatures
+    del loaded
+
+
+def test_folder_is_tf_servings_layout(exported):
+    assert exported.name == "1"
+    files = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
+    assert {"saved_model.pb", "variables/variables.index", "assets.extra/model.tflite"} <= files
+    assert (exported / "assets.extra/labels.txt").read_text(encoding="utf-8") == "Hund\n猫\no l w\n"
+    assert (exported / "assets.extra/model_card.md").read_text() == "# card"
+    assert not [file for file in files if "probe" in file] and os.listdir(exported.parent) == ["1"]
+
+
+def test_weights_are_written_once(exported, model):
+    data = sum(path.stat().st_size for path in (exported / "variables").glob("*.data*"))
+    assert data < 1.2 * sum(weight.nbytes for weight in model.get_weights()) + 20_000
+
+
+def test_signatures_and_outputs(signatures, images, expected):
+    assert set(signatures) == {"predict", "serving_default", "serve_bytes", "embed"}
+    for name in ("predict", "serving_default"):
+        outputs = signatures[name](image=images.astype("float32"))
+        np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
+        assert outputs["label"].dtype == "int32"
+        np.testing.assert_array_equal(outputs["label"], expected.argmax(axis=1))
+    assert signatures["embed"](image=images.astype("float32"))["feature"].shape == (5, 8 * 15 * 15)
+
+
+def test_two_calls_are_equal_where_keras_own_export_is_not(signatures, model, images, tmp_path):
+    image = images.astype("float32")
+    first, second = (signatures["predict"](image=image)["probabilities"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    model.export(tmp_path / "keras", verbose=False)
+    control = keras.layers.TFSMLayer(tmp_path / "keras", call_endpoint="serve")
+    assert np.abs(np.asarray(control(image)) - first).max() > 1e-2, "the control: Random layers are on"
+
+
+def test_bytes_of_any_size_and_a_corrupt_row(signatures, images, expected):
+    import tensorflow as tf
+
+    large = np.repeat(np.repeat(images[0], 3, axis=0), 2, axis=1)
+    good = [png(images[0]), png(large), jpeg(images[2]), png(images[3])]
+    rows = [good[0], good[1], b"", good[0][:50], b"text", good[3]]
+    outputs = signatures["serve_bytes"](image_bytes=tf.constant(rows))
+    assert outputs["valid"].numpy().tolist() == [True, True, False, False, False, True]
+    np.testing.assert_allclose(outputs["probabilities"][0], expected[0], atol=1e-5)
+    np.testing.assert_allclose(outputs["probabilities"][5], expected[3], atol=1e-5)
+    alone = signatures["serve_bytes"](image_bytes=tf.constant([good[1]]))
+    np.testing.assert_allclose(outputs["probabilities"][1], alone["probabilities"][0], atol=1e-6)
+
+
+def test_artefact_needs_neither_kvision_nor_keras(exported, images, expected, tmp_path):
+    np.save(tmp_path / "image.npy", images.astype("float32"))
+    code = (
+        "import sys, json; sys.modules['kvision'] = sys.modules['keras'] = None\n"
+        "import numpy as np, tensorflow as tf\n"
+        f"predict = tf.saved_model.load({str(exported)!r}).signatures['predict']\n"
+        f"print(json.dumps(predict(image=np.load({str(tmp_path / 'image.npy')!r}))['probabilities'].numpy().tolist()))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_allclose(json.loads(result.stdout), expected, atol=1e-5)
+
+
+def test_a_failed_verification_leaves_no_version(model, images, tmp_path, monkeypatch):
+    real = saved_model._write_saved_model
+
+    def wrong(model, folder):
+        other = keras.models.clone_model(model)  # other weights
+        real(other, folder)
+
+    monkeypatch.setattr(saved_model, "_write_saved_model", wrong)
+    with pytest.raises(RuntimeError, match=r"no version was written[\s\S]*predict: probabilities differs"):
+        kv.export.write(model, tmp_path / "models", probe=images)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_versions_count_up(model, images, tmp_path):
+    (tmp_path / "7").mkdir()
+    (tmp_path / "runs").mkdir()
+    assert kv.export.write(model, tmp_path, probe=images).name == "8"
+
+
+def test_other_models_and_labels_are_refused(model, tmp_path):
+    image = keras.Input((8, 8, 3), name="photo")
+    unnamed = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image)))
+    image = keras.Input((None, None, 3), name="image")
+    open_size = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+    image = keras.Input((8, 8, 3), name="image")
+    maps = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
+    for other in (unnamed, open_size, maps):
+        with pytest.raises(UserError, match="one input `image`"):
+            kv.export.write(other, tmp_path)
+    for labels in (["a", "b"], ["a", "b", "c\nd"]):
+        with pytest.raises(UserError, match="3 names"):
+            kv.export.write(model, tmp_path, labels=labels)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,71 @@
+import io
+import shutil
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from kvision.export import litert
+from kvision.export.verify import verify
+
+
+def png(image: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue().hex()
+
+
+@pytest.fixture
+def probe(model, images, expected) -> dict[str, np.ndarray]:
+    feature = keras.Model(model.input, model.layers[-1].input).predict_on_batch(images.astype("float32"))
+    pngs = np.array([png(image) for image in images])
+    return {"image": images, "png": pngs, "probabilities": expected, "feature": feature}
+
+
+def test_a_good_export_has_nothing_to_report(exported, probe):
+    assert verify(exported, probe) == []
+
+
+def test_each_kind_of_damage_is_reported(exported, probe, model, tmp_path):
+    other = keras.models.clone_model(model)
+    copy = tmp_path / "1"
+    shutil.copytree(exported, copy)
+    (copy / "assets.extra/model.tflite").unlink()
+    path = copy / "assets.extra/model.tflite"
+    shutil.copy(exported / "assets.extra/model.tflite", path)
+    (copy / "assets.extra/labels.txt").write_text("a\nb\nc\n")
+    assert verify(copy, probe) == ["model.tflite: other class names than labels.txt"]
+
+    wrong = {**probe, "probabilities": other.predict_on_batch(probe["image"].astype("float32"))}
+    problems = verify(exported, wrong)
+    assert len(problems) == 5 and all("probabilities differs" in problem for problem in problems)
+    wrong = {**probe, "feature": probe["feature"] * 1.01}
+    assert [problem.split(":")[0] for problem in verify(exported, wrong)] == ["embed", "model.tflite embed"]
+    nothing = {**probe, "probabilities": np.full_like(probe["probabilities"], np.nan)}
+    assert len(verify(exported, nothing)) == 5, "not a number is not near"
+    broken = {**probe, "png": np.array([probe["png"][0][:60], *probe["png"][1:]])}
+    assert any("not decoded" in problem for problem in verify(exported, broken))
+
+
+def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_path):
+    np.savez(tmp_path / "probe.npz", **{**probe, "feature": probe["feature"] + 1})
+    command = [sys.executable, "-m", "kvision.export.verify", str(exported), str(tmp_path / "probe.npz")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1 and "embed: feature differs" in result.stdout
+
+
+def test_a_tflite_of_another_model_is_found(exported, probe, model, tmp_path):
+    """Same signatures, other weights: taken from an export of a clone."""
+    copy = tmp_path / "1"
+    shutil.copytree(exported, copy)
+    from kvision.export import saved_model
+
+    clone = keras.models.clone_model(model)
+    saved_model._write_saved_model(clone, tmp_path / "clone")
+    path = copy / "assets.extra/model.tflite"
+    path.write_bytes(litert.convert_saved_model(tmp_path / "clone", signatures=("predict", "embed")))
+    litert.write_labels(path, ["Hund", "猫", "o l w"])
+    assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite predict", "model.tflite embed"]
