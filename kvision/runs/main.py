@@ -70,6 +70,7 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     _tell_bad_images(data)
     key = json.dumps([dataclasses.asdict(config), data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(folder, fresh=again)
     if report := stages.done("report"):
         print(f"This run is finished ({folder}). `--again` runs it once more.\n")

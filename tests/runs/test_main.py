@@ -1,0 +1,99 @@
+import dataclasses
+import json
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision import runs
+from kvision.checks import UserError
+from kvision.data import BadFile
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(runs.Settings):
+    level: int = runs.setting(3, "a number")
+
+
+def load(config, *, cache=None):
+    if config.level > 9:
+        raise UserError("`--level` is too high. Expected at most 9.")
+    images = kv.data.arrays(np.arange(4 * 192, dtype="uint8").reshape(4, 8, 8, 3), [0, 1, 0, 1], image_size=8)
+    bad = tuple(BadFile(f"{i}.jpg", "it is empty") for i in range(25))
+    return runs.Data(images, images, ("a", "b"), bad, "a toy", images.fingerprint, notes=("all is well",))
+
+
+def run(train, val, config, *, stages, cache):
+    image = keras.Input((8, 8, 3), name="image")
+    dense = keras.layers.Dense(2, activation="softmax", kernel_initializer="ones")
+    model = keras.Model(image, dense(keras.layers.Flatten()(image)), name="toy")
+    row = {"accuracy": 0.5, "interval": [0.1, 0.9], "seconds": 0.1, "chosen": f"level {config.level}"}
+    return runs.Result(model, {"loss": [1.0]}, {"toy": row}, "toy", {"toy.png": lambda axes: axes.plot([1, 2])})
+
+
+RECIPE = SimpleNamespace(
+    __name__="kvision.recipes.toy", __doc__="A toy.", Config=Config, SMOKE=Config(level=1), load=load, run=run
+)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "toy"
+    assert runs.main(RECIPE, ["--out", str(out), "--level", "4"]) == 0
+    return out
+
+
+def reports(out) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(out.glob("runs/*/report.json"))]
+
+
+def test_a_finished_run_has_a_version_a_report_a_picture_and_an_example(first):
+    (report,) = reports(first)
+    assert report["recipe"] == "toy" and report["config"]["level"] == 4 and report["data"] == "a toy"
+    assert report["exports"] == [str(first / "1")] and (first / "1/saved_model.pb").is_file()
+    assert len(report["bad_images"]) == 25 and report["bad_images"][0] == {"path": "0.jpg", "reason": "it is empty"}
+    (folder,) = (first / "runs").iterdir()
+    assert (folder / "toy.png").stat().st_size > 1000 and (folder / "example.png").is_file()
+    assert report["next"].endswith("example.png") and report["notes"] == ["all is well"]
+
+
+def test_again_makes_another_version_and_another_setting_another_run(first, capsys):
+    assert runs.main(RECIPE, ["--out", str(first), "--level", "4"]) == 0
+    assert "This run is finished" in capsys.readouterr().out
+    assert not (first / "2").exists()
+    assert runs.main(RECIPE, ["--out", str(first), "--level", "4", "--again"]) == 0
+    assert (first / "2").exists() and len(reports(first)) == 1
+    assert runs.main(RECIPE, ["--out", str(first), "--smoke"]) == 0
+    assert (first / "3").exists() and sorted(report["config"]["level"] for report in reports(first)) == [1, 4]
+
+
+def test_bad_images_and_notes_are_shown_but_not_without_end(first, capsys):
+    runs.main(RECIPE, ["--out", str(first), "--level", "4"])
+    captured = capsys.readouterr()
+    assert "Note: all is well" in captured.out
+    assert "25 images cannot be used" in captured.err and "19.jpg: it is empty" in captured.err
+    assert "20.jpg" not in captured.err and "report.json" in captured.err
+
+
+def test_an_error_of_the_user_is_a_line_and_2(tmp_path, capsys):
+    assert runs.main(RECIPE, ["--out", str(tmp_path), "--level", "10"]) == 2
+    assert capsys.readouterr().err == "kvision toy: `--level` is too high. Expected at most 9.\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_matplotlib_the_left_out_pictures_are_named(tmp_path):
+    code = (
+        "import sys, importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *a: None if name == 'matplotlib' else find(name, *a)\n"
+        "from types import SimpleNamespace\n"
+        "from kvision.runs.main import _draw\n"
+        "print(_draw(SimpleNamespace(pictures={'x.png': print}), None))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "Left out" in result.stdout and "x.png" in result.stdout and "kvision[plots]" in result.stdout
+    assert result.stdout.strip().endswith("[]")
