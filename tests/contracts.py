@@ -16,7 +16,9 @@ def backbone(name: str, image_size: int, tmp_path) -> None:
     features = model.predict_on_batch(images)
     assert features.shape == (2, model.output_shape[1]) and np.isfinite(features).all()
     np.testing.assert_allclose(features, model.predict_on_batch(images.astype("float32")), atol=1e-5)
-    assert np.abs(features[0] - features[1]).max() > 1e-3 * np.abs(features).max(), "the features do not depend on the image"
+    assert np.abs(features[0] - features[1]).max() > 1e-3 * np.abs(features).max(), (
+        "the features do not depend on the image"
+    )
 
     stages = kv.backbones.stages(model)
     assert list(stages) == ["stage1", "stage2", "stage3", "stage4", "stage5"]

@@ -1,4 +1,3 @@
-import os
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ def test_file_appears_whole_or_not_at_all(tmp_path):
         temporary.write_text("half")
         raise RuntimeError
     assert target.read_text() == "one"
-    assert os.listdir(target.parent) == [target.name]
+    assert list(target.parent.iterdir()) == [target]
 
 
 def test_folder_appears_whole_or_not_at_all(tmp_path):
@@ -32,7 +31,7 @@ def test_folder_appears_whole_or_not_at_all(tmp_path):
     assert (tmp_path / "1").stat().st_mode & 0o777 == 0o755
     with pytest.raises(RuntimeError), atomic.folder(tmp_path / "2"):
         raise RuntimeError
-    assert os.listdir(tmp_path) == ["1"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "1"]
 
 
 def test_a_kill_leaves_an_old_or_a_new_file(tmp_path):

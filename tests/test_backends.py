@@ -42,5 +42,7 @@ print("ok")
 
 def test_jax_embeds_attaches_and_trains_through_phases(tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", CODE, str(tmp_path)], env=environment, capture_output=True, text=True
+    )
     assert result.stdout.strip() == "ok", result.stderr[-3000:]

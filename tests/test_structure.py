@@ -12,7 +12,9 @@ import kvision
 from kvision import commands, recipes
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted(p for p in (ROOT / "kvision").rglob("*.py") if "recipes" not in p.parts and "__pycache__" not in p.parts)
+MODULES = sorted(
+    p for p in (ROOT / "kvision").rglob("*.py") if "recipes" not in p.parts and "__pycache__" not in p.parts
+)
 SOURCES = [*MODULES, *sorted((ROOT / "recipes").glob("*.py"))]
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 # rows that run on every backend: TensorFlow stays out of them (data, export and pixels import it inside functions)
@@ -79,10 +81,12 @@ def test_recipe_contract(name):
     for part in ("Config", "SMOKE", "load", "run"):
         assert hasattr(recipe, part), f"recipes/{name}.py: {part} is missing"
     assert isinstance(recipe.SMOKE, recipe.Config)
-    text = recipe.__doc__
+    text = recipe.__doc__ or ""
     assert "Run:" in text and "Expect:" in text, f"recipes/{name}.py: say how to run it and what to expect"
     expected = text.split("Expect:")[1]
-    assert re.search(r"\d\.\d", expected) and "seed" in expected and "core" in expected, "a measured number, and on what"
+    assert re.search(r"\d\.\d", expected) and "seed" in expected and "core" in expected, (
+        "a measured number, and on what"
+    )
     assert (ROOT / "recipes" / f"{name}.py").read_text().rstrip().endswith("runs.main(sys.modules[__name__]))")
 
 

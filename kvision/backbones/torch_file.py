@@ -74,7 +74,9 @@ def _unpickle(stream: io.BytesIO) -> Any:
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name not in _OPCODES:
             raise pickle.UnpicklingError(f"it uses the pickle instruction {opcode.name}, which no tensor needs")
-        if opcode.name.endswith("BINPUT") and int(argument or 0) > size:  # the memo is an array: an index reserves its memory
+        if (
+            opcode.name.endswith("BINPUT") and int(argument or 0) > size
+        ):  # the memo is an array: an index reserves its memory
             raise pickle.UnpicklingError(f"it asks for a memo of {argument} entries")
     stream.seek(start)
     return _Reader(stream).load()

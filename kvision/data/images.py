@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,8 +164,15 @@ def _rgb(images: np.ndarray, axis: int) -> np.ndarray:
 
 
 def folders(folder: str | Path | Scan, *, image_size: int, batch_size: int = 32) -> Images:
-    """The usable images of a folder with one sub-folder per class, or of a scan of it (see `kv.data.scan`)."""
-    found = folder if isinstance(folder, Scan) else scan(folder)
+    """The usable images of a folder with one sub-folder per class, or of a scan of it (see `kv.data.scan`).
+
+    Given a folder, files that cannot be used are named in a warning; given a scan, they stand in `scan.bad`.
+    """
+    if isinstance(folder, Scan):
+        found = folder
+    elif (found := scan(folder)).bad:
+        listed = "\n".join(f"  {bad.path}: {bad.reason}" for bad in found.bad)
+        warnings.warn(f"{len(found.bad)} images cannot be used and are left out:\n{listed}", stacklevel=2)
     return Images(
         np.array([str(found.folder / path) for path in found.paths], object),
         np.arange(len(found.paths)),

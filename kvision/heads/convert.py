@@ -49,7 +49,7 @@ def _refusal(estimator, problem: str) -> checks.UserError:
 
 
 def linear_arrays(coef, intercept, scaler: StandardScaler | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients as scikit-learn holds them -> kernel (D, C), bias (C,) float32; two classes get a first logit of 0."""
+    """Coefficients as scikit-learn holds them -> kernel (D, C), bias (C,) float32; of two classes the first gets 0."""
     coef, intercept = np.atleast_2d(coef).astype("float64"), np.atleast_1d(intercept).astype("float64")
     if scaler is not None:  # (x - mean) / scale is linear too
         scale = scaler.scale_ if scaler.with_std else np.ones(coef.shape[1])
@@ -94,7 +94,7 @@ def forest_arrays(trees: list) -> dict[str, np.ndarray]:
         start, rows = start + tree.node_count, rows + int(is_leaf.sum())
     real = {"threshold", "values"}
     arrays = {k: np.concatenate(v).astype("float32" if k in real else "int32") for k, v in flat.items()}
-    return {**arrays, "depth": np.int32(max(t.get_depth() for t in trees))}
+    return {**arrays, "depth": np.array(max(t.get_depth() for t in trees), "int32")}
 
 
 def _round_down(threshold: np.ndarray) -> np.ndarray:

@@ -30,9 +30,9 @@ def test_every_weight_comes_from_the_checkpoint():
     random = kv.backbones.create("EfficientNetLite0", image_size=32)
     for loaded, initial in zip(model.weights, random.weights, strict=True):
         assert not np.array_equal(loaded, initial), loaded.path
-    assert sum(w.shape.num_elements() if hasattr(w.shape, "num_elements") else np.prod(w.shape) for w in model.weights) == (
-        sum(a.size for n, a in lite0_checkpoint().items() if not n.startswith("_fc") and "num_batches" not in n)
-    )
+    assert sum(
+        w.shape.num_elements() if hasattr(w.shape, "num_elements") else np.prod(w.shape) for w in model.weights
+    ) == (sum(a.size for n, a in lite0_checkpoint().items() if not n.startswith("_fc") and "num_batches" not in n))
 
 
 def test_drop_connect_grows_with_depth():

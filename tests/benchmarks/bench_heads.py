@@ -63,7 +63,9 @@ def agreement(x: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> None:
         for where, probabilities in answers.items():
             error = np.abs(probabilities - expected)[clear].max()
             same = (probabilities.argmax(1) == expected.argmax(1))[clear].mean()
-            print(f"{name:<9}{where:<11} arg max {same:7.2%}   largest difference {error:.1e}   left out {(~clear).sum()}")
+            print(
+                f"{name:<9}{where:<11} arg max {same:7.2%}   largest difference {error:.1e}   left out {(~clear).sum()}"
+            )
 
 
 def _tflite(model: keras.Model, queries: np.ndarray) -> np.ndarray:
@@ -94,7 +96,9 @@ def speed(count: int = 10_000, width: int = 1280, batch: int = 256) -> None:
             times[name].append(time.perf_counter() - started)
     medians = {name: statistics.median(values) for name, values in times.items()}
     print(", ".join(f"{name} {1000 * value:.0f} ms" for name, value in medians.items()), end="")
-    print(f": the layer is {medians['scikit-learn'] / medians['layer']:.1f}x as fast ({count} x {width}, batch {batch})")
+    print(
+        f": the layer is {medians['scikit-learn'] / medians['layer']:.1f}x as fast ({count} x {width}, batch {batch})"
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,13 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize("model", ["models/2/assets.extra/model.tflite", "models/2", "models"])
 def test_every_kind_of_model_gives_the_same_answer(folder, model):
-    images = [folder / "night.png", folder / "broken.jpg", folder / "day.jpg", folder / "absent.jpg", folder / "grey ö.JPEG"]
+    images = [
+        folder / "night.png",
+        folder / "broken.jpg",
+        folder / "day.jpg",
+        folder / "absent.jpg",
+        folder / "grey ö.JPEG",
+    ]
     result = predict(folder / model, *images, "--json")
     assert result.returncode == 1, result.stderr
     rows = json.loads(result.stdout)

@@ -179,3 +179,11 @@ def test_keras_fits_on_it(photos):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(photos.batches(shuffle_seed=0), validation_data=photos.batches(), epochs=2, verbose=0, shuffle=False)
     assert model.optimizer.iterations.numpy() == 6
+
+
+def test_folders_of_a_path_names_what_it_leaves_out(pictures):
+    broken = pictures / "cat" / "broken.jpg"
+    broken.write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"1 images cannot be used[\s\S]*broken.jpg: the file is empty"):
+        images = folders(pictures, image_size=SIZE)
+    assert len(images) == len(folders(scan(pictures, progress=False), image_size=SIZE))

@@ -20,7 +20,12 @@ def test_checksum_covers_values_shapes_and_order(model):
 def test_card_tells_numbers_signatures_and_origin(model):
     results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}, "forest": {"accuracy": 0.75, "interval": [0.7, 0.8]}}
     card = model_card(
-        model, data="photographs: 3 classes", command="kvision x --y", results=results, best="knn", labels=["a", "b", "c"]
+        model,
+        data="photographs: 3 classes",
+        command="kvision x --y",
+        results=results,
+        best="knn",
+        labels=["a", "b", "c"],
     )
     for text in (
         "| knn (this model) | 0.5000 | 0.4000 - 0.6000 |", "| forest | 0.7500 |", "photographs: 3 classes",

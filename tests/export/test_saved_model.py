@@ -1,6 +1,5 @@
 import io
 import json
-import os
 import subprocess
 import sys
 
@@ -41,7 +40,9 @@ def test_folder_is_tf_servings_layout(exported):
     assert {"saved_model.pb", "variables/variables.index", "assets.extra/model.tflite"} <= files
     assert (exported / "assets.extra/labels.txt").read_text(encoding="utf-8") == "Hund\n猫\no l w\n"
     assert (exported / "assets.extra/model_card.md").read_text() == "# card"
-    assert not [file for file in files if "probe" in file] and os.listdir(exported.parent) == ["1"]
+    assert not [file for file in files if "probe" in file] and [path.name for path in exported.parent.iterdir()] == [
+        "1"
+    ]
 
 
 def test_weights_are_written_once(exported, model):

@@ -1,5 +1,6 @@
 """What all heads share: scikit-learn's contract, and a layer that computes the same numbers wherever it runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -107,17 +108,21 @@ def test_jax_computes_the_same(blobs):
     code = (
         "import sys\n"
         "sys.modules['tensorflow'] = None\n"
-        "import numpy as np, kvision as kv, keras\n"
+        "import json, numpy as np, kvision as kv, keras\n"
         "assert keras.backend.backend() == 'jax'\n"
         "x = np.random.default_rng(0).normal(size=(60, 8)).astype('float32'); y = np.arange(60) % 3\n"
         "heads = (kv.heads.KNNHead(3, weights='distance'), kv.heads.ForestHead(9), kv.heads.LogisticHead())\n"
-        "print(repr([h.fit(x, y).predict_proba(x[:4] + .1).tolist() for h in heads]))\n"
+        "print(json.dumps([h.fit(x, y).predict_proba(x[:4] + .1).tolist() for h in heads]))\n"
     )
     answers = {}
     for backend in ("jax", "tensorflow"):
-        text = code if backend == "jax" else code.replace("sys.modules['tensorflow'] = None", "").replace("'jax'", f"'{backend}'")
+        text = (
+            code
+            if backend == "jax"
+            else code.replace("sys.modules['tensorflow'] = None", "").replace("'jax'", f"'{backend}'")
+        )
         environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
         result = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
-        answers[backend] = np.array(eval(result.stdout))  # noqa: S307
+        answers[backend] = np.array(json.loads(result.stdout))
     np.testing.assert_allclose(answers["jax"], answers["tensorflow"], atol=1e-5)

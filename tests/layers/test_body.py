@@ -46,7 +46,7 @@ def test_statistics_move_with_norm_train():
 
 
 def test_control_the_guides_training_false_does_not_hold():
-    """`base(x, training=False)`, as the Keras guide teaches it: statistics move in fit. If Keras mends it, Body can go."""
+    """`base(x, training=False)`, as the Keras guide has it: statistics move in fit. If Keras mends it, Body can go."""
     base = backbone()
     base.trainable = True
     image = keras.Input((16, 16, 3), name="image")

@@ -15,7 +15,9 @@ def test_votes_by_hand():
     knn = layer()
     knn.bank.assign([[0, 0], [0, 1], [5, 5], [5, 6], [9, 0], [9, 1]])
     knn.targets.assign([0, 0, 1, 2, 2, 2])
-    np.testing.assert_allclose(knn(np.array([[0, 0.4], [5, 5.4], [9, 0.0]], "float32")), [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 1]])
+    np.testing.assert_allclose(
+        knn(np.array([[0, 0.4], [5, 5.4], [9, 0.0]], "float32")), [[1, 0, 0], [0, 0.5, 0.5], [0, 0, 1]]
+    )
 
 
 def test_state_is_saved_and_never_trained():

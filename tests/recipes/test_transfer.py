@@ -27,7 +27,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Handwritten digits as a user would have them: nested, any suffix, a copy, a broken file, a file of another kind."""
+    """Handwritten digits as users have them: nested, any suffix, a copy, a broken file, a file of another kind."""
     root = tmp_path_factory.mktemp("data") / "my photographs"
     images, labels, _ = kv.data.digits()
     for name, digit in {"Nulla": 0, "uno": 1, "grün": 4}.items():
@@ -90,7 +90,7 @@ def test_manifest_names_every_image_and_never_parts_copies(finished):
 
 
 def test_the_same_command_again_repeats_nothing(finished):
-    arguments, first, report, out = finished
+    arguments, first, _, out = finished
     files = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     again = command(*arguments)
     assert again.returncode == 0 and "This run is finished" in again.stdout

@@ -53,7 +53,9 @@ def test_control_without_birth_a_late_layer_moves_too_fast():
     assert abs(stock[1]) > 2 * abs(ours[1])
 
 
-@pytest.mark.parametrize(("ours", "stock"), [(kv.training.Adam, keras.optimizers.Adam), (kv.training.SGD, keras.optimizers.SGD)])
+@pytest.mark.parametrize(
+    ("ours", "stock"), [(kv.training.Adam, keras.optimizers.Adam), (kv.training.SGD, keras.optimizers.SGD)]
+)
 def test_one_phase_is_the_stock_optimizer(ours, stock):
     gradients = np.random.default_rng(1).normal(size=(30, 2)).astype("float32")
     plain = stock(1e-2)
