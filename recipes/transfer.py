@@ -1,14 +1,14 @@
 """Transfer learning: a pre-trained backbone, any classifier on its features, fine-tuning, export of what won.
 
-Reproduces the transfer protocols of Kornblith et al. 2019 (arXiv 1805.08974, section 3: classifiers on fixed features,
-then fine-tuning) with nearest neighbours and a random forest beside logistic regression.
+Reproduces the transfer protocols of Kornblith et al. 2019 (arXiv 1805.08974: classifiers on fixed features, then
+fine-tuning) with nearest neighbours and a random forest beside logistic regression.
 
 Run:      kvision transfer                       scikit-learn's digits, EfficientNet-Lite0, no download
           kvision transfer --data FOLDER         one sub-folder per class
           kvision transfer --data FILE.npz       x_train y_train x_test y_test class_names
 Expect:   built-in digits: knn .894, forest .911, logistic .925, finetune .972 of 359 held-out images (seed 0, 96 px,
           96 s on 2 CPU cores). CIFAR-10 subset, 10,000 training images at 96 px: .710, .696, .751, .861 of 2,000
-          (seed 0, 2 CPU cores, 9 minutes)
+          (seed 0, 2 CPU cores, 8 minutes)
 
 k, metric, C, the epoch and the exported head are chosen on a split of the training images; the held-out images are
 read once.

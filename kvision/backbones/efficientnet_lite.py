@@ -26,7 +26,7 @@ def _normalized(x, name: str, *, activation: bool = True):
 
 
 def efficientnet_lite0(*, image_size: int = 224, drop_connect_rate: float = 0.2) -> keras.Model:
-    """EfficientNet-Lite0 without its head (Tan & Le 2019, section 5; the Lite variant of the TensorFlow TPU models).
+    """EfficientNet-Lite0 without its head: the blocks of Tan & Le 2019, table 1, as TensorFlow's TPU models cut them.
 
     Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> (B, ceil(image_size / 32), same,
     1280). Layers are named `stem_*`, `block0_*` ... `block15_*`, `head_*`. drop_connect_rate: probability of dropping

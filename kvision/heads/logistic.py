@@ -13,7 +13,7 @@ class LogisticHead(Head):
     """Logistic regression with an L2 penalty (scikit-learn, L-BFGS) on standardized features.
 
     C: inverse strength of the penalty, scikit-learn's 1. max_iter: L-BFGS iterations; 1000 as CLIP's linear probes
-    (Radford et al. 2021, appendix A.3). Standardization is folded into `kernel_` (D, C) and `bias_` (C,) float32.
+    (Radford et al. 2021, arXiv 2103.00020). Standardization is folded into `kernel_` (D, C) and `bias_` (C,) float32.
     """
 
     def __init__(self, C: float = 1.0, *, max_iter: int = 1000):

@@ -11,7 +11,7 @@ class DecisionForest(keras.layers.Layer):
     """Mean leaf of many decision trees: features (B, D) float32 -> probabilities (B, C) float32.
 
     All trees stand in flat vectors, walked for `depth` steps of gather, compare, select; a leaf points to itself.
-    (Traversal, not the matrix form: Hummingbird, Nakandala et al. 2020, arXiv 2010.04804, section 4.2.) The state, not
+    (Traversal, not the matrix form: Hummingbird, Nakandala et al. 2020, arXiv 2010.04804.) The state, not
     trained, is set by whoever builds the layer: `roots` (T,), and for every node `feature`, `threshold` (float32; go
     left where x <= threshold), `left`, `right`, `leaf` (row of `values` (L, C)).
     """

@@ -60,6 +60,13 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     with quiet():
         import keras
 
+    if keras.backend.backend() != "tensorflow":
+        raise checks.error(
+            "KERAS_BACKEND",
+            problem="cannot export",
+            expected="tensorflow for this command (the parts of kvision run on the others too)",
+            received=keras.backend.backend(),
+        )
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         import tensorflow as tf
@@ -156,19 +163,12 @@ def _draw(result: Result, folder: Path) -> list[str]:
 
 
 def _device() -> str:
-    import keras
+    import tensorflow as tf
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        gpus = [tf.config.experimental.get_device_details(g).get("device_name", "GPU") for g in _gpus(tf)]
-        if gpus:
-            return ", ".join(gpus)
+    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    if gpus:
+        return ", ".join(gpu.get("device_name", "GPU") for gpu in gpus)
     return f"{os.cpu_count()} CPU cores ({platform.machine()})"
-
-
-def _gpus(tf) -> list:
-    return tf.config.list_physical_devices("GPU")
 
 
 def _tell(report: dict, folder: Path) -> None:

@@ -23,6 +23,14 @@ def model() -> keras.Model:
 
 
 @pytest.fixture(scope="session")
+def other(model) -> keras.Model:
+    """The same graph with other weights."""
+    clone = keras.models.clone_model(model)
+    clone.set_weights([1.5 * weight + 0.1 for weight in model.get_weights()])
+    return clone
+
+
+@pytest.fixture(scope="session")
 def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (5, SIZE, SIZE, 3), dtype="uint8")
 

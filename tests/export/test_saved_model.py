@@ -96,11 +96,10 @@ def test_artefact_needs_neither_kvision_nor_keras(exported, images, expected, tm
     np.testing.assert_allclose(json.loads(result.stdout), expected, atol=1e-5)
 
 
-def test_a_failed_verification_leaves_no_version(model, images, tmp_path, monkeypatch):
+def test_a_failed_verification_leaves_no_version(model, other, images, tmp_path, monkeypatch):
     real = saved_model._write_saved_model
 
     def wrong(model, folder):
-        other = keras.models.clone_model(model)  # other weights
         real(other, folder)
 
     monkeypatch.setattr(saved_model, "_write_saved_model", wrong)

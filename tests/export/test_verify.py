@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvision.export import litert
+from kvision.export import litert, saved_model
 from kvision.export.verify import verify
 
 
@@ -29,8 +29,7 @@ def test_a_good_export_has_nothing_to_report(exported, probe):
     assert verify(exported, probe) == []
 
 
-def test_each_kind_of_damage_is_reported(exported, probe, model, tmp_path):
-    other = keras.models.clone_model(model)
+def test_each_kind_of_damage_is_reported(exported, probe, other, tmp_path):
     copy = tmp_path / "1"
     shutil.copytree(exported, copy)
     (copy / "assets.extra/model.tflite").unlink()
@@ -57,15 +56,12 @@ def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_pat
     assert result.returncode == 1 and "embed: feature differs" in result.stdout
 
 
-def test_a_tflite_of_another_model_is_found(exported, probe, model, tmp_path):
-    """Same signatures, other weights: taken from an export of a clone."""
+def test_a_tflite_of_another_model_is_found(exported, probe, other, tmp_path):
+    """Same signatures, other weights."""
     copy = tmp_path / "1"
     shutil.copytree(exported, copy)
-    from kvision.export import saved_model
-
-    clone = keras.models.clone_model(model)
-    saved_model._write_saved_model(clone, tmp_path / "clone")
+    saved_model._write_saved_model(other, tmp_path / "other")
     path = copy / "assets.extra/model.tflite"
-    path.write_bytes(litert.convert_saved_model(tmp_path / "clone", signatures=("predict", "embed")))
+    path.write_bytes(litert.convert_saved_model(tmp_path / "other", signatures=("predict", "embed")))
     litert.write_labels(path, ["Hund", "猫", "o l w"])
     assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite predict", "model.tflite embed"]

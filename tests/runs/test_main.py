@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -97,3 +98,11 @@ def test_without_matplotlib_the_left_out_pictures_are_named(tmp_path):
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Left out" in result.stdout and "x.png" in result.stdout and "kvision[plots]" in result.stdout
     assert result.stdout.strip().endswith("[]")
+
+
+def test_another_backend_is_refused_before_any_work(tmp_path):
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-m", "kvision", "transfer", "--out", str(tmp_path / "out")]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 2 and "`KERAS_BACKEND` cannot export" in result.stderr
+    assert not (tmp_path / "out").exists()
