@@ -15,6 +15,8 @@ read once.
 """
 
 import dataclasses
+import hashlib
+import json
 import sys
 import time
 from collections.abc import Callable
@@ -82,9 +84,17 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         class_names=train.class_names,
         bad_images=bad,
         name=f"{name}: {len(train)} training, {len(val)} held-out images of {len(train.class_names)} classes",
-        fingerprint=train.fingerprint + val.fingerprint,
+        fingerprint=_fingerprint(config, train, val),
         notes=tuple(notes),
     )
+
+
+def _fingerprint(config: Config, train: "kv.data.Images", val: "kv.data.Images") -> str:
+    """Whatever a finished head depends on besides the settings: pixels, labels, names, a file of weights."""
+    parts: list = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in (train, val)]
+    if config.weights not in ("imagenet", "none") and Path(config.weights).is_file():
+        parts.append(hashlib.sha256(Path(config.weights).read_bytes()).hexdigest())
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _source(config: Config, cache: Path | None):
@@ -109,8 +119,6 @@ def _source(config: Config, cache: Path | None):
 
 
 def _short(path: Path) -> str:
-    import hashlib
-
     return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
 
 
@@ -189,7 +197,7 @@ def _candidates(name: str, images: int) -> dict[str, Callable]:
             for k in counts
         }
     if name == "forest":
-        return {"300 trees": lambda: kv.heads.ForestHead()}
+        return {"300 trees": lambda: kv.heads.ForestHead(verbose=True)}
     return {f"C={C:g}": lambda C=C: kv.heads.LogisticHead(C) for C in (1e-4, 1e-3, 1e-2, 1e-1)}
 
 

@@ -57,8 +57,8 @@ def embed(
             return features
     features = _run(model, images, batch_size, engine, count, progress)
     if path is not None:
-        with atomic.file(path) as temporary:
-            np.savez(temporary, features=features)
+        with atomic.file(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, features=features)
     return features
 
 

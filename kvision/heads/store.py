@@ -18,12 +18,12 @@ _KINDS = {kind.__name__: kind for kind in (KNNHead, ForestHead, LogisticHead)}
 
 
 def save(head: Head, path: str | Path) -> None:
-    """Writes a fitted head as one `.npz`: its learned arrays, and its class and parameters as JSON text."""
+    """Writes a fitted head as one file (NumPy's `.npz`): learned arrays, and class and parameters as JSON text."""
     checks.one_of("head", type(head).__name__, _KINDS)
     learned = {n: v for n, v in vars(head).items() if n.endswith("_") and not n.startswith("_")}
     about = json.dumps({"head": type(head).__name__, "parameters": head.get_params()})
-    with atomic.file(path) as temporary:
-        np.savez(temporary, about=np.array(about), **learned)
+    with atomic.file(path) as temporary, temporary.open("wb") as stream:  # savez would add a suffix to a name
+        np.savez(stream, about=np.array(about), **learned)
 
 
 def load(path: str | Path) -> Head:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from kvision import atomic, checks
+from kvision import __version__, atomic, checks
 from kvision.quiet import quiet
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
@@ -75,7 +75,7 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     cache = out / "cache"
     data: Data = recipe.load(config, cache=cache)
     _tell_bad_images(data)
-    key = json.dumps([dataclasses.asdict(config), data.fingerprint], sort_keys=True)
+    key = json.dumps([__version__, dataclasses.asdict(config), data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(folder, fresh=again)

@@ -69,3 +69,17 @@ def test_stages_of_a_foreign_model():
     image = keras.Input((32, 32, 3), name="image")
     with pytest.raises(UserError, match="no named stages"):
         kv.backbones.stages(keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="mine"))
+
+
+@pytest.mark.parametrize("name", sorted({*kv.backbones.available()} - {"EfficientNetLite0"}))
+def test_downloaded_weights_find_their_layers(name):
+    """`imagenet` copies by layer name: every layer with weights of Keras' model stands in ours, of the same shapes."""
+    ours = kv.backbones.create(name, image_size=64)
+    source = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 96, 3))
+    assigned = set()
+    for layer in source.layers:
+        if layer.weights and not isinstance(layer, keras.layers.Normalization):
+            shapes = [tuple(weight.shape) for weight in layer.weights]
+            assert [tuple(weight.shape) for weight in ours.get_layer(layer.name).weights] == shapes
+            assigned.add(layer.name)
+    assert assigned == {layer.name for layer in ours.layers if layer.weights}

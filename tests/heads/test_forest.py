@@ -10,6 +10,9 @@ def test_fits_as_scikit_learn_with_the_same_seed(blobs):
     reference = RandomForestClassifier(**options).fit(features, labels)
     head = kv.heads.ForestHead(**options).fit(features, labels)
     np.testing.assert_allclose(head.predict_proba(queries), reference.predict_proba(queries), atol=1e-6)
+    grown = kv.heads.ForestHead(**{**options, "n_estimators": 60}, verbose=True).fit(features, labels)
+    at_once = RandomForestClassifier(**{**options, "n_estimators": 60}).fit(features, labels)
+    np.testing.assert_allclose(grown.predict_proba(queries), at_once.predict_proba(queries), atol=1e-6)
     other = kv.heads.ForestHead(**{**options, "random_state": 4}).fit(features, labels)
     assert np.abs(other.predict_proba(queries) - head.predict_proba(queries)).max() > 1e-3
 

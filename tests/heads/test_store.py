@@ -17,8 +17,8 @@ HEADS = [kv.heads.KNNHead(3, weights="distance"), kv.heads.ForestHead(7, max_dep
 def test_round_trip(tmp_path, blobs, head, names):
     (features, labels), (queries, _) = blobs
     head.fit(features, np.array(names)[labels])
-    kv.heads.save(head, tmp_path / "head.npz")
-    loaded = kv.heads.load(tmp_path / "head.npz")
+    kv.heads.save(head, tmp_path / "head.of.mine")
+    loaded = kv.heads.load(tmp_path / "head.of.mine")
     assert loaded.get_params() == head.get_params()
     np.testing.assert_array_equal(loaded.predict_proba(queries), head.predict_proba(queries))
     np.testing.assert_array_equal(loaded.predict(queries), head.predict(queries))

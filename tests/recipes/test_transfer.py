@@ -185,3 +185,23 @@ def test_errors_before_any_work(tmp_path):
     ]:
         with pytest.raises(UserError, match=text):
             transfer.load(dataclasses.replace(SMALL, **change))
+
+
+def test_other_labels_names_or_weights_are_another_run(tmp_path):
+    """What a finished head was learned from decides whether it is used again: not the pixels alone."""
+    _, labels, names = kv.data.digits()
+    turned = {"x_train": kv.data.digits()[0][:290], "y_train": labels[:290]}
+    configs = {
+        "same": write_npz(tmp_path / "a.npz", **turned),
+        "again": write_npz(tmp_path / "b.npz", **turned),
+        "labels": write_npz(tmp_path / "c.npz", **{**turned, "y_train": (labels[:290] + 1) % 10}),
+        "names": write_npz(tmp_path / "d.npz", **turned, class_names=np.array([f"{name}!" for name in names])),
+    }
+    found = {k: transfer.load(dataclasses.replace(SMALL, data=data)).fingerprint for k, data in configs.items()}
+    assert found["same"] == found["again"] and len(set(found.values())) == 3
+    weights = tmp_path / "w.weights.h5"
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        config = dataclasses.replace(SMALL, data=configs["same"], weights=str(weights))
+        found[str(content)] = transfer.load(config).fingerprint
+    assert len(set(found.values())) == 5
