@@ -229,6 +229,7 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
     """The head alone for an epoch, then everything; keeps the epoch that is best on `tune` -> record, model."""
     import keras
 
+    keras.utils.set_random_seed(config.seed)  # whatever heads were fitted, or found finished, before
     # a backbone of its own: the frozen heads' must not move
     model = kv.transfer.attach(keras.models.clone_model(backbone), len(train.class_names))
     model.get_layer("body").backbone.set_weights(backbone.get_weights())
