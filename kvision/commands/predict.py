@@ -131,7 +131,8 @@ def _saved_model(model: Path) -> tuple[_Answer, Sequence[str] | None]:
         import tensorflow as tf
 
     try:
-        loaded = tf.saved_model.load(str(model))
+        with quiet():  # the first operation looks for a GPU, loudly
+            loaded = tf.saved_model.load(str(model))
         if "serve_bytes" not in loaded.signatures:
             raise ValueError(f"its signatures are {', '.join(loaded.signatures)}")
     except (OSError, ValueError, tf.errors.OpError) as reason:

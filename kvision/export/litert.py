@@ -72,6 +72,7 @@ class Runner:
         try:
             lite = interpreter(str(path), threads=threads)
             with quiet():
+                lite.allocate_tensors()  # announces the delegate
                 self._signatures = {name: lite.get_signature_runner(name) for name in lite.get_signature_list()}
             details = self._signatures["predict"].get_input_details()["image"]
         except (ValueError, RuntimeError, KeyError) as reason:
