@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kvision.pixels import orientation
 from kvision.pixels.header import MAX_PIXELS, BadImage, read_header
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ __all__ = ["decode", "decode_bytes", "load", "resize", "try_load"]
 
 
 def decode(data: "tf.Tensor") -> "tf.Tensor":
-    """Encoded bytes, a string scalar -> (H, W, 3) uint8 RGB: alpha over white, 16 bits cut to the upper 8.
+    """Encoded bytes, a string scalar -> (H, W, 3) uint8 RGB as shown: a JPEG's EXIF orientation applied, alpha over
+    white, 16 bits are cut to the upper 8.
 
     JPEG, PNG and GIF (its first frame) are refused over `MAX_PIXELS`, before decoding. A color key, the transparency
     of a PNG without alpha channel or palette, is passed over. tf.errors.InvalidArgumentError if it cannot be decoded.
@@ -36,7 +38,8 @@ def decode(data: "tf.Tensor") -> "tf.Tensor":
     def jpeg():
         # the default DCT is up to 5 levels off Pillow's; only this operation can be told
         allowed = only_if(fits(tf.io.extract_jpeg_shape(data)[:2]))
-        return tf.io.decode_jpeg(allowed, channels=3, dct_method="INTEGER_ACCURATE")
+        stored = tf.io.decode_jpeg(allowed, channels=3, dct_method="INTEGER_ACCURATE")
+        return orientation.turn_in_graph(stored, orientation.in_graph(data))
 
     def png():
         # channels=4 would make the opaque pixels of files with less than 8 bits nearly transparent

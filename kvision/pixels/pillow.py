@@ -6,6 +6,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from kvision.pixels import orientation
 from kvision.pixels.header import BadImage, first_line, lazy_open
 
 __all__ = ["decode", "load", "resize"]
@@ -26,7 +27,8 @@ def decode(data: bytes) -> np.ndarray:
             if palette:  # a GIF, whose transparent pixels TensorFlow makes black
                 rgba = np.asarray(image.convert("RGBA"))
                 return rgba[..., :3] * (rgba[..., 3:] > 0)
-            return np.asarray(image.convert("RGB"))
+            pixels = np.asarray(image.convert("RGB"))
+            return orientation.turn(pixels, orientation.in_bytes(data)) if image.format == "JPEG" else pixels
         except Exception as reason:  # a decoder facing hostile bytes: whatever it raises is a bad image
             raise BadImage(f"the {image.format} data are damaged ({first_line(reason)})") from reason
 
@@ -51,7 +53,7 @@ def _check_chunks(data: bytes) -> None:
 
 def resize(image: np.ndarray, image_size: int) -> np.ndarray:
     """(H, W, 3) uint8 -> (image_size, image_size, 3) uint8: antialiased bilinear, aspect not kept."""
-    resized = Image.fromarray(image).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    resized = Image.fromarray(np.ascontiguousarray(image)).resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
 
