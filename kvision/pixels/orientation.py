@@ -54,27 +54,23 @@ def in_graph(data: "tf.Tensor") -> "tf.Tensor":
     size = tf.size(found, tf.int64)
     padded = tf.concat([found, tf.zeros(16, tf.uint8)], 0)  # behind the end stand zeros
 
-    def digits(position, count):
-        at = tf.minimum(position, size)
-        return tf.cast(padded[at : at + count], tf.int64)
+    def look(position):
+        head = tf.cast(tf.ensure_shape(padded[position : position + 10], (10,)), tf.int64)
+        prefix, marker, high, low = tf.unstack(head[:4])
+        exif = (marker == 0xE1) & tf.reduce_all(head[4:] == list(_EXIF))
+        return prefix == 0xFF, marker, 256 * high + low, exif
 
-    def number(position, weights):
-        return tf.reduce_sum(digits(position, len(weights)) * weights)
+    def goes_on(position, is_segment, marker, length, exif):
+        ended = (marker == 0xDA) | ((length < 2) & (marker != 0xFF)) | exif
+        return (position + 4 <= size) & is_segment & ~ended
 
-    def is_exif(position):
-        return (number(position + 1, [1]) == 0xE1) & tf.reduce_all(digits(position + 4, 6) == list(_EXIF))
+    def step(position, is_segment, marker, length, exif):
+        position = tf.minimum(position + tf.where(marker == 0xFF, tf.constant(1, tf.int64), 2 + length), size)
+        return position, *look(position)
 
-    def goes_on(position):
-        marker, length = number(position + 1, [1]), number(position + 2, [256, 1])
-        ended = (marker == 0xDA) | ((length < 2) & (marker != 0xFF)) | is_exif(position)
-        return (position + 4 <= size) & (number(position, [1]) == 0xFF) & ~ended
-
-    def step(position):
-        filled = number(position + 1, [1]) == 0xFF
-        return tf.where(filled, position + 1, position + 2 + number(position + 2, [256, 1]))
-
-    segment = tf.while_loop(goes_on, lambda position: [step(position)], [tf.constant(2, tf.int64)])[0]
-    here = (segment + 4 <= size) & (number(segment, [1]) == 0xFF) & is_exif(segment)
+    start = tf.constant(2, tf.int64)
+    segment, is_segment, _, _, exif = tf.while_loop(goes_on, step, (start, *look(start)))
+    here = (segment + 4 <= size) & is_segment & exif
     return tf.cond(here, lambda: _directory_in_graph(padded, size, segment), lambda: tf.constant(1, tf.int64))
 
 
