@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Images", "arrays", "folders"]
 
-_PIXEL_PATH = "kvision pixels 2"  # raised when decoding or resizing changes a value
+_PIXEL_PATH = "kvision pixels 3"  # raised when decoding or resizing changes a value
 
 
 class Images:

@@ -22,7 +22,7 @@ __all__ = ["BadFile", "Scan", "digest", "look", "scan"]
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 _HELD_OUT = {"test", "val", "valid", "validation"}
 _LAYOUT = "one sub-folder per class with images in it (or `train` and `test` folders laid out so)"
-_CACHE_VERSION = "kvision scan 3"  # raised when decoding changes
+_CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """The TensorFlow half: works eagerly, in `tf.data` and inside an exported graph."""
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvision.pixels import orientation
-from kvision.pixels.header import MAX_PIXELS, BadImage, read_header
+from kvision.pixels import bmp, gif, jpeg, orientation, pillow, png, webp
+from kvision.pixels import graph_bytes as gb
+from kvision.pixels.frame import Frame, on_canvas_in_graph
+from kvision.pixels.header import MAX_BYTES, MAX_PIXELS, BadImage, read_header
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -15,49 +18,74 @@ __all__ = ["decode", "decode_bytes", "load", "resize", "try_load"]
 
 
 def decode(data: "tf.Tensor") -> "tf.Tensor":
-    """Encoded bytes, a string scalar -> (H, W, 3) uint8 RGB as shown: a JPEG's EXIF orientation applied, alpha over
-    white, 16 bits are cut to the upper 8.
+    """Encoded bytes, a string scalar -> (H, W, 3) uint8 RGB as shown: EXIF orientation applied, alpha over white, 16
+    bits cut to the upper 8, of an animation its first frame.
 
-    JPEG, PNG and GIF (its first frame) are refused over `MAX_PIXELS`, before decoding. A color key, the transparency
-    of a PNG without alpha channel or palette, is passed over. tf.errors.InvalidArgumentError if it cannot be decoded.
+    Refused over `MAX_BYTES` and `MAX_PIXELS`, before decoding. A color key, the transparency of a PNG without alpha
+    channel or palette, is passed over; damage within a GIF's compressed pixels may be. tf.errors.InvalidArgumentError
+    if it cannot be decoded.
     """
     import tensorflow as tf
 
-    def starts(magic: bytes):
-        return tf.strings.substr(data, 0, len(magic)) == magic
-
-    def only_if(condition):
+    def only_if(condition, data):
         return tf.where(condition, data, b"")  # every decoder fails on no bytes: a refusal without an Assert
 
-    def fits(size):
-        return tf.reduce_prod(tf.cast(size, tf.int64)) <= MAX_PIXELS
+    def fits(height, width):
+        return (
+            tf.abs(tf.cast(height, tf.int64) * tf.cast(width, tf.int64)) <= MAX_PIXELS
+        )  # a bitmap may stand on its head
 
-    def number(position: int, length: int, dtype: tf.DType, little_endian: bool):
-        return tf.io.decode_raw(tf.strings.substr(data, position, length), dtype, little_endian=little_endian)
-
-    def jpeg():
+    def jpeg_file():
+        height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(data))
         # the default DCT is up to 5 levels off Pillow's; only this operation can be told
-        allowed = only_if(fits(tf.io.extract_jpeg_shape(data)[:2]))
-        stored = tf.io.decode_jpeg(allowed, channels=3, dct_method="INTEGER_ACCURATE")
-        return orientation.turn_in_graph(stored, orientation.in_graph(data))
+        return tf.io.decode_jpeg(only_if(fits(height, width), data), channels=3, dct_method="INTEGER_ACCURATE")
 
-    def png():
+    def png_file():
+        width, height = gb.number(data, 16, 4, big=True), gb.number(data, 20, 4, big=True)
         # channels=4 would make the opaque pixels of files with less than 8 bits nearly transparent
-        return _over_white(tf.io.decode_png(only_if(fits(number(16, 8, tf.int32, False))), channels=0))
+        return _over_white(tf.io.decode_png(only_if(fits(height, width), data), channels=0))
 
-    def gif():
-        allowed = only_if(fits(number(6, 4, tf.uint16, True)))
-        return tf.io.decode_image(allowed, channels=3, expand_animations=False)
+    def frame_file(frame: Frame, read):
+        good = fits(*frame.canvas) & frame.fits
+        return on_canvas_in_graph(read(only_if(good, frame.still), frame.alpha), frame)
 
-    def bmp():
-        bits = number(28, 1, tf.uint8, True)[0]  # with 8, palette indices would be read as gray levels
-        return tf.io.decode_image(only_if((bits == 24) | (bits == 32)), channels=3, expand_animations=False)
+    def read_gif(still, _):
+        return tf.io.decode_image(still, channels=3, expand_animations=False)
 
-    def webp():
-        return tf.io.decode_image(data, channels=3, expand_animations=False)
+    def read_webp(still, alpha):
+        # it must be told the number of channels that there are
+        with_alpha = lambda: _over_white(tf.io.decode_webp(still, channels=4)[0])  # noqa: E731
+        return tf.cond(alpha, with_alpha, lambda: tf.io.decode_webp(still, channels=3)[0])
 
-    cases = [(tf.io.is_jpeg(data), jpeg), (starts(b"\x89PNG"), png), (starts(b"GIF8"), gif), (starts(b"BM"), bmp)]
-    return tf.ensure_shape(tf.case(cases, default=webp), (None, None, 3))
+    def webp_file():
+        frame = webp.first_frame_in_graph(only_if(gb.starts(data, b"RIFF") & gb.starts(data, b"WEBP", 8), data))
+        return orientation.turn_in_graph(frame_file(frame, read_webp), orientation.read_in_graph(frame.tiff))
+
+    def bmp_file():
+        good = bmp.is_decoded_in_graph(data) & fits(*bmp.sides_in_graph(data))
+        allowed = only_if(good, bmp.without_rest_in_graph(data))
+
+        def colors():
+            with_alpha = lambda: _over_white(tf.io.decode_bmp(allowed, channels=4))  # noqa: E731
+            plain = lambda: tf.io.decode_bmp(allowed)[..., :3]  # noqa: E731
+            return tf.cond(bmp.has_alpha_in_graph(allowed), with_alpha, plain)
+
+        def indices():
+            return tf.gather(bmp.palette_in_graph(allowed), tf.cast(tf.io.decode_bmp(allowed)[..., 0], tf.int32))
+
+        return tf.cond(gb.number(allowed, 28, 2) == 8, indices, colors)
+
+    def turned(read, exif):
+        return lambda: orientation.turn_in_graph(read(), orientation.read_in_graph(exif(data)))
+
+    data = only_if(gb.size(data) <= MAX_BYTES, data)
+    cases = [
+        (tf.io.is_jpeg(data), turned(jpeg_file, jpeg.exif_in_graph)),
+        (gb.starts(data, b"\x89PNG"), turned(png_file, png.exif_in_graph)),
+        (gb.starts(data, b"GIF8"), lambda: frame_file(gif.first_frame_in_graph(data), read_gif)),
+        (gb.starts(data, b"BM"), bmp_file),
+    ]
+    return tf.ensure_shape(tf.case(cases, default=webp_file), (None, None, 3))
 
 
 def _over_white(image: "tf.Tensor") -> "tf.Tensor":
@@ -106,13 +134,25 @@ def try_load(data: "tf.Tensor", image_size: int) -> "tuple[tf.Tensor, tf.Tensor]
     return good.concatenate(fallback).take(1).get_single_element()
 
 
+@functools.cache
+def _compiled():
+    """`decode` as one graph: its loops are 50 times slower one operation at a time."""
+    import tensorflow as tf
+
+    return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+
+
 def decode_bytes(data: bytes) -> np.ndarray:
     """Encoded bytes -> (H, W, 3) uint8, eagerly; BadImage, with the reason in one line, if they cannot be decoded."""
     import tensorflow as tf
 
     header = read_header(data)
+    if header.format == "GIF":
+        pillow.decode(data)  # neither half sees all damage in a GIF's pixels
     try:
-        return decode(tf.constant(data)).numpy()
+        return _compiled()(tf.constant(data)).numpy()
     except tf.errors.OpError as reason:  # {{function_node ...}} jpeg::Uncompress failed. Invalid ... [Op:DecodeJpeg]
         text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", reason.message).strip().split("\n")[0]
         raise BadImage(f"the {header.format} data are damaged ({text})") from reason
+    except UnicodeDecodeError as reason:  # TensorFlow's message quotes the bytes
+        raise BadImage(f"the {header.format} data are damaged") from reason

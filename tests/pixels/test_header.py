@@ -30,9 +30,11 @@ def test_nothing_is_decoded(encoded):
         ("jpeg header", "damaged"),
         ("png of 11,000 x 11,000", f"11000 x 11000 pixels are more than the {MAX_PIXELS:,}"),
         ("gif of 65,535 x 65,535", "65535 x 65535"),
-        ("palette bmp", "BMP of another kind"),
-        ("webp with alpha", "transparency or animation"),
-        ("animated webp", "transparency or animation"),
+        ("1-bit bmp", "BMP of another kind"),
+        ("half a gif", "truncated"),
+        ("gif over the edge of its canvas", "parts do not fit"),
+        ("half a webp", "truncated"),
+        ("wave sound", "not a JPEG, PNG, GIF, BMP or WebP"),
     ],
 )
 def test_refusals_say_why_in_one_line(refused, name, reason):
