@@ -1,12 +1,11 @@
 """Heads on disk: arrays and JSON, no code."""
 
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from kvision import atomic, checks
+from kvision import atomic, checks, npz
 from kvision.heads.forest import ForestHead
 from kvision.heads.head import Head
 from kvision.heads.knn import KNNHead
@@ -29,16 +28,15 @@ def save(head: Head, path: str | Path) -> None:
 def load(path: str | Path) -> Head:
     """Reads what `save` wrote; UserError for a file that is damaged, foreign, or holds anything but arrays."""
     try:
-        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            learned = {name: file[name] for name in file.files if name != "about"}
+        learned = npz.read(path, stored=True)
+        about = json.loads(str(learned.pop("about")))
         head = _KINDS[about["head"]](**about["parameters"])
         for name, value in learned.items():
             if not name.isidentifier() or not name.endswith("_") or name.startswith("_") or hasattr(head, name):
                 raise ValueError(f"it holds an array of the name {name!r}")
             setattr(head, name, value if value.ndim else value.item())
         head.to_layer()  # assigns every array to a weight of fixed shape: a missing or misshapen one raises here
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as reason:
+    except (ValueError, KeyError, TypeError, AttributeError) as reason:
         raise checks.error(
             "path",
             problem=f"cannot be read as a head: {reason}",
