@@ -42,7 +42,7 @@ def stored_member(file: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     """The only member of that name; BadArchive if there is none, if there are two, or if it is compressed."""
     found = [info for info in file.infolist() if info.filename == name]
     if len(found) != 1:
-        raise BadArchive(f"it holds {name!r} {'twice' if found else 'not'}")
+        raise BadArchive(f"it holds {name!r} twice" if found else f"it lacks {name!r}")
     if found[0].compress_type != zipfile.ZIP_STORED or found[0].compress_size != found[0].file_size:
         raise BadArchive(f"{name!r} in it is compressed")
     return found[0]

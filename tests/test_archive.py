@@ -49,7 +49,7 @@ def test_what_is_wrong_is_one_exception(tmp_path):
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_member_that_is_stored_once(tmp_path):
     for members, method, text in [
-        ([], zipfile.ZIP_STORED, "holds 'a' not"),
+        ([], zipfile.ZIP_STORED, "lacks 'a'"),
         ([("a", b"")] * 2, zipfile.ZIP_STORED, "holds 'a' twice"),
         ([("a", bytes(9))], zipfile.ZIP_DEFLATED, "'a' in it is compressed"),
     ]:
