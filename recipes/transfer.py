@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 import kvision as kv
 from kvision import atomic, checks, runs
+from kvision.backbones import weights as weight_files
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
@@ -34,6 +35,7 @@ HEADS = ("knn", "forest", "logistic", "finetune")
 _TUNE_FRACTION = 0.2
 _HELD_OUT_FRACTION = 0.2
 _DIGITS_SIZE = 96
+_RECORD = {"chosen": str, "tune_accuracy": float, "predicted": list, "seconds": float}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +206,7 @@ def _candidates(name: str, images: int) -> dict[str, Callable]:
 def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     """Chooses on (fit, tune), fits the choice on all of them -> record, head."""
     path = stages.path(f"{name}.npz")
-    if record := stages.done(name):
+    if record := stages.done(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
     candidates = _candidates(name, len(fit))
@@ -234,8 +236,8 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
     model = kv.transfer.attach(keras.models.clone_model(backbone), len(train.class_names))
     model.get_layer("body").backbone.set_weights(backbone.get_weights())
     path = stages.path("finetune.weights.h5")
-    if record := stages.done("finetune"):
-        model.load_weights(path)
+    if record := stages.done("finetune", **_RECORD, history=dict):
+        weight_files.load(model, path)
         return record, model
     started = time.monotonic()
     steps = [kv.schedules.Unfreeze(epoch=0, above="top", rate=1e-3)]
