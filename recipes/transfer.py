@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 import kvision as kv
 from kvision import atomic, checks, runs
-from kvision.backbones import weights as weight_files
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
@@ -231,13 +230,15 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
     """The head alone for an epoch, then everything; keeps the epoch that is best on `tune` -> record, model."""
     import keras
 
+    from kvision.backbones import weights
+
     keras.utils.set_random_seed(config.seed)  # whatever heads were fitted, or found finished, before
     # a backbone of its own: the frozen heads' must not move
     model = kv.transfer.attach(keras.models.clone_model(backbone), len(train.class_names))
     model.get_layer("body").backbone.set_weights(backbone.get_weights())
     path = stages.path("finetune.weights.h5")
     if record := stages.done("finetune", **_RECORD, history=dict):
-        weight_files.load(model, path)
+        weights.load(model, path)
         return record, model
     started = time.monotonic()
     steps = [kv.schedules.Unfreeze(epoch=0, above="top", rate=1e-3)]
