@@ -34,6 +34,7 @@ HEADS = ("knn", "forest", "logistic", "finetune")
 _TUNE_FRACTION = 0.2
 _HELD_OUT_FRACTION = 0.2
 _DIGITS_SIZE = 96
+_RECORD = {"chosen": str, "tune_accuracy": float, "predicted": list, "seconds": float}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +205,7 @@ def _candidates(name: str, images: int) -> dict[str, Callable]:
 def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     """Chooses on (fit, tune), fits the choice on all of them -> record, head."""
     path = stages.path(f"{name}.npz")
-    if record := stages.done(name):
+    if record := stages.done(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
     candidates = _candidates(name, len(fit))
@@ -229,13 +230,15 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
     """The head alone for an epoch, then everything; keeps the epoch that is best on `tune` -> record, model."""
     import keras
 
+    from kvision.backbones import weights
+
     keras.utils.set_random_seed(config.seed)  # whatever heads were fitted, or found finished, before
     # a backbone of its own: the frozen heads' must not move
     model = kv.transfer.attach(keras.models.clone_model(backbone), len(train.class_names))
     model.get_layer("body").backbone.set_weights(backbone.get_weights())
     path = stages.path("finetune.weights.h5")
-    if record := stages.done("finetune"):
-        model.load_weights(path)
+    if record := stages.done("finetune", **_RECORD, history=dict):
+        weights.load(model, path)
         return record, model
     started = time.monotonic()
     steps = [kv.schedules.Unfreeze(epoch=0, above="top", rate=1e-3)]

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from kvision import atomic, checks
+from kvision import atomic, checks, npz
 from kvision.export import engines
 
 __all__ = ["cache_key", "embed"]
@@ -53,7 +52,7 @@ def embed(
     path = None
     if cache is not None:
         path = Path(cache) / f"{cache_key(model, images, engine)}.npz"
-        if (features := _read(path)) is not None:
+        if (features := _read(path, count, model.output_shape[1])) is not None:
             return features
     features = _run(model, images, batch_size, engine, count, progress)
     if path is not None:
@@ -125,13 +124,15 @@ def cache_key(model: keras.Model, images, engine: str) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> np.ndarray | None:
+def _read(path: Path, count: int | None, width: int) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        # a zip: its checksum covers the features
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as entry:
-            return entry["features"]
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError) as reason:
+        features = npz.read(path, stored=True)["features"]  # a zip: its checksum covers the features
+        expected = (len(features) if features.ndim and count is None else count, width)
+        if features.shape != expected or features.dtype != np.float32:
+            raise npz.BadArrays(f"they are {features.dtype} {features.shape}, not float32 {expected}")
+        return features
+    except (npz.BadArrays, KeyError) as reason:
         tqdm.write(f"The cached features {path.name} are damaged ({reason}): they are made again.")
         return None

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kvision import checks
-from kvision.backbones import torch_file
+from kvision.backbones import h5_file, torch_file
 
 __all__ = ["download_error", "lite0_checkpoint", "load"]
 
@@ -42,7 +42,11 @@ def lite0_checkpoint() -> dict[str, np.ndarray]:
 
 
 def load(model: keras.Model, path: str | Path) -> None:
-    """Loads `.weights.h5` or `.keras` weights saved from the same backbone; clear error if they do not fit."""
+    """Loads `.weights.h5` or `.keras` weights saved from the same backbone.
+
+    Of a `.keras` only the weights are read, never its configuration. Raises UserError for files that do not fit, are
+    damaged, or hold anything but numbers (`h5_file`); nothing in them is run.
+    """
     path = Path(path)
     if not path.is_file():
         raise checks.error(
@@ -51,15 +55,18 @@ def load(model: keras.Model, path: str | Path) -> None:
     if not path.name.endswith((".weights.h5", ".keras")):
         raise checks.error("weights", expected="a .weights.h5 or .keras file", received=path.name)
     try:
+        h5_file.check(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that it leaves random
             model.load_weights(path)
-    except (ValueError, OSError, KeyError, UserWarning) as reason:
+    # a crafted file reaches all of Keras, h5py and zipfile
+    except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, UserWarning) as reason:
         raise checks.error(
             "weights",
-            problem=f"do not fit {model.name}: {str(reason).splitlines()[0]}",
+            problem=f"do not fit {model.name}: {' '.join(str(reason).split())[:300].rstrip('.')}",
             expected=f"a file that {model.name}.save_weights wrote",
             received=str(path),
+            hint="Save it again from the same backbone. Nothing in the file was run",
         ) from reason
 
 

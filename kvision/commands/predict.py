@@ -3,6 +3,9 @@
 MODEL is a `.tflite` file (answered by LiteRT, without TensorFlow), or a SavedModel: a version folder, or the folder
 above it, whose newest version is taken. An image that cannot be read is listed with the reason, the others are
 answered, and the exit status is 1.
+
+A SavedModel is code that can read and write your files. One that you exported here, unchanged since, is known by its
+seal; any other is loaded with --trust only (exit status 2 without). A `.tflite` file holds no such code.
 """
 
 import argparse
@@ -30,15 +33,16 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG or PNG file")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="classes shown in the table (default: 3)")
     parser.add_argument("--json", action="store_true", help="a JSON list with every class's probability")
+    parser.add_argument("--trust", action="store_true", help="load a SavedModel that you did not export here: its code")
     arguments = parser.parse_args(argv)
     try:
         if arguments.top < 1:
             raise checks.error("--top", expected="a count of at least 1", received=arguments.top)
-        answer, labels = _open(Path(arguments.model))
+        answer, labels = _open(Path(arguments.model), arguments.trust)
+        rows = list(_rows(arguments.images, answer, labels))
     except checks.UserError as problem:
         print(f"kvision predict: {problem}", file=sys.stderr)
         return 2
-    rows = list(_rows(arguments.images, answer, labels))
     print(json.dumps(rows, ensure_ascii=False, indent=1) if arguments.json else _table(rows, arguments.top))
     return int(any("error" in row for row in rows))
 
@@ -56,6 +60,14 @@ def _rows(images: list[str], answer: _Answer, labels: Sequence[str] | None) -> I
                 if isinstance(outcome, str):
                     yield {"image": name, "error": outcome}
                     continue
+                if labels is not None and len(labels) != len(outcome):
+                    raise checks.error(
+                        "MODEL",
+                        problem="has another number of class names than of classes",
+                        expected=f"{len(outcome)} names in its labels.txt",
+                        received=len(labels),
+                        hint="Export it again",
+                    )
                 columns = labels if labels is not None else [str(i) for i in range(len(outcome))]
                 probabilities = {label: float(p) for label, p in zip(columns, outcome, strict=True)}
                 best = max(probabilities, key=lambda label: probabilities[label])
@@ -82,14 +94,14 @@ def _table(rows: list[dict], top: int) -> str:
     return "\n".join(lines)
 
 
-def _open(model: Path) -> tuple[_Answer, Sequence[str] | None]:
+def _open(model: Path, trust: bool) -> tuple[_Answer, Sequence[str] | None]:
     if model.suffix == ".tflite" and model.is_file():
         return _litert(model)
     if (model / "saved_model.pb").is_file():
-        return _saved_model(model)
+        return _saved_model(model, trust)
     versions = [entry for entry in model.glob("*") if entry.name.isdecimal() and (entry / "saved_model.pb").is_file()]
     if versions:
-        return _saved_model(max(versions, key=lambda entry: int(entry.name)))
+        return _saved_model(max(versions, key=lambda entry: int(entry.name)), trust)
     raise checks.error(
         "MODEL",
         problem="names no model" if model.exists() else "does not exist",
@@ -116,6 +128,8 @@ def _litert(model: Path) -> tuple[_Answer, Sequence[str] | None]:
         good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, str)]
         if good:
             probabilities = runner(np.stack([outcomes[i] for i in good]))["probabilities"]
+            if probabilities.ndim != 2 or len(probabilities) != len(good):
+                raise checks.error("MODEL", expected="a row of probabilities an image", received=probabilities.shape)
             for i, row in zip(good, probabilities, strict=True):
                 outcomes[i] = row
         return outcomes
@@ -123,10 +137,20 @@ def _litert(model: Path) -> tuple[_Answer, Sequence[str] | None]:
     return answer, runner.labels
 
 
-def _saved_model(model: Path) -> tuple[_Answer, Sequence[str] | None]:
+def _saved_model(model: Path, trust: bool) -> tuple[_Answer, Sequence[str] | None]:
+    from kvision.export import seal
     from kvision.pixels import BadImage, read_header
     from kvision.quiet import quiet
 
+    if not trust and (reason := seal.check(model)):
+        raise checks.error(
+            "MODEL",
+            problem=f"is not known to be your own export ({reason}), and a SavedModel is code that can read and write "
+            "your files",
+            expected="a version that you exported here, unchanged since",
+            received=str(model),
+            hint="If you know where it comes from, add --trust. Its assets.extra/model.tflite needs none",
+        )
     with quiet():
         import tensorflow as tf
 
@@ -157,6 +181,16 @@ def _saved_model(model: Path) -> tuple[_Answer, Sequence[str] | None]:
                 outcomes[i] = row if valid else "it cannot be decoded"
         return outcomes
 
-    file = model / "assets.extra" / "labels.txt"
-    labels = file.read_text(encoding="utf-8").rstrip("\n").split("\n") if file.is_file() else None
-    return answer, labels
+    return answer, _labels(model / "assets.extra" / "labels.txt")
+
+
+def _labels(file: Path) -> list[str] | None:
+    from kvision.export.litert import LARGEST_LABELS
+
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        text = stream.read(LARGEST_LABELS + 1)
+    if len(text) > LARGEST_LABELS:
+        raise checks.error("MODEL", problem="has too long a labels.txt", expected="at most 1 MB", received=str(file))
+    return text.decode("utf-8", "replace").rstrip("\n").split("\n")

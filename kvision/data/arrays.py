@@ -1,12 +1,11 @@
 """Data sets that come as arrays."""
 
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from kvision import checks
+from kvision import checks, npz
 
 __all__ = ["ArrayData", "digits", "load_npz"]
 
@@ -28,21 +27,11 @@ def load_npz(path: str | Path) -> ArrayData:
     def wrong(problem: str, expected: str, received: object) -> checks.UserError:
         return checks.error("data", problem=f"'{path.name}' {problem}", expected=expected, received=received)
 
-    if path.is_file() and not zipfile.is_zipfile(path):
-        raise wrong("cannot be read (it is of another kind, or torn)", "an .npz file", str(path))
     try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in ArrayData._fields if name not in file.files]
-            if missing:
-                raise wrong(f"lacks {', '.join(missing)}", ", ".join(ArrayData._fields), sorted(file.files))
-            found = {name: file[name] for name in ArrayData._fields}
-    except (OSError, EOFError, zipfile.BadZipFile) as reason:
-        raise wrong(f"cannot be read ({reason})", "an .npz file", str(path)) from reason
-    except ValueError as reason:
-        if isinstance(reason, checks.UserError):
-            raise
+        found = npz.read(path, names=ArrayData._fields)
+    except npz.BadArrays as reason:
         raise wrong(
-            "holds Python objects, which are not loaded", "arrays of numbers and strings", str(reason)
+            f"cannot be read: {reason}", f"an .npz file with {', '.join(ArrayData._fields)}", str(path)
         ) from reason
     names = tuple(str(name) for name in found["class_names"].ravel())
     for split in ("train", "test"):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import os
 import zipfile
 from collections.abc import Sequence
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvision import checks
+from kvision import archive, checks
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Runner", "convert", "convert_saved_model", "interpreter", "write_labels"]
+__all__ = ["LARGEST_LABELS", "Runner", "convert", "convert_saved_model", "interpreter", "write_labels"]
 
+LARGEST_LABELS = 1 << 20  # bytes: ImageNet-21k's names take half of it
 _LABELS = "labels.txt"
+_LARGEST, _LARGEST_SIDE = 4 << 30, 2048  # bytes of all tensors for one image; pixels
 
 
 def convert(model: "keras.Model", *, batch_size: int | None = None) -> bytes:
@@ -65,34 +68,70 @@ class Runner:
     """Runs a `.tflite` file through LiteRT, without TensorFlow.
 
     labels: the class names inside the file, or None. image_size: the side S of the images it takes.
-    Raises UserError for a file that is no TFLite model with a `predict` signature.
+    Raises UserError for a file that is no TFLite model with a `predict` signature, or declares unreasonable sizes.
+    LiteRT checks the file's structure, not everything in it: one made with intent can still crash the process.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None):
+        self._path = path
         try:
             lite = interpreter(str(path), threads=threads)
+            _check_sizes(lite)
             with quiet():
                 lite.allocate_tensors()  # announces the delegate
                 self._signatures = {name: lite.get_signature_runner(name) for name in lite.get_signature_list()}
-            details = self._signatures["predict"].get_input_details()["image"]
+            for runner in self._signatures.values():
+                if runner._subgraph_index not in range(lite.num_subgraphs()):  # LiteRT reads beyond its list
+                    raise ValueError("a signature names a graph that is not there")
+            shape = self._signatures["predict"].get_input_details()["image"]["shape"].tolist()
+            if len(shape) != 4 or shape[1] != shape[2] or not 1 <= shape[1] <= _LARGEST_SIDE or shape[3] != 3:
+                raise ValueError(f"it takes images of the shape {shape}, at most {_LARGEST_SIDE} pixels are accepted")
+            if "probabilities" not in self._signatures["predict"].get_output_details():
+                raise ValueError("it has no output `probabilities`")
         except (ValueError, RuntimeError, KeyError) as reason:
-            raise checks.error(
-                "model",
-                problem=f"is no TFLite model with a signature `predict` and an input `image` ({str(reason).strip()})",
-                expected="a file that kvision exported",
-                received=str(path),
+            raise self._refusal(
+                "is no TFLite model with a signature `predict` and an input `image`", reason
             ) from reason
-        self.image_size = int(details["shape"][1])
-        self.labels = _read_labels(path)
+        self.image_size = int(shape[1])
+        try:
+            self.labels = _read_labels(path)
+        except archive.BadArchive as reason:
+            raise self._refusal("has class names that cannot be read", reason) from reason
 
     def __call__(self, images: np.ndarray, *, signature: str = "predict") -> dict[str, np.ndarray]:
-        """images: (B, S, S, 3) in [0, 255] -> the signature's outputs by name."""
-        return self._signatures[signature](image=np.asarray(images, "float32"))
+        """images: (B, S, S, 3) in [0, 255] -> the signature's outputs by name; UserError for a damaged model."""
+        try:
+            return self._signatures[signature](image=np.asarray(images, "float32"))
+        except (ValueError, RuntimeError) as reason:
+            raise self._refusal("cannot be run", reason) from reason
+
+    def _refusal(self, problem: str, reason: Exception) -> checks.UserError:
+        return checks.error(
+            "model",
+            problem=f"{problem} ({' '.join(str(reason).split())[:300]})",
+            expected="a file that kvision exported",
+            received=str(self._path),
+            hint="Export it again, or take it from where it was made",
+        )
+
+
+def _check_sizes(lite) -> None:
+    """A file of 4 KB can declare images of 20,000 pixels: 10 GB. Looked at before anything is allocated."""
+    declared = 0
+    for graph in range(lite.num_subgraphs()):
+        for tensor in lite.get_tensor_details(graph):
+            declared += math.prod(max(n, 1) for n in tensor["shape"].tolist()) * np.dtype(tensor["dtype"]).itemsize
+    if declared > _LARGEST:
+        raise ValueError(f"its tensors take {declared:,} bytes for one image, at most {_LARGEST:,} are accepted")
 
 
 def _read_labels(path: str | Path) -> list[str] | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(_LABELS).decode("utf-8").split("\n")
-    except (zipfile.BadZipFile, KeyError):
+    if not zipfile.is_zipfile(path):
         return None
+    with archive.opened(path) as file:
+        if _LABELS not in file.namelist():
+            return None
+        info = archive.stored_member(file, _LABELS)
+        if info.file_size > LARGEST_LABELS:
+            raise archive.BadArchive(f"they take {info.file_size:,} bytes, at most {LARGEST_LABELS:,} are read")
+        return file.read(info).decode("utf-8").split("\n")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from kvision import atomic, checks
-from kvision.export import litert
+from kvision.export import litert, seal
 from kvision.pixels import graph
 from kvision.quiet import quiet
 
@@ -62,6 +62,7 @@ def write(
         if card is not None:
             (extra / "model_card.md").write_text(card, encoding="utf-8")
         _verify(model, temporary, probe)
+        seal.write(temporary)  # the last: whatever changes after it breaks it
     return target
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kvision import npz
+
 __all__ = ["verify"]
 
 _TOLERANCE = 1e-4
@@ -60,7 +62,6 @@ def verify(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
 
 
 if __name__ == "__main__":
-    with np.load(sys.argv[2], allow_pickle=False) as file:
-        found = verify(Path(sys.argv[1]), dict(file))
+    found = verify(Path(sys.argv[1]), npz.read(sys.argv[2], stored=True))
     print("\n".join(found))
     raise SystemExit(bool(found))

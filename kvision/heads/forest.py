@@ -1,5 +1,6 @@
 """A random forest on features."""
 
+import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from tqdm import tqdm
 
@@ -10,6 +11,7 @@ __all__ = ["ForestHead"]
 
 _ARRAYS = ("roots", "feature", "threshold", "left", "right", "leaf", "values", "depth")
 _STEP = 25
+_DEEPEST = 1_000  # the graph has so many steps: a file must not ask for a million
 
 
 class ForestHead(Head):
@@ -46,5 +48,37 @@ class ForestHead(Head):
             forest.set_params(n_estimators=count).fit(X, codes)
         return {f"{name}_": array for name, array in forest_arrays(forest.estimators_).items()}
 
+    def _check_learned(self):
+        roots = self._check_array("roots_", "i", None)
+        feature = self._check_array("feature_", "i", None)
+        nodes = len(feature)
+        self._check_array("threshold_", "f", nodes)
+        left, right, leaf = (self._check_array(name, "i", nodes) for name in ("left_", "right_", "leaf_"))
+        values = self._check_array("values_", "f", None, len(self.classes_))
+        if self.n_estimators != len(roots) or len(roots) == 0:
+            raise ValueError(f"n_estimators is {self.n_estimators!r} and there are {len(roots)} trees")
+        # a graph reads beyond its vectors, or refuses at the first image, where an index is none
+        for name, array, count in [
+            ("roots_", roots, nodes), ("feature_", feature, self.n_features_in_), ("leaf_", leaf, len(values)),
+            ("left_", left, nodes), ("right_", right, nodes),
+        ]:  # fmt: skip
+            if array.min() < 0 or array.max() >= count:
+                raise ValueError(f"{name} are not indices of {count}")
+        if values.min() < 0 or abs(values.sum(axis=1) - 1).max() > 1e-3:
+            raise ValueError("values_ are not probabilities")
+        if not 0 <= self.depth_ <= _DEEPEST or _depth(roots, left, right) != self.depth_:
+            raise ValueError(f"depth_ is {self.depth_!r}, which its trees have not (at most {_DEEPEST})")
+
     def to_layer(self):
         return forest_layer({name: getattr(self, f"{name}_") for name in _ARRAYS})
+
+
+def _depth(roots: np.ndarray, left: np.ndarray, right: np.ndarray) -> int:
+    """Steps until every walk stands on a leaf (a node that points to itself); at most one more than _DEEPEST."""
+    here = np.arange(len(left))
+    inner = (left != here) | (right != here)
+    steps, level = 0, roots
+    while steps <= _DEEPEST and len(level := np.unique(level[inner[level]])):
+        level = np.concatenate([left[level], right[level]])
+        steps += 1
+    return steps

@@ -36,6 +36,18 @@ class Head(ClassifierMixin, BaseEstimator, ABC):
         """Fits with scikit-learn; returns the learned arrays and counts by attribute name."""
 
     @abstractmethod
+    def _check_learned(self) -> None:
+        """Raises ValueError, AttributeError or TypeError for a state that `fit` cannot have left (`kv.heads.load`)."""
+
+    def _check_array(self, name: str, kind: str, *shape: int | None) -> np.ndarray:
+        """Returns the array `name` if it is of that kind ("f", "i"), shape (None: any) and finite."""
+        array = getattr(self, name)
+        same = np.ndim(array) == len(shape) and all(n in (None, m) for n, m in zip(shape, array.shape, strict=True))
+        if not same or array.dtype.kind != kind or array.dtype.itemsize != 4 or not np.isfinite(array).all():
+            raise ValueError(f"{name} is not ({', '.join(str(n or 'N') for n in shape)}) finite numbers of 32 bits")
+        return array
+
+    @abstractmethod
     def to_layer(self) -> keras.layers.Layer:
         """A layer: features (B, D) float32 -> probabilities (B, C) float32, columns in the order of `classes_`."""
 

@@ -26,6 +26,14 @@ class KNNHead(Head):
         KNeighborsClassifier(self.k, weights=self.weights, metric=self.metric, algorithm="brute").fit(X, codes)
         return {"bank_": np.ascontiguousarray(X), "targets_": codes}
 
+    def _check_learned(self):
+        if type(self.k) is not int or self.k < 1:
+            raise ValueError(f"k is {self.k!r}")
+        bank = self._check_array("bank_", "f", None, self.n_features_in_)
+        targets = self._check_array("targets_", "i", len(bank))
+        if len(bank) == 0 or targets.min() < 0 or targets.max() >= len(self.classes_):
+            raise ValueError(f"targets_ are not indices of {len(self.classes_)} classes")
+
     def to_layer(self):
         k = min(self.k, len(self.bank_))  # a class or two of single images is what few-shot means
         return neighbors_layer(

@@ -26,5 +26,9 @@ class LogisticHead(Head):
         kernel, bias = linear_arrays(model.coef_, model.intercept_, scaler)
         return {"kernel_": kernel, "bias_": bias, "n_iter_": int(model.n_iter_.max())}
 
+    def _check_learned(self):
+        self._check_array("kernel_", "f", self.n_features_in_, len(self.classes_))
+        self._check_array("bias_", "f", len(self.classes_))
+
     def to_layer(self):
         return linear_layer(self.kernel_, self.bias_)

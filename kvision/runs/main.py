@@ -79,7 +79,7 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     stages = Stages(folder, fresh=again)
-    if report := stages.done("report"):
+    if report := stages.done("report", results=dict, best=str, exports=list, pictures=list, next=str):
         print(f"This run is finished ({folder}). `--again` runs it once more.\n")
         _tell(report, folder)
         return 0

@@ -24,14 +24,19 @@ class Stages:
         """Where a stage keeps a file; None where nothing is kept."""
         return None if self.folder is None else self.folder / name
 
-    def done(self, stage: str) -> dict | None:
-        """The record of a finished stage, else None."""
+    def done(self, stage: str, **kinds: type) -> dict | None:
+        """The record of a finished stage, else None. kinds: what it must hold; a record of another make runs again."""
         path = self.path(f"{stage}.json")
         if path is None or self.fresh or not path.exists():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as reason:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(record, dict):
+                raise ValueError("it is no record")
+            if wrong := [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]:
+                raise ValueError(f"it lacks {', '.join(wrong)}")
+            return record
+        except (ValueError, RecursionError, OSError) as reason:
             tqdm.write(f"The record of the stage {stage} is damaged ({reason}): it runs again.")
             return None
 

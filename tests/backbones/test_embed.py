@@ -114,6 +114,23 @@ def test_a_torn_cache_is_made_again(tmp_path, capsys, damage):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(
+    "features",
+    [np.zeros((3, 2), "float32"), np.zeros((9, 9)), np.array(1.0), np.array([object()]), np.array("text"), None],
+    ids=lambda features: str(getattr(features, "dtype", "compressed")),
+)
+def test_a_foreign_cache_is_made_again(tmp_path, capsys, features):
+    model, images = network(), photographs()
+    expected = kv.backbones.embed(model, images, cache=tmp_path, progress=False)
+    (entry,) = tmp_path.iterdir()
+    if features is None:
+        np.savez_compressed(entry, features=expected)
+    else:
+        np.savez(entry, features=features)
+    np.testing.assert_array_equal(kv.backbones.embed(model, images, cache=tmp_path, progress=False), expected)
+    assert "are damaged" in capsys.readouterr().out
+
+
 def test_bad_input_is_named():
     model = network()
     for images, text in [

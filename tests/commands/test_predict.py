@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import kvision as kv
+from kvision.export import litert
 
 SIZE, LABELS = 32, ["dark", "hell", "größer"]
 
@@ -111,3 +113,62 @@ def test_wrong_calls_say_what_to_do(folder, tmp_path):
         result = predict(model, image)
         assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
     assert "--top" in predict(folder / "models", image, "--top", "0").stderr
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """Someone's SavedModel: its graph writes a file."""
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("foreign")
+    called = str(folder / "called")
+
+    class Writes(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+        def serve(self, image_bytes):
+            with tf.control_dependencies([tf.io.write_file(called, "x")]):
+                count = tf.shape(image_bytes)[0]
+            return {"probabilities": tf.tile([[0.25, 0.75]], [count, 1]), "valid": tf.fill([count], True)}
+
+    module = Writes()
+    tf.saved_model.save(module, str(folder / "model"), signatures={"serve_bytes": module.serve})
+    return folder
+
+
+def test_a_foreign_saved_model_runs_nothing_without_trust(folder, foreign):
+    result = predict(foreign / "model", folder / "day.jpg")
+    assert result.returncode == 2 and result.stdout == "" and "Traceback" not in result.stderr
+    for part in ("is code that can read and write", "no seal", "add --trust"):
+        assert part in result.stderr
+    assert not (foreign / "called").exists()
+    result = predict(foreign / "model", folder / "day.jpg", "--trust", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)[0]["probabilities"] == {"0": 0.25, "1": 0.75}
+    assert (foreign / "called").read_text() == "x", "the control: it is code"
+
+
+def test_a_copied_seal_and_a_changed_version_need_trust_and_a_moved_one_does_not(folder, foreign, tmp_path):
+    shutil.copytree(foreign / "model", tmp_path / "copied")
+    shutil.copytree(folder / "models/2/assets.extra", tmp_path / "copied/assets.extra")
+    result = predict(tmp_path / "copied", folder / "day.jpg")
+    assert result.returncode == 2 and "were changed since it was sealed" in result.stderr
+    shutil.copytree(folder / "models/2", tmp_path / "moved")
+    assert predict(tmp_path / "moved", folder / "day.jpg").returncode == 0
+    (tmp_path / "moved/assets.extra/labels.txt").write_text("a\nb\n")
+    assert predict(tmp_path / "moved", folder / "day.jpg").returncode == 2
+    result = predict(tmp_path / "moved", folder / "day.jpg", "--trust")
+    assert result.returncode == 2 and "another number of class names" in result.stderr
+    (tmp_path / "moved/assets.extra/labels.txt").write_text("a" * 2_000_000)
+    assert "too long a labels.txt" in predict(tmp_path / "moved", folder / "day.jpg", "--trust").stderr
+
+
+def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):
+    """Without the zip at the end the classes have numbers; with another one it is said."""
+    whole = (folder / "models/2/assets.extra/model.tflite").read_bytes()
+    path = tmp_path / "x.tflite"
+    path.write_bytes(whole[: whole.rindex(b"PK\3\4")])
+    assert list(json.loads(predict(path, folder / "day.jpg", "--json").stdout)[0]["probabilities"]) == ["0", "1", "2"]
+    litert.write_labels(path, ["a", "b"])
+    result = predict(path, folder / "day.jpg")
+    assert result.returncode == 2 and "another number of class names" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,4 +1,7 @@
+import ast
+import resource
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -59,3 +62,85 @@ def test_a_model_of_others_without_our_signature_is_refused(model, tmp_path):
     path.write_bytes(litert.convert(model))
     with pytest.raises(UserError, match="signature `predict`"):
         litert.Runner(path)
+
+
+@pytest.fixture
+def flatbuffer(exported) -> bytes:
+    """The exported model without the zip of labels."""
+    whole = (exported / "assets.extra/model.tflite").read_bytes()
+    return whole[: whole.rindex(b"PK\3\4")]
+
+
+def test_labels_behind_the_model_are_read_within_bounds(flatbuffer, tmp_path):
+    path = tmp_path / "x.tflite"
+    for members, method, text in [
+        ({"labels.txt": "a" * (1 << 21)}, zipfile.ZIP_STORED, "2,097,152 bytes"),
+        ({"labels.txt": "a" * (1 << 28)}, zipfile.ZIP_DEFLATED, "is compressed"),
+        ({"labels.txt": b"\xff\xfe"}, zipfile.ZIP_STORED, "utf-8"),
+    ]:
+        path.write_bytes(flatbuffer)
+        with zipfile.ZipFile(path, "a", method) as file:
+            for name, content in members.items():
+                file.writestr(name, content)
+        with pytest.raises(UserError, match=f"class names that cannot be read .*{text}"):
+            litert.Runner(path)
+    path.write_bytes(flatbuffer)
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("other.txt", "a")
+    assert litert.Runner(path).labels is None
+
+
+def test_declared_sizes_are_looked_at_before_memory(flatbuffer, tmp_path):
+    """4 KB that declare images of 20,000 and of 3,000 pixels."""
+    for side, text in [(20_000, "bytes for one image"), (3_000, "at most 2048 pixels")]:
+        content = flatbuffer
+        for batch in (1, -1):
+            old = struct.pack("<4i", batch, 32, 32, 3)
+            assert old in content
+            content = content.replace(old, struct.pack("<4i", batch, side, side, 3))
+        path = tmp_path / "x.tflite"
+        path.write_bytes(content)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(UserError, match=text):
+            litert.Runner(path)
+        if side == 20_000:
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+
+
+FUZZ = """
+import os, random, resource, sys
+from pathlib import Path
+import numpy as np
+from kvision.checks import UserError
+from kvision.export.litert import Runner
+
+content, path, outcomes = Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]), {}
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+for seed in range(200):
+    chance, data = random.Random(seed), bytearray(content)
+    for _ in range(chance.choice([1, 1, 2, 6])):
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+    path.write_bytes(data if seed % 10 else data[: chance.randrange(len(data))])
+    child = os.fork()
+    if child == 0:
+        code = 3
+        try:
+            Runner(path, threads=1)(np.zeros((2, 32, 32, 3)))
+            code = 0
+        except UserError:
+            code = 1
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    outcomes[code] = outcomes.get(code, 0) + 1
+print(outcomes)
+"""
+
+
+def test_changed_and_cut_files_are_refused_or_run(flatbuffer, tmp_path):
+    """LiteRT verifies the flatbuffer; what it lets through may still not be run. Nothing but our exception leaves."""
+    (tmp_path / "good").write_bytes(flatbuffer)
+    command = [sys.executable, "-c", FUZZ, str(tmp_path / "good"), str(tmp_path / "x.tflite")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    outcomes = ast.literal_eval(result.stdout)
+    assert set(outcomes) <= {0, 1} and outcomes[1] > 20, (outcomes, result.stderr[-2000:])

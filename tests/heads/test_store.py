@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import kvision as kv
 from kvision.checks import UserError
+from kvision.heads import ForestHead, KNNHead, LogisticHead
 
 HEADS = [kv.heads.KNNHead(3, weights="distance"), kv.heads.ForestHead(7, max_depth=4), kv.heads.LogisticHead(0.1)]
 
@@ -44,6 +45,94 @@ def test_a_crafted_file_runs_nothing(tmp_path):
     with pytest.raises(UserError):
         kv.heads.load(path)
     assert not trap.exists()
+
+
+def _changed(head, path, **arrays):
+    """The head's file with other arrays; `about` is changed by its parameters."""
+    kv.heads.save(head, path)
+    with np.load(path) as file:
+        good = dict(file)
+    if (parameters := arrays.pop("parameters", None)) is not None:
+        about = json.loads(str(good["about"]))
+        arrays["about"] = np.array(json.dumps({**about, "parameters": {**about["parameters"], **parameters}}))
+    np.savez(path, **{**good, **{name: make(good[name]) if callable(make) else make for name, make in arrays.items()}})
+
+
+def _at(index, value):
+    def change(array):
+        array = array.copy()
+        array[index] = value
+        return array
+
+    return change
+
+
+CRAFTED = [
+    (ForestHead, {"parameters": {"n_estimators": 10**12}}, "n_estimators"),
+    (ForestHead, {"parameters": {"n_estimators": 8}}, "n_estimators is 8 and there are 7 trees"),
+    (ForestHead, {"parameters": {"max_features": float("nan")}}, "max_features.*nan"),
+    (ForestHead, {"parameters": {"max_depth": [[]]}}, "max_depth"),
+    (ForestHead, {"left_": _at(0, 10**6)}, "left_ are not indices"),
+    (ForestHead, {"right_": _at(0, -1)}, "right_ are not indices"),
+    (ForestHead, {"left_": _at(1, 0)}, "depth_ is 4, which its trees have not"),
+    (ForestHead, {"roots_": _at(0, 10**6)}, "roots_ are not indices"),
+    (ForestHead, {"feature_": _at(0, 24)}, "feature_ are not indices of 24"),
+    (ForestHead, {"leaf_": _at(0, 10**6)}, "leaf_ are not indices"),
+    (ForestHead, {"depth_": np.array(10**9)}, "depth_ is 1000000000"),
+    (ForestHead, {"depth_": np.array("4")}, "not supported"),
+    (ForestHead, {"depth_": np.array(3)}, "depth_ is 3"),
+    (ForestHead, {"values_": _at((0, 0), np.nan)}, "values_ is not"),
+    (ForestHead, {"values_": _at((0, 0), 7)}, "not probabilities"),
+    (ForestHead, {"threshold_": lambda array: array.astype("float64")}, "threshold_ is not"),
+    (KNNHead, {"parameters": {"k": 0}}, "k is 0"),
+    (KNNHead, {"parameters": {"k": 10**12}}, "k"),
+    (KNNHead, {"parameters": {"k": "3"}}, "k is '3'"),
+    (KNNHead, {"parameters": {"k": True}}, "k is True"),
+    (KNNHead, {"parameters": {"weights": "pickle"}}, "weights"),
+    (KNNHead, {"targets_": _at(0, 4)}, "targets_ are not indices of 4"),
+    (KNNHead, {"targets_": lambda array: array[1:]}, "targets_ is not"),
+    (KNNHead, {"bank_": _at((0, 0), np.inf)}, "bank_ is not"),
+    (KNNHead, {"bank_": np.zeros((0, 24), "float32"), "targets_": np.zeros(0, "int32")}, "targets_"),
+    (LogisticHead, {"kernel_": lambda array: array[:, :3]}, "kernel_ is not"),
+    (LogisticHead, {"bias_": _at(0, np.nan)}, "bias_ is not"),
+    (LogisticHead, {"parameters": {"C": float("inf")}}, "'C' is inf"),
+    (LogisticHead, {"classes_": np.array(["b", "a", "c", "d"])}, "classes_ are not"),
+    (LogisticHead, {"classes_": np.array(3)}, "classes_ are not"),
+    (LogisticHead, {"n_features_in_": np.array("24")}, "n_features_in_ is '24'"),
+    (LogisticHead, {"n_features_in_": np.array(10**12)}, "kernel_ is not"),
+    (LogisticHead, {"about": np.array("[" * 9_000)}, "recursion"),
+    (LogisticHead, {"about": np.array("[" * 90_000)}, "no short text"),
+    (LogisticHead, {"about": np.array([1])}, "no short text"),
+    (LogisticHead, {"about": np.array('["head"]')}, "indices"),
+    (LogisticHead, {"about": np.array('{"head": ["KNNHead"], "parameters": {}}')}, "unhashable"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "message"), CRAFTED)
+def test_what_fit_cannot_have_left_is_refused(tmp_path, blobs, kind, change, message):
+    (features, labels), _ = blobs
+    head = kind(7, max_depth=4) if kind is ForestHead else kind()
+    path = tmp_path / "head.npz"
+    _changed(head.fit(features, labels), path)
+    kv.heads.load(path)
+    _changed(head, path, **change)
+    with pytest.raises(UserError, match=f"cannot be read as a head: .*{message}") as error:
+        kv.heads.load(path)
+    assert "\n" not in str(error.value)
+
+
+def test_trees_without_an_end_are_refused_at_once(tmp_path, blobs):
+    """A chain of a million nodes, and one that runs in a circle."""
+    (features, labels), _ = blobs
+    head = ForestHead(1, max_depth=2).fit(features, labels)
+    nodes = 1_000_000
+    chain = np.minimum(np.arange(nodes, dtype="int32") + 1, nodes - 1)
+    for left in (chain, np.roll(np.arange(nodes, dtype="int32"), -1)):
+        arrays = {name: np.zeros(nodes, "int32") for name in ("feature_", "leaf_")}
+        arrays |= {"left_": left, "right_": left, "threshold_": np.zeros(nodes, "float32")}
+        _changed(head, tmp_path / "head.npz", **arrays, depth_=np.array(nodes - 1))
+        with pytest.raises(UserError, match="which its trees have not"):
+            kv.heads.load(tmp_path / "head.npz")
 
 
 def test_damaged_and_foreign_files(tmp_path, blobs):

@@ -17,6 +17,24 @@ def test_a_damaged_record_is_reported_and_runs_again(tmp_path, capsys):
     assert "knn is damaged" in capsys.readouterr().out
 
 
+def test_a_record_of_another_make_runs_again(tmp_path, capsys):
+    stages = Stages(tmp_path)
+    for text, reason in [
+        ("[1, 2]", "no record"),
+        ("[" * 100_000, "recursion"),
+        ('{"predicted": [1]}', "lacks seconds"),
+        ('{"predicted": 1, "seconds": 1.5}', "lacks predicted"),
+        ("\ud800".encode("utf-8", "surrogatepass"), "decode"),
+    ]:
+        (tmp_path / "knn.json").write_bytes(text.encode() if isinstance(text, str) else text)
+        assert stages.done("knn", predicted=list, seconds=float) is None
+        assert reason in capsys.readouterr().out
+    (tmp_path / "knn.json").unlink()
+    (tmp_path / "knn.json").mkdir()
+    assert stages.done("knn") is None
+    assert "Is a directory" in capsys.readouterr().out
+
+
 def test_without_a_folder_nothing_is_kept():
     stages = Stages()
     stages.finish("knn", {})
