@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kvision import atomic, checks
-from kvision.export import litert, signatures
+from kvision.export import litert, signatures, warmup
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
@@ -37,8 +37,8 @@ def write(
     model: `image` (B, S, S, 3) in [0, 255] -> probabilities (B, C). labels: C class names. card: Markdown. probe: a few
     images (N, S, S, 3) uint8 to compare on; None takes seeded noise. Signatures: `predict` (also `serving_default`) and
     `embed` take `image` float32, `serve_bytes` takes `image_bytes`; outputs `probabilities`, `label` (int32), `valid`
-    (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`
-    and `model_card.md`. The artefact needs neither kvision nor Keras.
+    (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`,
+    `model_card.md` and TF Serving's warm-up requests. The artefact needs neither kvision nor Keras.
     Both files are loaded in a fresh process and compared with `model` before the version appears; if they differ, or
     the process is killed, there is no version.
     Raises UserError for another kind of model, or labels that do not fit it.
@@ -61,6 +61,7 @@ def write(
             litert.write_labels(extra / "model.tflite", labels)
         if card is not None:
             (extra / "model_card.md").write_text(card, encoding="utf-8")
+        warmup.write(temporary, _warmup(probe))
         _verify(model, temporary, probe)
     return target
 
@@ -95,6 +96,13 @@ def _tflite(model: "keras.Model", functions: dict[str, Callable]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         _write_saved_model(model, functions, Path(folder))
         return litert.convert_saved_model(folder, signatures=list(functions))
+
+
+def _warmup(probe: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """A request of one image for each signature."""
+    image = {"image": probe[:1].astype("float32")}
+    image_bytes = {"image_bytes": np.array([_png(probe[0])], dtype=object)}
+    return {"predict": image, "serve_bytes": image_bytes, "embed": image}
 
 
 def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
