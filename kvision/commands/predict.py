@@ -83,13 +83,12 @@ def _table(rows: list[dict], top: int) -> str:
 
 
 def _open(model: Path) -> tuple[_Answer, Sequence[str] | None]:
+    from kvision.export import versions
+
     if model.suffix == ".tflite" and model.is_file():
         return _litert(model)
-    if (model / "saved_model.pb").is_file():
-        return _saved_model(model)
-    versions = [entry for entry in model.glob("*") if entry.name.isdecimal() and (entry / "saved_model.pb").is_file()]
-    if versions:
-        return _saved_model(max(versions, key=lambda entry: int(entry.name)))
+    if version := versions.newest(model):
+        return _saved_model(version)
     raise checks.error(
         "MODEL",
         problem="names no model" if model.exists() else "does not exist",

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kvision import atomic, checks
-from kvision.export import litert, signatures, warmup
+from kvision.export import litert, signatures, versions, warmup
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
@@ -48,8 +48,7 @@ def write(
     if probe is None:
         probe = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
     folder = Path(folder)
-    versions = [int(entry.name) for entry in folder.glob("*") if entry.is_dir() and entry.name.isdecimal()]
-    target = folder / str(max(versions, default=0) + 1)
+    target = folder / str(max(versions.numbers(folder), default=0) + 1)
     with atomic.folder(target) as temporary:
         functions = signatures.plain(model)
         _write_saved_model(model, signatures.served(model, functions), temporary)
