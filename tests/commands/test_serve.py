@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -37,24 +38,24 @@ def folder(model, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def channel(folder):
-    """To the command as a user starts it."""
+def address(folder):
+    """Of the command as a user starts it."""
     command = [*COMMAND, str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()
         port = re.fullmatch(r"Serving flowers version 1 on 127.0.0.1:(\d+) \(gRPC\): (.*)\n", line)[1]
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
+        yield f"127.0.0.1:{port}"
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=20)
         assert (process.returncode, out) == (0, ""), "one line when ready, and no other"
 
 
 @pytest.fixture(scope="module")
-def stub(channel):
+def stub(address):
     from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+    with grpc.insecure_channel(address) as channel:
+        yield prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
 
 def call(stub, signature, *, name="flowers", **arrays) -> dict[str, np.ndarray]:
@@ -156,6 +157,21 @@ def test_the_warm_up_requests_are_answered(stub, folder):
         assert stub.Predict(request, timeout=60).outputs
         count += 1
     assert count == 3
+
+
+def test_the_readmes_client(address, tmp_path, capsys):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from pathlib.*?)```", readme, re.DOTALL)
+    (tmp_path / "photo.jpg").write_bytes(png(IMAGES[0]))
+    for old, new in (
+        ('"transfer"', '"flowers"'),
+        ("127.0.0.1:8500", address),
+        ("photo.jpg", str(tmp_path / "photo.jpg")),
+    ):
+        assert old in code
+        code = code.replace(old, new)
+    exec(code, {})
+    assert re.fullmatch(r"\[\[[\d. e-]+\]\] \[ True\]\n", capsys.readouterr().out)
 
 
 def test_ctrl_c_stops_it_and_other_names_and_ports_are_taken(folder):
