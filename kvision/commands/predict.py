@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         prog="kvision predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", metavar="MODEL", help=".tflite file or SavedModel folder")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG or PNG file")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, GIF, BMP or WebP file")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="classes shown in the table (default: 3)")
     parser.add_argument("--json", action="store_true", help="a JSON list with every class's probability")
     parser.add_argument("--trust", action="store_true", help="load a SavedModel that you did not export here: its code")
@@ -76,8 +76,11 @@ def _rows(images: list[str], answer: _Answer, labels: Sequence[str] | None) -> I
 
 
 def _read(name: str) -> bytes | str:
+    from kvision.pixels import MAX_BYTES
+
     try:
-        return Path(name).read_bytes()
+        with Path(name).open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)  # one too many is refused by its header
     except OSError as reason:
         return reason.strerror or str(reason)
 
@@ -95,13 +98,12 @@ def _table(rows: list[dict], top: int) -> str:
 
 
 def _open(model: Path, trust: bool) -> tuple[_Answer, Sequence[str] | None]:
+    from kvision.export import versions
+
     if model.suffix == ".tflite" and model.is_file():
         return _litert(model)
-    if (model / "saved_model.pb").is_file():
-        return _saved_model(model, trust)
-    versions = [entry for entry in model.glob("*") if entry.name.isdecimal() and (entry / "saved_model.pb").is_file()]
-    if versions:
-        return _saved_model(max(versions, key=lambda entry: int(entry.name)), trust)
+    if version := versions.newest(model):
+        return _saved_model(version, trust)
     raise checks.error(
         "MODEL",
         problem="names no model" if model.exists() else "does not exist",
@@ -142,15 +144,7 @@ def _saved_model(model: Path, trust: bool) -> tuple[_Answer, Sequence[str] | Non
     from kvision.pixels import BadImage, read_header
     from kvision.quiet import quiet
 
-    if not trust and (reason := seal.check(model)):
-        raise checks.error(
-            "MODEL",
-            problem=f"is not known to be your own export ({reason}), and a SavedModel is code that can read and write "
-            "your files",
-            expected="a version that you exported here, unchanged since",
-            received=str(model),
-            hint="If you know where it comes from, add --trust. Its assets.extra/model.tflite needs none",
-        )
+    seal.require(model, trust=trust)
     with quiet():
         import tensorflow as tf
 

@@ -15,13 +15,14 @@ import numpy as np
 from tqdm import tqdm
 
 from kvision import atomic, checks
-from kvision.pixels import MAX_BYTES, BadImage, graph
+from kvision.pixels import MAX_BYTES, BadImage, pillow
 
 __all__ = ["BadFile", "Scan", "digest", "look", "scan"]
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 _HELD_OUT = {"test", "val", "valid", "validation"}
 _LAYOUT = "one sub-folder per class with images in it (or `train` and `test` folders laid out so)"
+_SUBMITTED = 1024  # files at a time: what waits in a pool takes memory
 _CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
 
 
@@ -52,7 +53,7 @@ class Scan:
     bad: tuple[BadFile, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _File:
     path: str
     size: int
@@ -127,7 +128,7 @@ def look(path: str | Path) -> tuple[str, str, str]:
         return "", "", str(reason.strerror or reason)
     file_hash = hashlib.sha256(data).hexdigest()
     try:
-        return file_hash, digest(graph.decode_bytes(data)), ""
+        return file_hash, digest(pillow.decode(data)), ""
     except BadImage as reason:
         return file_hash, "", str(reason)
 
@@ -168,7 +169,8 @@ def _named_image(path: Path) -> bool:
 
 def _walk(folder: Path, place: str) -> Iterator[_File]:
     """Everything in one class folder that is named like an image, usable or not; not through links to folders."""
-    for where, inner, names in os.walk(folder / place):
+    closed: list[OSError] = []
+    for where, inner, names in os.walk(folder / place, onerror=closed.append):
         inner[:] = [name for name in inner if not name.startswith(".")]
         for name in [*inner, *names]:
             path = Path(where, name)
@@ -176,6 +178,9 @@ def _walk(folder: Path, place: str) -> Iterator[_File]:
                 yield _File(path.relative_to(folder).as_posix(), 0, 0, reason="it is a link to a folder")
             elif name not in inner and _named_image(path):
                 yield _status(folder, path)
+    for reason in closed:
+        path = Path(reason.filename).relative_to(folder).as_posix()
+        yield _File(path, 0, 0, reason=f"the folder cannot be read: {reason.strerror}")
 
 
 def _status(folder: Path, path: Path) -> _File:
@@ -198,16 +203,20 @@ def _examine(folder: Path, found: list[_File], cache, workers, progress: bool) -
     known = _read_cache(cache)
     todo = [file for file in found if not file.reason and (file.path, file.size, file.mtime) not in known]
     if todo:
-        import tensorflow  # noqa: F401  once, before several threads try
 
         def examine(file: _File) -> _File:
             file_hash, pixels, reason = look(folder / file.path)
             return replace(file, file_hash=file_hash, digest=pixels, reason=reason)
 
-        # TensorFlow and hashlib let go of the interpreter while they work
-        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-            for file in tqdm(pool.map(examine, todo), "scan", total=len(todo), unit=" images", disable=not progress):
-                known[file.path, file.size, file.mtime] = file
+        # Pillow and hashlib let go of the interpreter while they work
+        with (
+            ThreadPoolExecutor(workers or os.cpu_count()) as pool,
+            tqdm(desc="scan", total=len(todo), unit=" images", disable=not progress) as bar,
+        ):
+            for start in range(0, len(todo), _SUBMITTED):
+                for file in pool.map(examine, todo[start : start + _SUBMITTED]):
+                    known[file.path, file.size, file.mtime] = file
+                    bar.update()
     files = [file if file.reason else known[file.path, file.size, file.mtime] for file in found]
     if todo and cache is not None:
         _write_cache(cache, [file for file in files if file.file_hash])  # what could not be read is tried again

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kvision.pixels import MAX_PIXELS
+
 if TYPE_CHECKING:
     import keras
 
@@ -51,7 +53,8 @@ Accuracy on held-out images, read once, with 95 % interval (Wilson):
 
 ## Use
 `image`: float32 (batch, {side}, {side}, 3), RGB in [0, 255], resized by antialiased bilinear interpolation, aspect not
-kept. `image_bytes`: encoded JPEG or PNG, decoded and resized inside.
+kept. `image_bytes`: encoded JPEG, PNG, GIF, BMP or WebP, decoded and resized
+inside (EXIF orientation applied, alpha over white, an animation's first frame, at most {MAX_PIXELS:,} pixels).
 
 | signature | input | outputs |
 |---|---|---|

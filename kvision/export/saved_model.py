@@ -4,7 +4,8 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,7 @@ import numpy as np
 from PIL import Image
 
 from kvision import atomic, checks
-from kvision.export import litert, seal
-from kvision.pixels import graph
+from kvision.export import litert, seal, signatures, versions, warmup
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
@@ -37,8 +37,8 @@ def write(
     model: `image` (B, S, S, 3) in [0, 255] -> probabilities (B, C). labels: C class names. card: Markdown. probe: a few
     images (N, S, S, 3) uint8 to compare on; None takes seeded noise. Signatures: `predict` (also `serving_default`) and
     `embed` take `image` float32, `serve_bytes` takes `image_bytes`; outputs `probabilities`, `label` (int32), `valid`
-    (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`
-    and `model_card.md`. The artefact needs neither kvision nor Keras.
+    (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`,
+    `model_card.md` and TF Serving's warm-up requests. The artefact needs neither kvision nor Keras.
     Both files are loaded in a fresh process and compared with `model` before the version appears; if they differ, or
     the process is killed, there is no version.
     Raises UserError for another kind of model, or labels that do not fit it.
@@ -48,19 +48,19 @@ def write(
     if probe is None:
         probe = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
     folder = Path(folder)
-    versions = [int(entry.name) for entry in folder.glob("*") if entry.is_dir() and entry.name.isdecimal()]
-    target = folder / str(max(versions, default=0) + 1)
+    target = folder / str(max(versions.numbers(folder), default=0) + 1)
     with atomic.folder(target) as temporary:
-        _write_saved_model(model, temporary)
+        functions = signatures.plain(model)
+        _write_saved_model(model, signatures.served(model, functions), temporary)
         extra = temporary / "assets.extra"
         extra.mkdir()
-        content = litert.convert_saved_model(temporary, signatures=("predict", "embed"))
-        (extra / "model.tflite").write_bytes(content)
+        (extra / "model.tflite").write_bytes(_tflite(model, functions))
         if labels is not None:
             (extra / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
             litert.write_labels(extra / "model.tflite", labels)
         if card is not None:
             (extra / "model_card.md").write_text(card, encoding="utf-8")
+        warmup.write(temporary, _warmup(probe))
         _verify(model, temporary, probe)
         seal.write(temporary)  # the last: whatever changes after it breaks it
     return target
@@ -81,47 +81,34 @@ def _check(model: "keras.Model", labels: Sequence[str] | None) -> None:
         )
 
 
-def _embedder(model: "keras.Model") -> "keras.Model":
-    """image -> what the last layer reads."""
-    import keras
-
-    return keras.Model(model.input, model.layers[-1].input, name="embed")
-
-
-def _write_saved_model(model: "keras.Model", folder: Path) -> None:
+def _write_saved_model(model: "keras.Model", functions: dict[str, Callable], folder: Path) -> None:
     import tensorflow as tf
-
-    side, embedder = model.input_shape[1], _embedder(model)
-    images = tf.TensorSpec((None, side, side, 3), tf.float32, name="image")
-
-    # always training=False: Keras' own export leaves Random* layers switched on
-    @tf.function(input_signature=[images])
-    def predict(image):
-        probabilities = model(image, training=False)
-        return {"probabilities": probabilities, "label": tf.argmax(probabilities, 1, tf.int32)}
-
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
-    def serve_bytes(image_bytes):
-        rows = (tf.TensorSpec((side, side, 3), tf.uint8), tf.TensorSpec((), tf.bool))
-        image, valid = tf.map_fn(lambda data: graph.try_load(data, side), image_bytes, fn_output_signature=rows)
-        return {**predict(tf.cast(image, tf.float32)), "valid": valid}
-
-    @tf.function(input_signature=[images])
-    def embed(image):
-        return {"feature": embedder(image, training=False)}
 
     # not keras.export.ExportArchive: it writes every weight twice
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    signatures = {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes, "embed": embed}
     with quiet():
-        tf.saved_model.save(module, str(folder), signatures=signatures)
+        tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def _tflite(model: "keras.Model", functions: dict[str, Callable]) -> bytes:
+    """The converter takes several functions only from a SavedModel: one that lives as long as that takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        _write_saved_model(model, functions, Path(folder))
+        return litert.convert_saved_model(folder, signatures=list(functions))
+
+
+def _warmup(probe: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """A request of one image for each signature."""
+    image = {"image": probe[:1].astype("float32")}
+    image_bytes = {"image_bytes": np.array([_png(probe[0])], dtype=object)}
+    return {"predict": image, "serve_bytes": image_bytes, "embed": image}
 
 
 def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
     expected = {
         "probabilities": model.predict_on_batch(probe.astype("float32")),
-        "feature": _embedder(model).predict_on_batch(probe.astype("float32")),
+        "feature": signatures.embedder(model).predict_on_batch(probe.astype("float32")),
     }
     encoded = [_png(image) for image in probe]
     with atomic.file(folder / "probe.npz") as temporary:

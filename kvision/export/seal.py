@@ -15,7 +15,9 @@ import stat
 import sys
 from pathlib import Path
 
-__all__ = ["check", "write"]
+from kvision import checks
+
+__all__ = ["check", "require", "write"]
 
 _SEAL = Path("assets.extra", "kvision.seal")
 _SIZE = 32
@@ -65,6 +67,19 @@ def check(folder: Path) -> str:
     except OSError as reason:
         return f"its files cannot be read ({reason})"
     return "" if same else "its files were changed since it was sealed"
+
+
+def require(folder: Path, *, trust: bool) -> None:
+    """Raises UserError, before anything is loaded, if `folder` is not this user's export and not trusted by them."""
+    if not trust and (reason := check(folder)):
+        raise checks.error(
+            "MODEL",
+            problem=f"is not known to be your own export ({reason}), and a SavedModel is code that can read and write "
+            "your files",
+            expected="a version that you exported here, unchanged since",
+            received=str(folder),
+            hint="If you know where it comes from, add --trust. Its assets.extra/model.tflite needs none",
+        )
 
 
 def _code(folder: Path, key: bytes) -> str:

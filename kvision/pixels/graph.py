@@ -1,20 +1,16 @@
 """The TensorFlow half: works eagerly, in `tf.data` and inside an exported graph."""
 
-import functools
-import re
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from kvision.pixels import bmp, gif, jpeg, orientation, pillow, png, webp
+from kvision.pixels import bmp, gif, jpeg, orientation, png, webp
 from kvision.pixels import graph_bytes as gb
 from kvision.pixels.frame import Frame, on_canvas_in_graph
-from kvision.pixels.header import MAX_BYTES, MAX_PIXELS, BadImage, read_header
+from kvision.pixels.header import MAX_BYTES, MAX_PIXELS
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["decode", "decode_bytes", "load", "resize", "try_load"]
+__all__ = ["decode", "load", "resize", "try_load"]
 
 
 def decode(data: "tf.Tensor") -> "tf.Tensor":
@@ -117,42 +113,24 @@ def load(data: "tf.Tensor", image_size: int) -> "tf.Tensor":
     return resize(decode(data), image_size)
 
 
-def try_load(data: "tf.Tensor", image_size: int) -> "tuple[tf.Tensor, tf.Tensor]":
-    """As `load`, in a graph: -> (image, True), or zeros and False where the bytes cannot be decoded.
+def try_load(rows: "tf.Tensor", image_size: int) -> "tuple[tf.Tensor, tf.Tensor]":
+    """As `load` for many rows, in a graph: -> images (N, S, S, 3), valid (N,) bool.
 
-    A graph cannot catch an error, but a data set inside it can leave out the element that raised.
+    rows: (N,) encoded bytes. A row that cannot be decoded is zeros and False; the others
+    are what they are without it. N may be 0.
     """
     import tensorflow as tf
 
+    count, side = tf.size(rows, tf.int64), image_size
+
     @tf.autograph.experimental.do_not_convert
-    def marked(data):
-        return load(data, image_size), tf.constant(True)
+    def one(index, row):
+        return index, load(row, side)
 
-    good = tf.data.Dataset.from_tensors(data).map(marked).ignore_errors()
-    blank = tf.zeros((image_size, image_size, 3), tf.uint8)
-    fallback = tf.data.Dataset.from_tensors((blank, tf.constant(False)))
-    return good.concatenate(fallback).take(1).get_single_element()
-
-
-@functools.cache
-def _compiled():
-    """`decode` as one graph: its loops are 50 times slower one operation at a time."""
-    import tensorflow as tf
-
-    return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
-
-
-def decode_bytes(data: bytes) -> np.ndarray:
-    """Encoded bytes -> (H, W, 3) uint8, eagerly; BadImage, with the reason in one line, if they cannot be decoded."""
-    import tensorflow as tf
-
-    header = read_header(data)
-    if header.format == "GIF":
-        pillow.decode(data)  # neither half sees all damage in a GIF's pixels
-    try:
-        return _compiled()(tf.constant(data)).numpy()
-    except tf.errors.OpError as reason:  # {{function_node ...}} jpeg::Uncompress failed. Invalid ... [Op:DecodeJpeg]
-        text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", reason.message).strip().split("\n")[0]
-        raise BadImage(f"the {header.format} data are damaged ({text})") from reason
-    except UnicodeDecodeError as reason:  # TensorFlow's message quotes the bytes
-        raise BadImage(f"the {header.format} data are damaged") from reason
+    # A graph cannot catch an error, but a data set inside it can leave out the elements that raised
+    data = tf.data.Dataset.from_tensor_slices(rows).enumerate().map(one, tf.data.AUTOTUNE, deterministic=False)
+    last = tf.data.Dataset.from_tensors((count, tf.zeros((side, side, 3), tf.uint8)))  # so that there is one
+    places, images = data.ignore_errors().concatenate(last).batch(count + 1).get_single_element()
+    shape = tf.stack([count + 1, side, side, 3])
+    valid = tf.scatter_nd(places[:, None], tf.ones_like(places), count[None] + 1)
+    return tf.scatter_nd(places[:, None], images, shape)[:count], valid[:count] > 0

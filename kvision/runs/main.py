@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -29,10 +30,10 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         arguments = vars(_parser(recipe, name).parse_args(argv))
-        smoke, again = arguments.pop("smoke"), arguments.pop("again")
+        smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
         out = Path(arguments.pop("out") or Path("saved_models", name))
         config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
-        return _run(recipe, name, config, out, again, shlex.join(["kvision", name, *argv]))
+        return _run(recipe, name, config, out, again, bad_images, shlex.join(["kvision", name, *argv]))
     except checks.UserError as problem:
         print(f"kvision {name}: {problem}", file=sys.stderr)
         return 2
@@ -49,12 +50,19 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", metavar="FOLDER", help=f"where models and runs are kept (default: saved_models/{name})"
     )
+    parser.add_argument(
+        "--bad-images",
+        choices=("report", "error", "quarantine"),
+        default="report",
+        help="images that cannot be used are left out and listed (report, the default), stop the run before it trains "
+        "(error), or are left out, listed and copied to the run's folder (quarantine); no file of yours is moved",
+    )
     parser.add_argument("--smoke", action="store_true", help="a minute's run on little data, to see that all works")
     parser.add_argument("--again", action="store_true", help="run a finished command again: another model version")
     return parser
 
 
-def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, command: str) -> int:
+def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, command: str) -> int:
     started = time.monotonic()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
@@ -75,9 +83,21 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     cache = out / "cache"
     data: Data = recipe.load(config, cache=cache)
     _tell_bad_images(data)
+    if bad_images == "error" and data.bad_images:
+        raise checks.error(
+            "--bad-images",
+            problem="is 'error'",
+            expected="a folder of images that can all be used",
+            received=f"{len(data.bad_images)} that cannot (listed above)",
+            hint="Mend or remove them, or leave them out with --bad-images report",
+        )
     key = json.dumps([__version__, dataclasses.asdict(config), data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
+    quarantine = None
+    if bad_images == "quarantine" and data.bad_images:
+        quarantine = folder / "bad_images"
+        _copy_bad_images(data, Path(config.data or ""), quarantine)
     stages = Stages(folder, fresh=again)
     if report := stages.done("report", results=dict, best=str, exports=list, pictures=list, next=str):
         print(f"This run is finished ({folder}). `--again` runs it once more.\n")
@@ -98,6 +118,7 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
         "best": result.best,
         "history": result.history,
         "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images],
+        "quarantine": quarantine and str(quarantine),
         "notes": list(data.notes),
         "exports": [str(version)],
         "checksum": export.checksum(result.model),
@@ -120,6 +141,22 @@ def _tell_bad_images(data: Data) -> None:
             print(f"  {bad.path}: {bad.reason}", file=sys.stderr)
         if len(data.bad_images) > 20:
             print("  ... all of them stand in report.json", file=sys.stderr)
+
+
+def _copy_bad_images(data: Data, source: Path, quarantine: Path) -> None:
+    """Regular files, under the names they have; links are not followed."""
+    copied = 0
+    for bad in data.bad_images:
+        original, copy = source / bad.path, quarantine / bad.path
+        try:
+            if original.is_symlink() or not original.is_file():
+                continue
+            with atomic.file(copy) as temporary:
+                shutil.copyfile(original, temporary)
+            copied += 1
+        except OSError as reason:
+            print(f"  {bad.path}: not copied: {reason.strerror or reason}", file=sys.stderr)
+    print(f"{copied} of these {len(data.bad_images)} are files, and were copied to {quarantine}", file=sys.stderr)
 
 
 def _export(result: Result, data: Data, out: Path, command: str) -> Path:

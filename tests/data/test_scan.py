@@ -1,6 +1,10 @@
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 
+import corpus
 import numpy as np
 import pytest
 from PIL import Image
@@ -167,3 +171,74 @@ def test_progress_goes_to_standard_error(pictures, capsys):
     assert out == ""
     assert "scan" in err
     assert "7/7" in err
+
+
+def test_every_kind_of_file_is_used_or_listed(tmp_path):
+    for kind, files in (("good", corpus.decoded()), ("bad", corpus.refused())):
+        for label in ("a", "b"):
+            (tmp_path / label).mkdir(exist_ok=True)
+            for name, data in files.items():
+                (tmp_path / label / f"{kind} {name} 写真.jpg").write_bytes(data)
+    found = quietly(tmp_path)
+    assert {path.split("/")[1].split(" ")[0] for path in found.paths} == {"good"}
+    assert len(found.paths) == 2 * len(corpus.decoded())
+    assert [bad.path.split("/")[1].split(" ")[0] for bad in found.bad] == ["bad"] * 2 * len(corpus.refused())
+    assert all(bad.reason and "\n" not in bad.reason for bad in found.bad)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can become another user")
+def test_what_may_not_be_read_is_listed(pictures, tmp_path):
+    (pictures / "dog/locked").mkdir()
+    (pictures / "dog/a.PNG").rename(pictures / "dog/locked/inner.png")
+    (pictures / "cat/b.png").chmod(0)
+    (pictures / "dog/locked").chmod(0)
+    code = (
+        "import os, sys; from kvision.data import scan; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "print([(bad.path, bad.reason) for bad in scan(sys.argv[1], progress=False).bad])"
+    )
+    for folder in (pictures, *pictures.parents):
+        if folder.owner() == "root" and folder != tmp_path.anchor and str(folder).startswith(str(tmp_path.parents[1])):
+            folder.chmod(0o755)
+    result = subprocess.run([sys.executable, "-c", code, str(pictures)], capture_output=True, text=True)
+    if "Permission denied" in result.stderr:
+        pytest.skip("another user cannot reach this installation")
+    assert result.stdout.strip() == str(
+        [
+            ("cat/b.png", "Permission denied"),
+            ("dog/locked", "the folder cannot be read: Permission denied"),
+        ]
+    ), result.stderr
+
+
+def _growth(folder: str, others: str) -> int:
+    """MB by which the scan of `others`, after one of `folder`, raises a process's peak."""
+    code = (
+        "import resource, sys; from kvision.data import scan\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "scan(sys.argv[1], progress=False); before = peak(); found = scan(sys.argv[2], progress=False)\n"
+        "print(peak() - before, len(found.paths), len(found.bad))"
+    )
+    result = subprocess.run([sys.executable, "-c", code, folder, others], capture_output=True, text=True, check=True)
+    return int(result.stdout.split()[0])
+
+
+def test_a_small_file_that_declares_196_million_pixels_takes_no_memory(pictures, tmp_path):
+    bomb = corpus.png(14_000, 14_000, 8, 2, [b"\0" * 42_000] * 14_000)
+    assert len(bomb) < 800_000
+    shutil.copytree(pictures, tmp_path / "bombs")
+    for i in range(4):
+        (tmp_path / f"bombs/cat/bomb{i}.png").write_bytes(bomb)
+    reasons = [bad.reason for bad in quietly(tmp_path / "bombs").bad]
+    assert reasons == ["14000 x 14000 pixels are more than the 100,000,000 allowed"] * 4
+    assert _growth(str(pictures), str(tmp_path / "bombs")) < 200
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_files_in_flat_memory(pictures, tmp_path):
+    data = corpus.encode(Image.new("RGB", (8, 8)), "PNG")
+    for label in ("a", "b"):
+        for group in range(50):
+            (tmp_path / "many" / label / str(group)).mkdir(parents=True)
+            for i in range(1000):
+                (tmp_path / "many" / label / str(group) / f"{i}.png").write_bytes(data)
+    assert _growth(str(pictures), str(tmp_path / "many")) < 150

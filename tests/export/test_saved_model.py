@@ -37,7 +37,9 @@ def signatures(exported):
 def test_folder_is_tf_servings_layout(exported):
     assert exported.name == "1"
     files = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
-    assert {"saved_model.pb", "variables/variables.index", "assets.extra/model.tflite"} <= files
+    extra = {"model.tflite", "labels.txt", "model_card.md", "tf_serving_warmup_requests"}
+    assert {file.removeprefix("assets.extra/") for file in files if file.startswith("assets.extra/")} == extra
+    assert {"saved_model.pb", "variables/variables.index"} <= files
     assert (exported / "assets.extra/labels.txt").read_text(encoding="utf-8") == "Hund\n猫\no l w\n"
     assert (exported / "assets.extra/model_card.md").read_text() == "# card"
     assert not [file for file in files if "probe" in file] and [path.name for path in exported.parent.iterdir()] == [
@@ -97,12 +99,8 @@ def test_artefact_needs_neither_kvision_nor_keras(exported, images, expected, tm
 
 
 def test_a_failed_verification_leaves_no_version(model, other, images, tmp_path, monkeypatch):
-    real = saved_model._write_saved_model
-
-    def wrong(model, folder):
-        real(other, folder)
-
-    monkeypatch.setattr(saved_model, "_write_saved_model", wrong)
+    real = saved_model._verify
+    monkeypatch.setattr(saved_model, "_verify", lambda _, folder, probe: real(other, folder, probe))
     with pytest.raises(RuntimeError, match=r"no version was written[\s\S]*predict: probabilities differs"):
         kv.export.write(model, tmp_path / "models", probe=images)
     assert list((tmp_path / "models").iterdir()) == []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvision.export import litert, saved_model
+from kvision.export import litert, saved_model, signatures
 from kvision.export.verify import verify
 
 
@@ -60,8 +60,7 @@ def test_a_tflite_of_another_model_is_found(exported, probe, other, tmp_path):
     """Same signatures, other weights."""
     copy = tmp_path / "1"
     shutil.copytree(exported, copy)
-    saved_model._write_saved_model(other, tmp_path / "other")
     path = copy / "assets.extra/model.tflite"
-    path.write_bytes(litert.convert_saved_model(tmp_path / "other", signatures=("predict", "embed")))
+    path.write_bytes(saved_model._tflite(other, signatures.plain(other)))
     litert.write_labels(path, ["Hund", "猫", "o l w"])
     assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite predict", "model.tflite embed"]

@@ -4,10 +4,13 @@ import tensorflow as tf
 
 from kvision.pixels import BadImage, graph, pillow
 
+# as one graph: its loops are 50 times slower one operation at a time
+decode = tf.function(graph.decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+
 
 def test_decodes_as_pillow(encoded):
     for name, data in encoded.items():
-        ours, other = graph.decode(tf.constant(data)).numpy(), pillow.decode(data)
+        ours, other = decode(tf.constant(data)).numpy(), pillow.decode(data)
         assert ours.dtype == other.dtype == np.uint8, name
         np.testing.assert_array_equal(ours, other, err_msg=name)
 
@@ -29,14 +32,9 @@ def test_photographs_load_as_pillow_to_one_level(shared):
 
 
 def test_refuses_what_pillow_refuses(refused):
-    for name, data in refused.items():
+    for data in refused.values():
         with pytest.raises(tf.errors.InvalidArgumentError):
-            graph.decode(tf.constant(data))
-        with pytest.raises(BadImage) as caught:
-            graph.decode_bytes(data)
-        reason = str(caught.value)
-        assert reason, name
-        assert not [internal for internal in ("{{", "[Op:", "\n") if internal in reason], reason
+            decode(tf.constant(data))
 
 
 def test_flipped_bits_are_judged_alike(encoded):
@@ -46,12 +44,12 @@ def test_flipped_bits_are_judged_alike(encoded):
             data = bytearray(encoded[name])
             data[random.integers(len(data))] ^= 1 << random.integers(8)
             try:
-                found = graph.decode_bytes(bytes(data))
+                expected = pillow.decode(bytes(data))
             except BadImage:
-                with pytest.raises(BadImage):
-                    pillow.decode(bytes(data))
+                with pytest.raises(tf.errors.InvalidArgumentError):
+                    decode(tf.constant(bytes(data)))
             else:
-                np.testing.assert_array_equal(found, pillow.decode(bytes(data)))
+                np.testing.assert_array_equal(decode(tf.constant(bytes(data))), expected)
 
 
 def _triangle(length: int, size: int) -> np.ndarray:
@@ -74,11 +72,9 @@ def test_resize_is_two_triangle_filters(height, width, size):
 
 
 def test_one_bad_row_in_a_saved_model(encoded, tmp_path):
-    rows = (tf.TensorSpec((24, 24, 3), tf.uint8), tf.TensorSpec((), tf.bool))
-
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])
     def serve(data):
-        return tf.map_fn(lambda one: graph.try_load(one, 24), data, fn_output_signature=rows)
+        return graph.try_load(data, 24)
 
     module = tf.Module()
     module.serve = serve

@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -106,3 +107,27 @@ def test_another_backend_is_refused_before_any_work(tmp_path):
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 2 and "`KERAS_BACKEND` cannot export" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_bad_images_stop_the_run_where_they_must(tmp_path, capsys):
+    assert runs.main(RECIPE, ["--out", str(tmp_path / "toy"), "--bad-images", "error"]) == 2
+    err = capsys.readouterr().err
+    assert "24.jpg" not in err and "0.jpg: it is empty" in err and "25 that cannot" in err
+    assert not list(tmp_path.rglob("report.json"))
+
+
+def test_quarantine_copies_and_moves_nothing(tmp_path, capsys):
+    source, out = tmp_path / "photos", tmp_path / "toy"
+    source.mkdir()
+    for i in (0, 3):
+        (source / f"{i}.jpg").write_bytes(bytes(i))
+    (source / "4.jpg").symlink_to(tmp_path)
+    before = sorted(source.iterdir())
+    arguments = ["--out", str(out), "--data", str(source), "--bad-images", "quarantine"]
+    assert runs.main(RECIPE, arguments) == 0
+    (report,) = reports(out)
+    copies = sorted(Path(report["quarantine"]).iterdir())
+    assert [copy.name for copy in copies] == ["0.jpg", "3.jpg"]
+    assert copies[1].read_bytes() == bytes(3) and sorted(source.iterdir()) == before
+    assert "2 of these 25 are files" in capsys.readouterr().err
+    assert len(report["bad_images"]) == 25

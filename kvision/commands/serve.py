@@ -1,0 +1,83 @@
+"""Serves a SavedModel over gRPC as TF Serving does, to try clients.
+
+MODEL is a version folder, or the folder above it, whose newest version is taken. It speaks TF Serving's own messages:
+`PredictionService.Predict` and `GetModelMetadata`, with every input checked against the signature. Requests may hold
+256 MiB (gRPC's own limit is 4 MiB). It has no batching, no reload and no access control: for production take TF
+Serving. Ctrl-C stops it.
+"""
+
+import argparse
+import importlib.util
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from kvision import checks
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs until SIGINT or SIGTERM; returns the exit status: 0, or 2 for a wrong call."""
+    parser = argparse.ArgumentParser(
+        prog="kvision serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", metavar="MODEL", help="SavedModel folder, or the folder of its versions")
+    parser.add_argument("--name", help="the model's name in requests (default: the name of the folder of versions)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8500, help="0 takes a free one (default: 8500)")
+    parser.add_argument("--trust", action="store_true", help="load a SavedModel that is not your own export")
+    arguments = parser.parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # before the slow start: it can be stopped too
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        server, line = _start(arguments)
+    except checks.UserError as problem:
+        print(f"kvision serve: {problem}", file=sys.stderr)
+        return 2
+    print(line, flush=True)
+    stop.wait()
+    server.stop(grace=5).wait()  # what runs may finish
+    return 0
+
+
+def _start(arguments: argparse.Namespace):
+    folder = _find(Path(arguments.model))
+    for package in ("grpc", "tensorflow_serving"):
+        if importlib.util.find_spec(package) is None:
+            raise checks.error(
+                package,
+                problem="is not installed",
+                expected="the packages of the extra `serving`",
+                received="an installation without it",
+                hint="pip install 'kvision[serving]'",
+            )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from kvision.export import seal
+
+    seal.require(folder, trust=arguments.trust)
+    from kvision.serving import server, service
+
+    name = arguments.name or (folder.parent.name if folder.name.isdecimal() else folder.name)
+    model = service.Service(folder, name)
+    running, port = server.start(model, arguments.host, arguments.port)
+    signatures = ", ".join(model.signatures)
+    return running, f"Serving {name} version {model.version} on {arguments.host}:{port} (gRPC): {signatures}"
+
+
+def _find(model: Path) -> Path:
+    from kvision.export import versions
+
+    version = versions.newest(model.resolve())
+    if version is None:
+        raise checks.error(
+            "MODEL",
+            problem="names no model" if model.exists() else "does not exist",
+            expected="a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
+            received=str(model),
+        )
+    return version

@@ -1,0 +1,90 @@
+"""What an exported model answers: `predict` and `embed` on images, `serve_bytes` on encoded ones."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kvision.pixels import graph
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+__all__ = ["embedder", "plain", "served"]
+
+
+def embedder(model: "keras.Model") -> "keras.Model":
+    """image -> what the last layer reads."""
+    import keras
+
+    return keras.Model(model.input, model.layers[-1].input, name="embed")
+
+
+def plain(model: "keras.Model") -> dict[str, Callable]:
+    """`predict` and `embed` of `image` (B, S, S, 3) float32 with B >= 1, as the TFLite converter can take them."""
+    import tensorflow as tf
+
+    features = embedder(model)
+    images = _images(model)
+
+    # always training=False: Keras' own export leaves Random* layers switched on
+    @tf.function(input_signature=[images])
+    def predict(image):
+        probabilities = model(image, training=False)
+        return {"probabilities": probabilities, "label": tf.argmax(probabilities, 1, tf.int32)}
+
+    @tf.function(input_signature=[images])
+    def embed(image):
+        return {"feature": features(image, training=False)}
+
+    return {"predict": predict, "embed": embed}
+
+
+def served(model: "keras.Model", functions: dict[str, Callable]) -> dict[str, Callable]:
+    """`serving_default`, `predict`, `serve_bytes` and `embed` of a SavedModel, over `plain`'s functions; B = 0 works.
+
+    `serve_bytes` takes `image_bytes` (B,) and adds `valid` (B,): false where an image could not be decoded.
+    """
+    import tensorflow as tf
+
+    images = _images(model)
+    side = model.input_shape[1]
+    probabilities, features = _with_empty_batches(functions["predict"]), _with_empty_batches(functions["embed"])
+
+    @tf.function(input_signature=[images])
+    def predict(image):
+        return probabilities(image)
+
+    @tf.function(input_signature=[images])
+    def embed(image):
+        return features(image)
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")], autograph=False)
+    def serve_bytes(image_bytes):
+        image, valid = graph.try_load(image_bytes, side)
+        return {**probabilities(tf.cast(image, tf.float32)), "valid": valid}
+
+    return {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes, "embed": embed}
+
+
+def _with_empty_batches(function: Callable) -> Callable:
+    """Gives an empty batch one row, and takes it away again.
+
+    oneDNN's convolution (TensorFlow 2.21, CPU) answers an empty batch with the shape of its input, and the next layer
+    fails. Padding by nothing is no copy: other batches cost the same. TFLite has no such convolution, and its converter
+    loses the image's size behind padding, so it gets the functions without this.
+    """
+    import tensorflow as tf
+
+    def call(image: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        count = tf.shape(image)[0]
+        padded = tf.pad(image, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
+        padded.set_shape(image.shape)  # padding by a computed count forgets every size
+        return {name: output[:count] for name, output in function(padded).items()}
+
+    return call
+
+
+def _images(model: "keras.Model") -> "tf.TensorSpec":
+    import tensorflow as tf
+
+    return tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="image")
