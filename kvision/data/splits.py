@@ -19,7 +19,8 @@ def split(
     seed: int,
     class_names: Sequence[str] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parts images into (rest, part): two sorted int arrays of indices; `part` holds about `fraction` of each class.
+    """Parts images into (rest, part): two sorted int arrays of indices; `part` holds about `fraction` of each class,
+    of what is under that label alone.
 
     Images of equal digest (exact copies) stay together, in whatever classes they are; copies under several labels go
     to `rest`, as no answer to them could be right. Each class has at least one image on either side. labels: (N,) int;
@@ -43,7 +44,7 @@ def split(
             few[c] = len(members) + spare
             continue
         members = random.permutation(members)
-        room, picked = round(fraction * int((labels == c).sum())), []
+        room, picked = round(fraction * int(size[members].sum())), []
         for member in members:
             if size[member] <= room:
                 picked.append(member)

@@ -27,12 +27,12 @@ def plain(model: "keras.Model") -> dict[str, Callable]:
     images = _images(model)
 
     # always training=False: Keras' own export leaves Random* layers switched on
-    @tf.function(input_signature=[images])
+    @tf.function(input_signature=[images], autograph=False)
     def predict(image):
         probabilities = model(image, training=False)
         return {"probabilities": probabilities, "label": tf.argmax(probabilities, 1, tf.int32)}
 
-    @tf.function(input_signature=[images])
+    @tf.function(input_signature=[images], autograph=False)
     def embed(image):
         return {"feature": features(image, training=False)}
 
@@ -50,11 +50,11 @@ def served(model: "keras.Model", functions: dict[str, Callable]) -> dict[str, Ca
     side = model.input_shape[1]
     probabilities, features = _with_empty_batches(functions["predict"]), _with_empty_batches(functions["embed"])
 
-    @tf.function(input_signature=[images])
+    @tf.function(input_signature=[images], autograph=False)
     def predict(image):
         return probabilities(image)
 
-    @tf.function(input_signature=[images])
+    @tf.function(input_signature=[images], autograph=False)
     def embed(image):
         return features(image)
 
