@@ -22,7 +22,9 @@ _LARGEST = 1 << 32  # of whole numbers; seeds end here
 def save(head: Head, path: str | Path) -> None:
     """Writes a fitted head as one file (NumPy's `.npz`): learned arrays, and class and parameters as JSON text."""
     checks.one_of("head", type(head).__name__, _KINDS)
-    learned = {n: v for n, v in vars(head).items() if n.endswith("_") and not n.startswith("_")}
+    learned = {n: np.asarray(v) for n, v in vars(head).items() if n.endswith("_") and not n.startswith("_")}
+    # names of classes and of a table's columns may come as Python objects, which NumPy would pickle
+    learned = {n: v.astype(str) if v.dtype == object else v for n, v in learned.items()}
     about = json.dumps({"head": type(head).__name__, "parameters": head.get_params()})
     with atomic.file(path) as temporary, temporary.open("wb") as stream:  # savez would add a suffix to a name
         np.savez(stream, about=np.array(about), **learned)

@@ -163,3 +163,14 @@ def test_damaged_and_foreign_files(tmp_path, blobs):
         kv.heads.load(tmp_path / "absent.npz")
     with pytest.raises(UserError, match="LogisticRegression"):
         kv.heads.save(LogisticRegression(), path)
+
+
+def test_names_that_are_python_objects_are_saved_as_text(tmp_path, blobs):
+    (x, y), _ = blobs
+    names = np.array(["eins", "zwei", "drei"], dtype=object)
+    head = LogisticHead().fit(x, names[y % 3])
+    assert head.classes_.dtype == object
+    kv.heads.save(head, tmp_path / "head.npz")
+    loaded = kv.heads.load(tmp_path / "head.npz")
+    assert loaded.classes_.dtype.kind == "U"
+    np.testing.assert_array_equal(loaded.predict(x), head.predict(x))
