@@ -1,6 +1,11 @@
+import subprocess
+import sys
+
+import corpus
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from kvision.pixels import BadImage, graph, pillow
 
@@ -88,3 +93,30 @@ def test_one_bad_row_in_a_saved_model(encoded, tmp_path):
     assert not images.numpy()[1:4].any()
     images, valid = loaded.serve(tf.constant([], tf.string))
     assert images.shape == (0, 24, 24, 3)
+
+
+def test_bombs_take_no_memory_in_the_graph(tmp_path):
+    """A PNG that declares 14,000 x 14,000, and a GIF of 400 frames of 2,000 x 2,000 that unpack to 1.6 GB."""
+    blank = Image.new("P", (2000, 2000))
+    blank.putpalette([7, 8, 9] * 2)
+    gif = corpus.encode(blank, "GIF")
+    frames = gif[:-1] + gif[13 + 3 * (2 << (gif[10] & 7)) : -1] * 399
+    files = {
+        "a.jpg": corpus.decoded()["jpeg"],
+        "b.png": corpus.png(14_000, 14_000, 8, 2, [b"\0" * 42_000] * 14_000),
+        "c.gif": frames + b";",
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    code = (
+        "import pathlib, resource, sys, tensorflow as tf; from kvision.pixels import graph\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "load = tf.function(lambda rows: graph.try_load(rows, 32), autograph=False)\n"
+        "jpeg, png, gif = (path.read_bytes() for path in sorted(pathlib.Path(sys.argv[1]).iterdir()))\n"
+        "load(tf.constant([jpeg, jpeg, jpeg])); before = peak()\n"
+        "print(load(tf.constant([png, gif, jpeg]))[1].numpy().tolist(), peak() - before)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    valid, growth = result.stdout.rsplit(" ", 1)
+    assert valid == "[False, True, True]", result.stderr
+    assert int(growth) < 200
