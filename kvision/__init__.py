@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kvision import (
         backbones,
         data,
+        distribute,
         export,
         heads,
         layers,
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "backbones",
     "data",
+    "distribute",
     "export",
     "heads",
     "layers",

@@ -1,32 +1,38 @@
-"""Keras callbacks for trainings that run as several `fit` calls."""
+"""Keras callbacks for trainings that run as several `fit` calls, or go on in the middle of an epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
-__all__ = ["KeepBest", "PhaseRate"]
+__all__ = ["Callbacks", "KeepBest", "PhaseRate"]
 
 
 class PhaseRate(keras.callbacks.Callback):
-    """Sets the learning rate before every step from the progress within one `fit`.
+    """Sets the learning rate before every step from the progress within a phase.
 
-    rate: a function progress in [0, 1) -> learning rate. epochs: of this `fit`; the steps of an epoch come from Keras.
+    rate: a function progress in [0, 1) -> learning rate. first_epoch, epochs: of the phase; the steps of an epoch come
+    from Keras.
     """
 
-    def __init__(self, rate: Callable[[float], float], *, epochs: int):
+    def __init__(self, rate: Callable[[float], float], *, epochs: int, first_epoch: int = 0):
         super().__init__()
-        self.rate, self.epochs, self.step = rate, epochs, 0
+        self.rate, self.epochs, self.first_epoch = rate, epochs, first_epoch
+        self.done = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.done = epoch - self.first_epoch
 
     def on_train_batch_begin(self, batch, logs=None):
-        steps = (self.params.get("steps") or 1) * self.epochs
-        self.model.optimizer.learning_rate = self.rate(min(self.step / steps, 1.0))
-        self.step += 1
+        steps = self.params.get("steps") or 1
+        progress = (self.done * steps + batch) / (steps * self.epochs)
+        self.model.optimizer.learning_rate = self.rate(min(progress, 1.0))
 
 
 class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the epoch with the highest `monitor`, across several `fit` calls; ties: the first.
 
-    After training, `restore()` puts them back. Attributes: `epoch` (from 0) and `value` of the best one, None before.
+    After training, `restore()` puts them back. Attributes: `epoch` (from 0), `value` and `weights` of the best one,
+    None before.
     """
 
     def __init__(self, monitor: str = "val_accuracy"):
@@ -34,13 +40,56 @@ class KeepBest(keras.callbacks.Callback):
         self.monitor = monitor
         self.value: float | None = None
         self.epoch: int | None = None
-        self._weights = None
+        self.weights: list | None = None
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {})[self.monitor]
         if self.value is None or value > self.value:
-            self.value, self.epoch, self._weights = float(value), epoch, self.model.get_weights()
+            self.value, self.epoch, self.weights = float(value), epoch, self.model.get_weights()
 
     def restore(self) -> None:
-        if self._weights is not None:
-            self.model.set_weights(self._weights)
+        if self.weights is not None:
+            self.model.set_weights(self.weights)
+
+
+class Callbacks(keras.callbacks.CallbackList):
+    """One training for its callbacks, though the rest of an interrupted epoch is a `fit` of its own.
+
+    offset: steps of the current epoch that were done before; callbacks count from there. last: whether the end of the
+    `fit` is the end of the training.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback], **options):
+        super().__init__(list(callbacks), add_history=True, add_progbar=options["verbose"] != 0, **options)
+        self.history = self._history
+        self.offset, self.last = 0, True
+        self._begun, self._before, self._after = False, _nothing, _nothing
+
+    def restore(self, put: Callable[[], None], *, before_beginning: bool) -> None:
+        """Calls `put` when the training begins, before or after the callbacks' own `on_train_begin`."""
+        self._before, self._after = (put, _nothing) if before_beginning else (_nothing, put)
+
+    def on_train_begin(self, logs=None):
+        if not self._begun:
+            self._begun = True
+            self._before()
+            super().on_train_begin(logs)
+            self._after()
+
+    def on_train_end(self, logs=None):
+        if self.last:
+            super().on_train_end(logs)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch + self.offset, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch + self.offset, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        self.offset = 0
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,120 @@
+"""Global batches shared out among replicas and machines."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from kvision.distribute import strategy
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+__all__ = ["on_replicas", "stream"]
+
+
+def stream(
+    rows: Callable[[], Iterator[np.ndarray]], read: Callable, spec: Any, steps: int, *, taken: Callable | None = None
+) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
+    """What `fit` of the open scope takes: batches read in parallel and prefetched, an iteration an epoch.
+
+    rows: called at the start of each iteration; gives the row numbers of each global batch. read: row numbers -> a
+    structure of arrays as `spec` (KerasTensors). steps: global batches in an iteration. taken: called when a batch
+    leaves the pipeline. A machine reads only the rows of its own replicas.
+    """
+    import tensorflow as tf
+
+    count = strategy.replica_count()
+    signature = keras.tree.map_structure(lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), spec)
+    flat = keras.tree.flatten(signature)
+
+    def load(chosen, share):
+        def call(numbers):
+            return [np.asarray(leaf) for leaf in keras.tree.flatten(read(numbers))]
+
+        leaves = tf.numpy_function(call, [chosen], [leaf.dtype for leaf in flat])
+        leaves = [tf.ensure_shape(leaf, known.shape) for leaf, known in zip(leaves, flat, strict=True)]
+        batch = keras.tree.pack_sequence_as(signature, leaves)
+        return batch if count == 1 else (batch, share)
+
+    def make(first: int, last: int) -> tf.data.Dataset:
+        def shares() -> Iterator[tuple[np.ndarray, np.float32]]:
+            for batch in rows():
+                yield from _shares(batch, count, first, last)
+
+        numbers = tf.data.Dataset.from_generator(
+            shares, output_signature=(tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float32))
+        )
+        batches = numbers.map(tf.autograph.experimental.do_not_convert(load), tf.data.AUTOTUNE)
+        batches = batches.prefetch(tf.data.AUTOTUNE)
+        return batches if taken is None else batches.map(lambda *batch: _told(taken, batch))
+
+    if count == 1:
+        return make(0, 1).apply(tf.data.experimental.assert_cardinality(steps))
+    return on_replicas(make, steps)
+
+
+def _told(taken: Callable, batch):
+    import tensorflow as tf
+
+    with tf.control_dependencies([tf.numpy_function(lambda: taken(), [], [])]):
+        return keras.tree.map_structure(tf.identity, batch)
+
+
+def _shares(batch, count: int, first: int, last: int):
+    """The parts of a global batch for replicas first ... last - 1, each with its weight.
+
+    A batch that does not divide is given whole to every replica, with weight 1 / count: statistics, loss and gradient
+    are then those of one device.
+    """
+    if len(batch) % count:
+        for _ in range(first, last):
+            yield batch, np.float32(1 / count)
+        return
+    size = len(batch) // count
+    for replica in range(first, last):
+        yield batch[replica * size : (replica + 1) * size], np.float32(1)
+
+
+def on_replicas(make: Callable[[int, int], "tf.data.Dataset"], steps: int) -> "tf.distribute.DistributedDataset":
+    """One dataset a machine, made for its replicas first ... last - 1, whose elements go to them in turn."""
+    import tensorflow as tf
+
+    current = tf.distribute.get_strategy()
+
+    def local(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        each = context.num_replicas_in_sync // context.num_input_pipelines
+        first = context.input_pipeline_id * each
+        return make(first, first + each)
+
+    dataset = current.distribute_datasets_from_function(local)
+    # Keras asks for the steps of an epoch, and TensorFlow counts the elements of one machine
+    dataset._cardinality = steps
+    return dataset
+
+
+def split(dataset: "tf.data.Dataset") -> "tf.distribute.DistributedDataset":
+    """A user's dataset of global batches for the open scope. Every machine reads it whole and keeps its part."""
+    import tensorflow as tf
+
+    count = strategy.replica_count()
+
+    def make(first: int, last: int) -> tf.data.Dataset:
+        def part(*batch):
+            batch = batch if len(batch) > 1 else batch[0]
+            rows = tf.shape(keras.tree.flatten(batch)[0])[0]
+            whole = rows % count != 0
+            size = rows // count
+
+            def one(replica):
+                begin = tf.where(whole, 0, replica * size)
+                end = tf.where(whole, rows, (replica + 1) * size)
+                share = tf.where(whole, 1 / count, 1.0)
+                return keras.tree.map_structure(lambda leaf: leaf[begin:end], batch), share
+
+            return tf.data.Dataset.range(first, last, output_type=tf.int32).map(one)
+
+        return dataset.flat_map(part).prefetch(tf.data.AUTOTUNE)
+
+    return on_replicas(make, int(dataset.cardinality()))

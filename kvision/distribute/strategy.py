@@ -1,0 +1,123 @@
+"""Which devices and machines train together: one `tf.distribute` strategy a process."""
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from kvision import checks
+from kvision.distribute import cluster
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+__all__ = ["Single", "current", "is_chief", "pick_strategy", "replica_count", "worker_count"]
+
+KINDS = ("auto", "single", "mirrored", "multiworker")
+_made: dict[str, Any] = {}  # a second strategy in one process meets the collectives of the first and fails
+
+
+class Single:
+    """No distribution: what `pick_strategy` gives on the backends jax and torch."""
+
+    num_replicas_in_sync = 1
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext()
+
+
+def pick_strategy(kind: "str | tf.distribute.Strategy" = "auto") -> "tf.distribute.Strategy | Single":
+    """The strategy to train under; models are made inside its `scope()`.
+
+    kind: "multiworker": the machines that the variable TF_CONFIG or a Slurm step names, each with all its GPUs (CPU
+    without one); "mirrored": all GPUs of this machine, or all logical CPU devices; "single": no distribution; "auto":
+    the first of these that has more than one member; or a `tf.distribute.Strategy`, which is returned. Call it before
+    anything else uses TensorFlow where machines are involved. The same call again gives the same object.
+    Raises UserError for another kind than this process has already, for a kind that finds no members, and on the
+    backends jax and torch for anything but one process; a machine that cannot join its peers ends with an error and
+    exit code 75 after KVISION_JOIN_TIMEOUT seconds (120).
+    """
+    if keras.backend.backend() != "tensorflow":
+        if kind not in ("auto", "single"):
+            raise checks.error(
+                "strategy",
+                expected="'auto' or 'single' on this backend: replicas and machines need TensorFlow",
+                received=f"{kind!r} on {keras.backend.backend()}",
+                hint="Set KERAS_BACKEND=tensorflow",
+            )
+        return Single()
+    import tensorflow as tf
+
+    if isinstance(kind, tf.distribute.Strategy):
+        return kind
+    kind = _resolve(checks.one_of("strategy", kind, KINDS))
+    if kind == "single":
+        return tf.distribute.get_strategy()  # TensorFlow's own, which does nothing
+    if kind not in _made:
+        if _made:
+            raise checks.error(
+                "strategy",
+                problem="is chosen once a process",
+                expected=repr(next(iter(_made))),
+                received=kind,
+                hint="Start another process",
+            )
+        _made[kind] = cluster.join() if kind == "multiworker" else tf.distribute.MirroredStrategy(_devices())
+    return _made[kind]
+
+
+def _resolve(kind: str) -> str:
+    found = cluster.from_environment() if kind in ("auto", "multiworker") else None
+    if kind == "multiworker" and found is None:
+        raise checks.error(
+            "strategy",
+            problem="names several machines",
+            expected="TF_CONFIG, or a Slurm step of several tasks, in the environment",
+            received="neither",
+            hint="Start it by `kvision launch --workers N -- ...`",
+        )
+    if kind == "mirrored" and len(_devices()) < 2:
+        raise checks.error(
+            "strategy", problem="needs several devices", expected="two GPUs or logical CPUs", received=_devices()
+        )
+    if kind != "auto":
+        return kind
+    if found is not None:
+        return "multiworker"
+    return "mirrored" if len(_gpus()) > 1 else "single"
+
+
+def _gpus() -> list[str]:
+    import tensorflow as tf
+
+    return [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("GPU")]
+
+
+def _devices() -> list[str]:
+    import tensorflow as tf
+
+    return _gpus() or [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices("CPU")]
+
+
+def current() -> "tf.distribute.Strategy | Single":
+    """The strategy whose scope is open, else the one that does nothing."""
+    if keras.backend.backend() != "tensorflow":
+        return Single()
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy()
+
+
+def replica_count() -> int:
+    """Replicas over all machines of the open scope, or of the replica that asks; 1 without a strategy."""
+    return current().num_replicas_in_sync
+
+
+def worker_count() -> int:
+    """Processes that train together."""
+    return 1 if "multiworker" not in _made else _made["multiworker"].extended._num_workers
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that writes: the first of a cluster, or the only one."""
+    return "multiworker" not in _made or _made["multiworker"].cluster_resolver.task_id == 0

@@ -1,0 +1,118 @@
+"""What people give as data -> what Keras' `fit` of the open scope takes, from any step of any epoch."""
+
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from kvision import checks, distribute
+from kvision.distribute import inputs
+from kvision.training.source import Position, Source, from_arrays
+
+__all__ = ["Feed", "feed"]
+
+
+class Feed(Protocol):
+    """steps: of an epoch, None where nobody knows. spec: one batch as KerasTensors, None where nobody knows."""
+
+    steps: int | None
+    spec: Any
+
+    def start(self, position: Position) -> Any:
+        """An object for `fit`. Each iteration reads `position` and gives its epoch's batches from its step on."""
+        ...
+
+    def inputs_of(self, epoch: int, step: int) -> Any:
+        """What the model saw in a step, for a post-mortem; None where that cannot be told."""
+        ...
+
+
+def feed(data, *, batch_size: int, seed: int | None) -> Feed:
+    """data: a Source or what has a `source`, arrays (x, y) or (x, y, sample_weight), a `tf.data.Dataset`, or, on one
+    replica, whatever Keras takes. seed: permutes arrays; None keeps their order.
+    """
+    if isinstance(data, Source) or hasattr(data, "source"):
+        return _FromSource(data if isinstance(data, Source) else data.source)
+    if isinstance(data, tuple | np.ndarray):
+        arrays = data if isinstance(data, tuple) else (data,)
+        return _FromSource(from_arrays(arrays, batch_size=batch_size, seed=seed))
+    if hasattr(data, "element_spec") and hasattr(data, "skip"):
+        return _FromDataset(data)
+    if distribute.replica_count() > 1:
+        raise checks.error(
+            "train",
+            problem="cannot be shared out among replicas",
+            expected="arrays, kv.data.pipeline(...) or a tf.data.Dataset of global batches",
+            received=type(data).__name__,
+        )
+    return _AsItIs(data)
+
+
+class _FromSource:
+    def __init__(self, source: Source):
+        self.source, self.steps, self.spec = source, source.steps, source.spec
+
+    def start(self, position: Position):
+        steps = self.steps - position.step
+        if keras.backend.backend() != "tensorflow":
+            return _Batches(self.source, position, steps)
+        source = self.source
+        return inputs.stream(lambda: source.rows(position), source.read, source.spec, steps, taken=source.taken)
+
+    def inputs_of(self, epoch: int, step: int):
+        rows = next(self.source.rows(Position(epoch=epoch, step=step)))
+        batch = self.source.read(rows)
+        return batch[0] if isinstance(batch, tuple) else batch
+
+
+class _Batches(keras.utils.PyDataset):
+    """A source on the backends without `tf.data`."""
+
+    def __init__(self, source: Source, position: Position, steps: int):
+        super().__init__()
+        self.source, self.position, self.steps = source, position, steps
+        self._epoch, self._order = -1, np.zeros(0, "int64")
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int):
+        if self._epoch != self.position.epoch:
+            self._epoch, self._order = self.position.epoch, self.source.order(self.position.epoch)
+        size, first = self.source.batch_size, self.position.step + index
+        return self.source.read(self._order[first * size : (first + 1) * size])
+
+
+class _FromDataset:
+    def __init__(self, dataset):
+        self.dataset = dataset
+        count = int(dataset.cardinality())
+        self.steps = count if count >= 0 else None
+        self.spec = keras.tree.map_structure(lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec)
+
+    def start(self, position: Position):
+        dataset = self.dataset.skip(position.step) if position.step else self.dataset
+        return inputs.split(dataset) if distribute.replica_count() > 1 else dataset
+
+    def inputs_of(self, epoch: int, step: int):
+        return None
+
+
+class _AsItIs:
+    steps = spec = None
+
+    def __init__(self, data):
+        self.data = data
+
+    def start(self, position: Position):
+        if position.step:
+            raise checks.error(
+                "train",
+                problem="cannot be entered in the middle of an epoch",
+                expected="arrays, kv.data.pipeline(...) or a tf.data.Dataset",
+                received=type(self.data).__name__,
+            )
+        return self.data
+
+    def inputs_of(self, epoch: int, step: int):
+        return None

@@ -1,0 +1,157 @@
+"""The door to Keras' own `fit`, `evaluate` and `predict`: on replicas and machines, resumed, guarded."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kvision import checks, distribute
+from kvision.training import guard, preemption
+from kvision.training.callbacks import Callbacks
+from kvision.training.feed import Feed, feed
+from kvision.training.resume import Keeper, Resume
+from kvision.training.source import Position
+
+__all__ = ["evaluate", "fit", "predict"]
+
+
+def fit(
+    model: keras.Model,
+    train,
+    *,
+    epochs: int,
+    validation_data=None,
+    batch_size: int = 32,
+    seed: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+    initial_epoch: int = 0,
+    checkpoints: str | Path | Resume | None = None,
+    non_finite: str = "stop",
+    phase: int = 0,
+) -> keras.callbacks.History:
+    """Trains a compiled model with Keras' own `fit`; -> its History, of earlier, interrupted runs too.
+
+    model: any `keras.Model`. Made under a strategy's scope it trains on all replicas: a batch is shared out, one that
+    does not divide is given whole to each with weight 1 / replicas, and normalization sees the global batch, so that
+    the numbers are those of one device. train: `kv.data.pipeline(...)`; arrays (x, y) or (x, y, sample_weight), in
+    global batches of `batch_size`, permuted by `seed` and epoch; a `tf.data.Dataset` of global batches, which brings
+    its own order; on one replica also what else Keras takes. validation_data: the same, unshuffled. initial_epoch,
+    epochs: as Keras counts. checkpoints: a folder, or a `Resume` that says more; the same call again goes on from what it holds, and ends
+    bit-identical in a deterministic process where the order follows from a seed. SIGTERM then ends the process within
+    a step, after a checkpoint, with exit code 75. non_finite: when a gradient or the loss is not finite, "stop" raises
+    before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase: of a schedule.
+    Raises UserError for data without a batch, settings that replicas cannot run, and checkpoints of another model;
+    NonFinite, a UserError, names step, rate and layers.
+    """
+    checks.one_of("non_finite", non_finite, guard.POLICIES)
+    with distribute.scope_of(model), contextlib.ExitStack() as stack:
+        batches = feed(train, batch_size=batch_size, seed=seed)
+        _build(model, batches)
+        resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
+        if resume is not None:
+            resume.restore(model)
+        going_on = resume is not None and resume.goes_on(phase)
+        start = replace(resume.position) if resume is not None and going_on else Position(phase, initial_epoch)
+        notice = None if resume is None else stack.enter_context(preemption.watch(resume.folder))
+        kept = "" if resume is None else f"; the last good checkpoint is in {resume.folder}"
+        watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
+        stack.enter_context(distribute.extended(model))
+        keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
+        every = Callbacks(
+            [watcher, *callbacks, keeper], model=model, verbose=verbose, epochs=epochs, steps=batches.steps
+        )
+        if resume is not None and going_on:
+            # at a phase's beginning callbacks begin with what they had; else they go on with what they had
+            at_beginning = start == Position(phase, initial_epoch)
+            every.restore(lambda: resume.restore_callbacks(callbacks), before_beginning=at_beginning)
+            if resume.record["stopped"]:
+                epochs = start.epoch
+        _run(model, batches, every, keeper, epochs, _validation(validation_data, batch_size))
+        if resume is not None:
+            every.history.history = {name: list(values) for name, values in resume.history.items()}
+        return every.history
+
+
+def _run(model: keras.Model, batches: Feed, every: Callbacks, keeper: Keeper, epochs: int, validation) -> None:
+    """From the keeper's position to the end: the rest of an interrupted epoch, then all others in one `fit`."""
+    position = keeper.position
+
+    def part(end: int, *, last: bool) -> None:
+        every.offset, every.last = position.step, last
+        model.fit(
+            batches.start(position),
+            initial_epoch=position.epoch,
+            epochs=end,
+            validation_data=validation,
+            callbacks=every,
+            shuffle=False,
+        )
+
+    stopped = False
+    if position.step:
+        if position.step == batches.steps:
+            _close_epoch(model, every, position.epoch, validation)
+        else:
+            part(position.epoch + 1, last=False)
+        stopped = model.stop_training
+        position.epoch, position.step = position.epoch + 1, 0
+    if position.epoch < epochs and not stopped:
+        part(epochs, last=True)
+    else:
+        every.last = True
+        every.on_train_begin()
+        every.on_train_end()
+
+
+def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -> None:
+    """What Keras does after the last step of an epoch."""
+    model.stop_training = False
+    every.on_train_begin()
+    model.reset_metrics()
+    every.on_epoch_begin(epoch)
+    logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+    if validation is not None:
+        found = model.evaluate(validation, callbacks=every, return_dict=True)
+        logs |= {f"val_{name}": value for name, value in found.items()}
+    every.on_epoch_end(epoch, logs)
+
+
+def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto") -> dict[str, float]:
+    """Keras' own `evaluate`, on all replicas of the model's strategy -> logs by name. data: as `fit` takes it."""
+    with distribute.scope_of(model):
+        batches = feed(data, batch_size=batch_size, seed=None)
+        _build(model, batches)
+        with distribute.extended(model):
+            return model.evaluate(batches.start(Position()), verbose=verbose, return_dict=True)
+
+
+def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto"):
+    """Keras' own `predict`, on all replicas of the model's strategy -> outputs of all rows, in their order.
+
+    data: images as an array, or as `fit` takes them (labels are passed over). Every machine gets all rows.
+    """
+    with distribute.scope_of(model):
+        batches = feed(data, batch_size=batch_size, seed=None)
+        with distribute.extended(model):
+            found = model.predict(batches.start(Position()), verbose=verbose)
+        if distribute.replica_count() == 1:
+            return found
+        outputs, keep = found
+        return keras.tree.map_structure(lambda output: np.asarray(output)[np.asarray(keep) > 0], outputs)
+
+
+def _validation(data, batch_size: int):
+    return None if data is None else feed(data, batch_size=batch_size, seed=None).start(Position())
+
+
+def _build(model: keras.Model, batches: Feed) -> None:
+    """Everything that has state exists before the first step: to be restored, and since replicas cannot make it."""
+    if batches.spec is not None:
+        model._symbolic_build(data_batch=batches.spec)  # not public
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built:
+        optimizer.build(model.trainable_variables)

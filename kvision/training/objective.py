@@ -1,0 +1,54 @@
+"""A training method: its loss on one batch, divided and logged in one place."""
+
+from abc import abstractmethod
+
+import keras
+from keras import ops
+
+from kvision import distribute
+
+__all__ = ["Objective"]
+
+
+class Objective(keras.Model):
+    """Base of methods that are more than a model with labels. Final subclasses write
+
+    `call(views, training=False)`: a batch of views -> a dict of float32 tensors, each with the batch as first axis;
+    `objective(outputs)`: -> the scalar mean loss of this replica's batch, not divided by replicas;
+    `trivial(outputs)`: -> the loss at chance, for the logs; `embedding(outputs)`: -> (B, D), whose spread is logged.
+    All parts are made in `__init__`; what is made is `encoder`, a model image -> features, which is embedded, probed
+    and exported; saving the method itself is for resuming. Logs: loss, trivial, and embedding_std, the mean over D of
+    the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
+    0 where they have collapsed).
+    """
+
+    encoder: keras.Model
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.trivial_value = keras.metrics.Mean(name="trivial")
+        self.spread = keras.metrics.Mean(name="embedding_std")
+
+    @abstractmethod
+    def objective(self, outputs): ...
+
+    @abstractmethod
+    def trivial(self, outputs): ...
+
+    @abstractmethod
+    def embedding(self, outputs): ...
+
+    def build(self, input_shape=None):
+        self.built = True  # in __init__, with all parts
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The one place that divides by the replicas: their gradients are summed, and Keras divides only losses that
+        it made itself."""
+        loss = ops.cast(self.objective(y_pred), "float32") / distribute.replica_count()
+        rows = ops.shape(keras.tree.flatten(y_pred)[0])[0]
+        unit = ops.normalize(ops.cast(self.embedding(y_pred), "float32"), axis=-1)
+        self.trivial_value.update_state(ops.cast(self.trivial(y_pred), "float32"), sample_weight=rows)
+        self.spread.update_state(ops.mean(ops.std(unit, axis=0)), sample_weight=rows)
+        for extra in self.losses:  # weight decay in layers; they are in no loss otherwise
+            loss = loss + self._aggregate_additional_loss(extra)
+        return loss

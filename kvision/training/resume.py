@@ -1,0 +1,190 @@
+"""A killed training goes on as if it had not been killed: what is kept, when, and how it is put back."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from kvision import checks, distribute
+from kvision.training.checkpoint import Checkpoints
+from kvision.training.preemption import Notice, Preempted
+from kvision.training.source import Position
+
+__all__ = ["Keeper", "Resume"]
+
+
+class Resume:
+    """What is known of an earlier, unfinished run of the same training, and where the next checkpoints go.
+
+    folder: of the checkpoints. keep: how many of them. every: steps between two; None writes at the ends of epochs.
+    Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
+    the logs, and of each callback its numbers, strings and weights. `history`: logs by name, one an epoch so far.
+    """
+
+    def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None):
+        if every is not None and every < 1:
+            raise checks.error("every", expected="a count of steps of at least 1, or None", received=every)
+        self.checkpoints, self.every = Checkpoints(folder, keep=keep), every
+        found = self.checkpoints.latest()
+        self.position, self._arrays, self.record = found or (Position(), {}, {})
+        self.found, self._restored = found is not None, False
+        self.history: dict[str, list[float]] = self.record.get("history", {})
+
+    @property
+    def folder(self) -> Path:
+        return self.checkpoints.folder
+
+    def goes_on(self, phase: int) -> bool:
+        """Whether what was found lies in this phase."""
+        return self.found and self.position.phase == phase
+
+    def restore(self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+        """Puts back what was found, if anything, once. optimizer: the model's if None; built. UserError for another
+        model's checkpoint."""
+        if self._restored:
+            return
+        self._restored = True
+        optimizer = model.optimizer if optimizer is None else optimizer
+        where = self.position
+        distribute.agree("--out", (where.phase * 1_000_000 + where.epoch) * 100_000_000 + where.step)
+        if not self.found:
+            return
+        self._put("variable", _variables(model, optimizer))
+        if distribute.is_chief():
+            place = f"epoch {where.epoch + 1}" + (f", step {where.step}" if where.step else "")
+            tqdm.write(f"Goes on at {place}, from {self.checkpoints.files()[-1].name}", file=sys.stderr)
+
+    def restore_metrics(self, model: keras.Model) -> None:
+        """The sums so far of the epoch that was interrupted."""
+        self._put("metric", model.metrics_variables)
+
+    def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """The numbers and weights that callbacks kept."""
+        for index, (callback, (kind, plain)) in enumerate(zip(callbacks, self.record.get("callbacks", []), strict=False)):
+            if kind != type(callback).__name__:
+                continue
+            vars(callback).update(plain)
+            for name, count in self.record["weights"].get(str(index), {}).items():
+                setattr(callback, name, [self._arrays[f"callback-{index}-{name}-{i}"] for i in range(count)])
+
+    def _put(self, kind: str, variables: list) -> None:
+        saved = [array for name, array in sorted(self._arrays.items()) if name.startswith(f"{kind}-")]
+        shapes = [tuple(variable.shape) for variable in variables]
+        if [array.shape for array in saved] != shapes:
+            raise checks.error(
+                "checkpoints",
+                problem="hold the state of another training",
+                expected=f"{len(shapes)} arrays of the shapes of this model and optimizer",
+                received=f"{len(saved)} arrays in {self.folder}",
+                hint="Give this training a folder of its own, or clear that one",
+            )
+        for variable, array in zip(variables, saved, strict=True):
+            distribute.write(variable, array)
+
+    def write(self, model, position: Position, record: dict, callbacks: Sequence) -> Path:
+        """A checkpoint of everything, by the chief alone. UserError if a number that is not finite would be kept."""
+        path = self.folder
+        if not distribute.is_chief():
+            return path
+        arrays = {f"variable-{i:05}": distribute.read(v) for i, v in enumerate(_variables(model, model.optimizer))}
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                index = int(name.split("-")[1])
+                raise checks.error(
+                    "loss",
+                    problem="has led to weights that are not finite, and nothing is written",
+                    expected="finite weights",
+                    received=_variables(model, model.optimizer)[index].path,
+                    hint="Lower the learning rate; the last good checkpoint stays",
+                )
+        if position.step:
+            arrays |= {f"metric-{i:05}": distribute.read(v) for i, v in enumerate(model.metrics_variables)}
+        kept, weights = [], {}
+        for index, callback in enumerate(callbacks):
+            kept.append([type(callback).__name__, _plain(callback)])
+            for name, values in _weights(callback).items():
+                weights.setdefault(str(index), {})[name] = len(values)
+                arrays |= {f"callback-{index}-{name}-{i}": np.asarray(value) for i, value in enumerate(values)}
+        return self.checkpoints.write(position, arrays, {**record, "callbacks": kept, "weights": weights})
+
+
+def _variables(model, optimizer) -> list:
+    known = [*model.variables, *optimizer.variables]
+    return [*known, _global_seed().state] if keras.backend.backend() == "tensorflow" else known
+
+
+def _global_seed():
+    """Keras' generator for random numbers without one of their own."""
+    from keras.src.random.seed_generator import global_seed_generator  # not public
+
+    return global_seed_generator()
+
+
+def _plain(callback) -> dict[str, Any]:
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in vars(callback).items()
+        if isinstance(value, bool | int | float | str | np.generic | None) and not name.startswith("_")
+    }
+
+
+def _weights(callback) -> dict[str, list]:
+    return {
+        name: value
+        for name, value in vars(callback).items()
+        if isinstance(value, list) and value and all(isinstance(array, np.ndarray) for array in value)
+    }
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keeps `position` true, and writes checkpoints: the last callback of a training.
+
+    position: shared with the pipeline, which reads by it. steps: of an epoch, None where nobody knows. others: the
+    callbacks whose state is kept. notice: of SIGTERM.
+    """
+
+    def __init__(
+        self,
+        resume: Resume | None,
+        position: Position,
+        *,
+        steps: int | None,
+        others: Sequence[keras.callbacks.Callback] = (),
+        notice: Notice | None = None,
+    ):
+        super().__init__()
+        self.resume, self.position, self.steps = resume, position, steps
+        self.others, self.notice = others, notice
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch != self.position.epoch:
+            self.position.epoch, self.position.step = epoch, 0
+        elif self.position.step and self.resume is not None:
+            self.resume.restore_metrics(self.model)
+
+    def on_train_batch_end(self, batch, logs=None):
+        done = batch + 1
+        if self.resume is None:
+            return
+        if self.notice is not None and self.notice.given():
+            raise Preempted(self._write(self.position.epoch, done))
+        if self.resume.every and done % self.resume.every == 0 and done != self.steps:
+            self._write(self.position.epoch, done)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.resume is None:
+            return
+        for name, value in (logs or {}).items():
+            self.resume.history.setdefault(name, []).append(float(value))
+        path = self._write(epoch + 1, 0)
+        if self.notice is not None and self.notice.given():
+            raise Preempted(path)
+
+    def _write(self, epoch: int, step: int) -> Path:
+        assert self.resume is not None
+        record = {"history": self.resume.history, "stopped": bool(self.model.stop_training)}
+        return self.resume.write(self.model, Position(self.position.phase, epoch, step), record, self.others)

@@ -1,0 +1,91 @@
+"""Where batches come from: which images a step sees follows from seed, epoch and step alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kvision import checks
+
+__all__ = ["Position", "Source", "from_arrays"]
+
+
+@dataclass
+class Position:
+    """Where a training stands: phase of a schedule, epoch, and step within it, each from 0."""
+
+    phase: int = 0
+    epoch: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows 0 ... count - 1, read by index, in batches.
+
+    read: int64 array of n row numbers -> a structure of arrays with first axis n, as Keras takes batches ((x, y) or
+    (x, y, sample_weight)). seed: permutes the rows anew in each epoch; None keeps their order. spec: one batch as
+    `keras.KerasTensor`s. drop_remainder: leaves out a last batch smaller than `batch_size`.
+    """
+
+    read: Callable[[np.ndarray], Any]
+    count: int
+    batch_size: int
+    spec: Any
+    seed: int | None = None
+    drop_remainder: bool = False
+    taken: Callable[[], None] | None = None  # called when a batch leaves the pipeline
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise checks.error("batch_size", expected="a count of at least 1", received=self.batch_size)
+        if self.steps < 1:
+            raise checks.error(
+                "train", problem="gives no batch", expected=f"{self.batch_size} rows or more", received=self.count
+            )
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self.count // self.batch_size if self.drop_remainder else -(-self.count // self.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """(count,) int64: the rows of an epoch in the order in which they are seen."""
+        if self.seed is None:
+            return np.arange(self.count)
+        return np.random.default_rng([self.seed, epoch]).permutation(self.count)
+
+    def rows(self, position: Position) -> Iterator[np.ndarray]:
+        """The row numbers of each batch from `position` to the end of its epoch."""
+        order = self.order(position.epoch)
+        for step in range(position.step, self.steps):
+            yield order[step * self.batch_size : (step + 1) * self.batch_size]
+
+
+def from_arrays(arrays: tuple, *, batch_size: int, seed: int | None) -> Source:
+    """A source of (x, y) or (x, y, sample_weight): each an array or a structure of arrays with the same first axis."""
+    arrays = tuple(part for part in arrays if part is not None)
+    leaves = keras.tree.flatten(arrays)
+    counts = {len(leaf) for leaf in leaves}
+    if len(counts) != 1:
+        raise checks.error(
+            "train",
+            expected="arrays of one length",
+            received=[getattr(leaf, "shape", type(leaf).__name__) for leaf in leaves],
+        )
+    arrays = keras.tree.map_structure(_array, arrays)
+    return Source(
+        read=lambda rows: keras.tree.map_structure(lambda leaf: leaf[rows], arrays),
+        count=counts.pop(),
+        batch_size=batch_size,
+        spec=keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), str(leaf.dtype)), arrays),
+        seed=seed,
+    )
+
+
+def _array(value: Any) -> np.ndarray:
+    """Keras trains in its own float type; an array of doubles would be converted in each step."""
+    array = np.asarray(value)
+    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
