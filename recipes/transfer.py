@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 import kvision as kv
 from kvision import atomic, checks, runs
-from kvision.export import engines
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
@@ -140,7 +139,7 @@ def run(
     weights = None if config.weights == "none" else config.weights
     backbone = kv.backbones.create(config.backbone, weights=weights, image_size=train.image_size, pooling="avg")
     fit, tune = kv.data.split(train.labels, train.digests, fraction=_TUNE_FRACTION, seed=config.seed)
-    if path := stages.path("manifest.csv"):
+    if stages.leads and (path := stages.path("manifest.csv")):
         kv.data.write_manifest(
             path,
             names=[*train.names, *val.names],
@@ -150,8 +149,9 @@ def run(
             parts={"train": fit, "tune": tune, "held out": len(train) + np.arange(len(val))},
         )
     records, models, history = {}, {}, {}
-    if set(config.heads) - {"finetune"}:
-        engine = engines.choose("auto", len(train) + len(val))  # one for both: they are compared
+    features = held_out = None  # of other workers than the first
+    if stages.leads and set(config.heads) - {"finetune"}:
+        engine = kv.export.engines.choose("auto", len(train) + len(val))  # one for both: they are compared
         features = kv.backbones.embed(backbone, train, engine=engine, cache=cache)
         held_out = kv.backbones.embed(backbone, val, engine=engine, cache=cache)
     for name in config.heads:
@@ -207,7 +207,7 @@ def _candidates(name: str, images: int) -> dict[str, Callable]:
 def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     """Chooses on (fit, tune), fits the choice on all of them -> record, head."""
     path = stages.path(f"{name}.npz")
-    if record := stages.done(name, **_RECORD):
+    if record := stages.done(name, **_RECORD) if stages.leads else stages.wait(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
     candidates = _candidates(name, len(fit))
@@ -230,14 +230,9 @@ def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
 
 def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Stages):
     """The head alone for an epoch, then everything; keeps the epoch that is best on `tune` -> record, model."""
-    import keras
-
     from kvision.backbones import weights
 
-    keras.utils.set_random_seed(config.seed)  # whatever heads were fitted, or found finished, before
-    # a backbone of its own: the frozen heads' must not move
-    model = kv.transfer.attach(keras.models.clone_model(backbone), len(train.class_names))
-    model.get_layer("body").backbone.set_weights(backbone.get_weights())
+    model = _classifier(backbone, len(train.class_names), config.seed)
     path = stages.path("finetune.weights.h5")
     if record := stages.done("finetune", **_RECORD, history=dict):
         weights.load(model, path)
@@ -249,16 +244,24 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
         # data set (scikit-learn's digits, 4 epochs: .830 at 1e-3, against .983)
         steps.append(kv.schedules.Unfreeze(epoch=1, above="all", rate=3e-4, norm="frozen"))
     best = kv.training.KeepBest("val_accuracy")
-    history = kv.schedules.fit(
-        model,
-        train.subset(fit).batches(shuffle_seed=config.seed),
-        steps,
-        epochs=config.epochs,
-        validation_data=train.subset(tune).batches(),
-        callbacks=[best],
-        verbose="auto" if sys.stdout.isatty() else 2,
-    )
-    best.restore()
+    with kv.distribute.pick_strategy(config.strategy).scope():
+        trained = _classifier(backbone, len(train.class_names), config.seed)
+        resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints)
+        history = kv.schedules.fit(
+            trained,
+            kv.data.pipeline(train.subset(fit), seed=config.seed),
+            steps,
+            epochs=config.epochs,
+            validation_data=kv.data.pipeline(train.subset(tune)),
+            callbacks=[best],
+            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            checkpoints=resume,
+        )
+        best.restore()
+        for ours, theirs in zip(model.weights, trained.weights, strict=True):
+            ours.assign(kv.distribute.read(theirs))
+    if not stages.leads:
+        return stages.wait("finetune", **_RECORD, history=dict), model
     predicted = kv.backbones.embed(model, val, progress=False).argmax(axis=1)
     record = {
         "chosen": f"epoch {best.epoch + 1} of {config.epochs}",
@@ -271,7 +274,19 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
         with atomic.file(path) as temporary:
             model.save_weights(temporary)
     stages.finish("finetune", record)
+    if resume is not None:
+        resume.checkpoints.clear()
     return record, model
+
+
+def _classifier(backbone, classes: int, seed: int):
+    """A new head on a backbone of its own (the frozen heads' must not move), made in the open strategy's scope."""
+    import keras
+
+    keras.utils.set_random_seed(seed)  # whatever heads were fitted, or found finished, before
+    model = kv.transfer.attach(keras.models.clone_model(backbone), classes)
+    model.get_layer("body").backbone.set_weights(backbone.get_weights())
+    return model
 
 
 if __name__ == "__main__":

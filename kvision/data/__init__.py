@@ -2,6 +2,7 @@
 
 from kvision.data.arrays import digits, load_npz
 from kvision.data.images import Images, arrays, folders
+from kvision.data.pipeline import pipeline
 from kvision.data.scan import BadFile, Scan, scan
 from kvision.data.splits import leaks, sample, split, write_manifest
 
@@ -14,6 +15,7 @@ __all__ = [
     "folders",
     "leaks",
     "load_npz",
+    "pipeline",
     "sample",
     "scan",
     "split",

@@ -90,6 +90,10 @@ class Images:
                 images = list(pool.map(self._image, self._rows[chosen]))
                 yield np.stack(images), self.labels[chosen].astype("int32")
 
+    def image(self, index: int) -> np.ndarray:
+        """One image as training sees it, (S, S, 3) uint8."""
+        return self._image(self._rows[index])
+
     def _image(self, row: int) -> np.ndarray:
         found = self._source[row]
         if self._source.dtype == np.uint8:

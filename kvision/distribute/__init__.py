@@ -1,9 +1,18 @@
 """Replicas and machines: one strategy a process, gathered tensors, batches shared out. TensorFlow only inside functions."""
 
+from kvision.distribute.cluster import lost_peer
 from kvision.distribute.gather import gather_replicas
 from kvision.distribute.inputs import on_replicas
 from kvision.distribute.model import extended, scope_of
-from kvision.distribute.strategy import Single, current, is_chief, pick_strategy, replica_count, worker_count
+from kvision.distribute.strategy import (
+    Single,
+    current,
+    is_chief,
+    local_replica_count,
+    pick_strategy,
+    replica_count,
+    worker_count,
+)
 from kvision.distribute.values import agree, barrier, read, write
 
 __all__ = [
@@ -14,6 +23,8 @@ __all__ = [
     "extended",
     "gather_replicas",
     "is_chief",
+    "local_replica_count",
+    "lost_peer",
     "on_replicas",
     "pick_strategy",
     "read",

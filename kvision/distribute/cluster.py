@@ -12,7 +12,7 @@ from kvision.exit_codes import RUN_AGAIN
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["from_environment", "join"]
+__all__ = ["from_environment", "join", "lost_peer"]
 
 _JOIN_SECONDS = 120
 _SLURM_PORT = 12345
@@ -84,3 +84,13 @@ def join() -> "tf.distribute.MultiWorkerMirroredStrategy":
         return tf.distribute.MultiWorkerMirroredStrategy()
     finally:
         watch.cancel()
+
+
+def lost_peer(problem: BaseException) -> bool:
+    """Whether an exception says that another machine of this job is gone, so that all must start again."""
+    if from_environment() is None:
+        return False
+    import tensorflow as tf
+
+    kinds = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError)
+    return isinstance(problem, kinds)

@@ -1,5 +1,6 @@
 """Global batches shared out among replicas and machines."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,51 +16,60 @@ __all__ = ["on_replicas", "stream"]
 
 
 def stream(
-    rows: Callable[[], Iterator[np.ndarray]], read: Callable, spec: Any, steps: int, *, taken: Callable | None = None
+    rows: Callable[[], Iterator[np.ndarray]],
+    read: Callable[[np.ndarray], Any],
+    spec: Any,
+    steps: int,
+    *,
+    taken: Callable[[int], None] | None = None,
 ) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
     """What `fit` of the open scope takes: batches read in parallel and prefetched, an iteration an epoch.
 
     rows: called at the start of each iteration; gives the row numbers of each global batch. read: row numbers -> a
-    structure of arrays as `spec` (KerasTensors). steps: global batches in an iteration. taken: called when a batch
-    leaves the pipeline. A machine reads only the rows of its own replicas.
+    structure of arrays as `spec` (KerasTensors). steps: global batches in an iteration. taken: called with the number
+    of the iteration when a replica's part leaves the pipeline. A machine reads only the rows of its own replicas.
     """
     import tensorflow as tf
 
-    count = strategy.replica_count()
+    count, iterations = strategy.replica_count(), itertools.count()
     signature = keras.tree.map_structure(lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), spec)
     flat = keras.tree.flatten(signature)
 
-    def load(chosen, share):
+    def load(chosen, share, iteration):
         def call(numbers):
             return [np.asarray(leaf) for leaf in keras.tree.flatten(read(numbers))]
 
         leaves = tf.numpy_function(call, [chosen], [leaf.dtype for leaf in flat])
         leaves = [tf.ensure_shape(leaf, known.shape) for leaf, known in zip(leaves, flat, strict=True)]
-        batch = keras.tree.pack_sequence_as(signature, leaves)
+        return tuple(leaves), share, iteration  # tf.data would make one tensor of a list
+
+    def give(leaves, share, iteration):
+        told = [] if taken is None else [tf.numpy_function(taken, [iteration], [])]
+        with tf.control_dependencies(told):
+            batch = keras.tree.pack_sequence_as(signature, [tf.identity(leaf) for leaf in leaves])
         return batch if count == 1 else (batch, share)
 
     def make(first: int, last: int) -> tf.data.Dataset:
-        def shares() -> Iterator[tuple[np.ndarray, np.float32]]:
+        def shares() -> Iterator[tuple[np.ndarray, np.float32, int]]:
+            iteration = next(iterations)
             for batch in rows():
-                yield from _shares(batch, count, first, last)
+                for part, share in _shares(batch, count, first, last):
+                    yield part, share, iteration
 
-        numbers = tf.data.Dataset.from_generator(
-            shares, output_signature=(tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float32))
-        )
-        batches = numbers.map(tf.autograph.experimental.do_not_convert(load), tf.data.AUTOTUNE)
-        batches = batches.prefetch(tf.data.AUTOTUNE)
-        return batches if taken is None else batches.map(lambda *batch: _told(taken, batch))
+        kinds = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int64))
+        numbers = tf.data.Dataset.from_generator(shares, output_signature=kinds)
+        ready = numbers.map(_plain(load), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return ready.map(_plain(give))
 
     if count == 1:
         return make(0, 1).apply(tf.data.experimental.assert_cardinality(steps))
     return on_replicas(make, steps)
 
 
-def _told(taken: Callable, batch):
+def _plain(function: Callable) -> Callable:
     import tensorflow as tf
 
-    with tf.control_dependencies([tf.numpy_function(lambda: taken(), [], [])]):
-        return keras.tree.map_structure(tf.identity, batch)
+    return tf.autograph.experimental.do_not_convert(function)
 
 
 def _shares(batch, count: int, first: int, last: int):

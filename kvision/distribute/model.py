@@ -124,6 +124,13 @@ def _refuse(model: keras.Model) -> None:
             received=model.name,
         )
     optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and optimizer._distribution_strategy is not strategy.current():
+        raise checks.error(
+            "optimizer",
+            problem="was not made under the strategy of its model",
+            expected="`with strategy.scope():` around its construction",
+            received=type(optimizer).__name__,
+        )
     settings = {
         "steps_per_execution": (getattr(model, "steps_per_execution", 1) or 1) > 1,
         "jit_compile": getattr(model, "jit_compile", False) is True,

@@ -11,7 +11,7 @@ from kvision.distribute import cluster
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["Single", "current", "is_chief", "pick_strategy", "replica_count", "worker_count"]
+__all__ = ["Single", "current", "is_chief", "local_replica_count", "pick_strategy", "replica_count", "worker_count"]
 
 KINDS = ("auto", "single", "mirrored", "multiworker")
 _made: dict[str, Any] = {}  # a second strategy in one process meets the collectives of the first and fails
@@ -111,6 +111,11 @@ def current() -> "tf.distribute.Strategy | Single":
 def replica_count() -> int:
     """Replicas over all machines of the open scope, or of the replica that asks; 1 without a strategy."""
     return current().num_replicas_in_sync
+
+
+def local_replica_count() -> int:
+    """Replicas of this process in the open scope."""
+    return replica_count() // worker_count()
 
 
 def worker_count() -> int:

@@ -1,6 +1,7 @@
 """The command behind every recipe: flags in; report, pictures and an exported model out."""
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import importlib.util
@@ -9,19 +10,28 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from kvision import __version__, atomic, checks
+from kvision.exit_codes import RUN_AGAIN
 from kvision.quiet import quiet
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
 from kvision.runs.stages import Stages
 
 __all__ = ["main"]
+
+_REPORT = {"results": dict, "best": str, "exports": list, "pictures": list, "next": str}
+
+
+class _Terminated(BaseException):
+    """SIGTERM outside of a training, which handles it itself."""
 
 
 def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
@@ -33,13 +43,44 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
         smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
         out = Path(arguments.pop("out") or Path("saved_models", name))
         config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
-        return _run(recipe, name, config, out, again, bad_images, shlex.join(["kvision", name, *argv]))
+        with _told_of_sigterm():
+            return _run(recipe, name, config, out, again, bad_images, shlex.join(["kvision", name, *argv]))
     except checks.UserError as problem:
         print(f"kvision {name}: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\nkvision {name}: stopped. The same command goes on where it can.", file=sys.stderr)
         return 130
+    except _Terminated:
+        print(f"kvision {name}: ended by SIGTERM. The same command goes on where it can.", file=sys.stderr)
+        return RUN_AGAIN
+    except SystemExit as stop:
+        if stop.code != RUN_AGAIN:
+            raise
+        print(f"kvision {name}: {stop}", file=sys.stderr)
+        return RUN_AGAIN
+    except Exception as problem:
+        from kvision import distribute
+
+        if not distribute.lost_peer(problem):
+            raise
+        print(f"kvision {name}: lost another worker. The same command on all goes on.", file=sys.stderr, flush=True)
+        os._exit(RUN_AGAIN)  # TensorFlow's own end waits for the others
+
+
+@contextlib.contextmanager
+def _told_of_sigterm() -> Iterator[None]:
+    def stop(*_):
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
@@ -58,7 +99,9 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
         "(error), or are left out, listed and copied to the run's folder (quarantine); no file of yours is moved",
     )
     parser.add_argument("--smoke", action="store_true", help="a minute's run on little data, to see that all works")
-    parser.add_argument("--again", action="store_true", help="run a finished command again: another model version")
+    parser.add_argument(
+        "--again", action="store_true", help="run a finished command again: another model version; others go on"
+    )
     return parser
 
 
@@ -80,9 +123,17 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-    cache = out / "cache"
+    from kvision import distribute
+
+    distribute.pick_strategy(config.strategy)  # machines must meet before TensorFlow is used
+    leads, cache = distribute.is_chief(), out / "cache"
+    if not leads:
+        distribute.barrier()  # the first worker reads the data, and the others what it found
     data: Data = recipe.load(config, cache=cache)
-    _tell_bad_images(data)
+    if leads:
+        distribute.barrier()
+        _tell_bad_images(data)
+    distribute.agree("--data", int(data.fingerprint[:12], 16))
     if bad_images == "error" and data.bad_images:
         raise checks.error(
             "--bad-images",
@@ -91,19 +142,24 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
             received=f"{len(data.bad_images)} that cannot (listed above)",
             hint="Mend or remove them, or leave them out with --bad-images report",
         )
-    key = json.dumps([__version__, dataclasses.asdict(config), data.fingerprint], sort_keys=True)
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name != "strategy"}
+    key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     quarantine = None
-    if bad_images == "quarantine" and data.bad_images:
+    if bad_images == "quarantine" and data.bad_images and leads:
         quarantine = folder / "bad_images"
         _copy_bad_images(data, Path(config.data or ""), quarantine)
-    stages = Stages(folder, fresh=again)
-    if report := stages.done("report", results=dict, best=str, exports=list, pictures=list, next=str):
+    stages = Stages(folder, again=again, leads=leads)
+    distribute.barrier()
+    if report := stages.done("report", **_REPORT):
         print(f"This run is finished ({folder}). `--again` runs it once more.\n")
         _tell(report, folder)
         return 0
     result: Result = recipe.run(data.train, data.val, config, stages=stages, cache=cache)
+    if not leads:
+        stages.wait("report", **_REPORT)
+        return 0
     print("\nExport, and check in a fresh process ...", flush=True)
     version = _export(result, data, out, command)
     from kvision import export

@@ -22,6 +22,7 @@ class Settings:
     data: str | None = setting(None, "folder with one sub-folder per class, or .npz file; default: built-in data")
     seed: int = setting(0, "seed of splits, initial weights and order")
     deterministic: bool = setting(False, "the same numbers on every run of the same machine (slower)")
+    strategy: str = setting("auto", "devices to train on: auto, single, mirrored or multiworker")
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type[Settings]) -> None:

@@ -1,5 +1,6 @@
 """What people give as data -> what Keras' `fit` of the open scope takes, from any step of any epoch."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import keras
@@ -13,13 +14,20 @@ __all__ = ["Feed", "feed"]
 
 
 class Feed(Protocol):
-    """steps: of an epoch, None where nobody knows. spec: one batch as KerasTensors, None where nobody knows."""
+    """steps: of an epoch, None where nobody knows. spec: one batch as KerasTensors, None where nobody knows. rows: of a
+    batch, 0 where nobody knows. failure: what reading raised, which TensorFlow only quotes.
+    """
 
     steps: int | None
     spec: Any
+    rows: int
+    failure: Exception | None
 
-    def start(self, position: Position) -> Any:
-        """An object for `fit`. Each iteration reads `position` and gives its epoch's batches from its step on."""
+    def start(self, position: Position, taken: Callable[[int], None] | None = None) -> Any:
+        """An object for `fit`. Each iteration reads `position` and gives its epoch's batches from its step on.
+
+        taken: called when a part of a batch leaves the pipeline, with the number of the iteration; see `Pace`.
+        """
         ...
 
     def inputs_of(self, epoch: int, step: int) -> Any:
@@ -50,14 +58,21 @@ def feed(data, *, batch_size: int, seed: int | None) -> Feed:
 
 class _FromSource:
     def __init__(self, source: Source):
-        self.source, self.steps, self.spec = source, source.steps, source.spec
+        self.source, self.steps, self.spec, self.rows = source, source.steps, source.spec, source.batch_size
+        self.failure: Exception | None = None
 
-    def start(self, position: Position):
+    def start(self, position: Position, taken: Callable[[int], None] | None = None):
         steps = self.steps - position.step
         if keras.backend.backend() != "tensorflow":
             return _Batches(self.source, position, steps)
-        source = self.source
-        return inputs.stream(lambda: source.rows(position), source.read, source.spec, steps, taken=source.taken)
+        return inputs.stream(lambda: self.source.rows(position), self._read, self.spec, steps, taken=taken)
+
+    def _read(self, rows: np.ndarray):
+        try:
+            return self.source.read(rows)
+        except Exception as failure:
+            self.failure = failure
+            raise
 
     def inputs_of(self, epoch: int, step: int):
         rows = next(self.source.rows(Position(epoch=epoch, step=step)))
@@ -87,10 +102,10 @@ class _FromDataset:
     def __init__(self, dataset):
         self.dataset = dataset
         count = int(dataset.cardinality())
-        self.steps = count if count >= 0 else None
+        self.steps, self.rows, self.failure = count if count >= 0 else None, 0, None
         self.spec = keras.tree.map_structure(lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec)
 
-    def start(self, position: Position):
+    def start(self, position: Position, taken: Callable[[int], None] | None = None):
         dataset = self.dataset.skip(position.step) if position.step else self.dataset
         return inputs.split(dataset) if distribute.replica_count() > 1 else dataset
 
@@ -99,12 +114,13 @@ class _FromDataset:
 
 
 class _AsItIs:
-    steps = spec = None
+    steps = spec = failure = None
+    rows = 0
 
     def __init__(self, data):
         self.data = data
 
-    def start(self, position: Position):
+    def start(self, position: Position, taken: Callable[[int], None] | None = None):
         if position.step:
             raise checks.error(
                 "train",

@@ -12,6 +12,7 @@ from kvision import checks, distribute
 from kvision.training import guard, preemption
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
+from kvision.training.pace import Pace
 from kvision.training.resume import Keeper, Resume
 from kvision.training.source import Position
 
@@ -61,8 +62,9 @@ def fit(
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
+        pace = Pace(batches.rows, distribute.local_replica_count())
         every = Callbacks(
-            [watcher, *callbacks, keeper], model=model, verbose=verbose, epochs=epochs, steps=batches.steps
+            [watcher, pace, *callbacks, keeper], model=model, verbose=verbose, epochs=epochs, steps=batches.steps
         )
         if resume is not None and going_on:
             # at a phase's beginning callbacks begin with what they had; else they go on with what they had
@@ -70,20 +72,25 @@ def fit(
             every.restore(lambda: resume.restore_callbacks(callbacks), before_beginning=at_beginning)
             if resume.record["stopped"]:
                 epochs = start.epoch
-        _run(model, batches, every, keeper, epochs, _validation(validation_data, batch_size))
+        try:
+            _run(model, batches, every, keeper, pace, epochs, _validation(validation_data, batch_size))
+        except Exception:
+            if batches.failure is not None:
+                raise batches.failure from None
+            raise
         if resume is not None:
             every.history.history = {name: list(values) for name, values in resume.history.items()}
         return every.history
 
 
-def _run(model: keras.Model, batches: Feed, every: Callbacks, keeper: Keeper, epochs: int, validation) -> None:
+def _run(model: keras.Model, batches: Feed, every: Callbacks, keeper: Keeper, pace: Pace, epochs: int, validation):
     """From the keeper's position to the end: the rest of an interrupted epoch, then all others in one `fit`."""
     position = keeper.position
 
     def part(end: int, *, last: bool) -> None:
         every.offset, every.last = position.step, last
         model.fit(
-            batches.start(position),
+            batches.start(position, pace.taken),
             initial_epoch=position.epoch,
             epochs=end,
             validation_data=validation,

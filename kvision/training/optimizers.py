@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kvision import checks
+from kvision import checks, distribute
 
 __all__ = ["SGD", "Adam", "Phased"]
 
@@ -39,9 +39,9 @@ class Phased:
                 expected="a subset of the variables given to build()",
                 received=[v.path for v in variables],
             ) from None
-        birth = ops.convert_to_numpy(self.birth).copy()
+        birth = distribute.read(self.birth)
         newborn = [i for i in self.active if birth[i] < 0]
-        birth[newborn] = int(ops.convert_to_numpy(self.iterations))
+        birth[newborn] = int(distribute.read(self.iterations))
         self.birth.assign(birth)
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):  # the JAX trainer's door

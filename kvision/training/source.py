@@ -36,7 +36,6 @@ class Source:
     spec: Any
     seed: int | None = None
     drop_remainder: bool = False
-    taken: Callable[[], None] | None = None  # called when a batch leaves the pipeline
 
     def __post_init__(self):
         if self.batch_size < 1:
