@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import checks, commands, recipes
+from kvision import checks, commands, exit_codes, recipes
 from kvision.launching import cluster, slurm, supervisor
 
 __all__ = ["main"]
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         return _launch(arguments, recipe)
     except checks.UserError as problem:
         print(f"kvision launch: {problem}", file=sys.stderr)
-        return 2
+        return exit_codes.USER_ERROR
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ class Log:
 
     A line ends with a line feed. What ends with a carriage return is a progress bar that will be overwritten: it is
     shown every 5 seconds at most, its last state always. An unfinished line is shown after a second without output,
-    and at the end. The file keeps all, unchanged, behind what it holds already.
+    and at the end. The file keeps all, unchanged, behind what it holds already; a line feed ends it in any case.
     """
 
     def __init__(self, path: Path, show: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic):
@@ -29,6 +29,7 @@ class Log:
         self._file = path.open("ab", buffering=0)
         self._rest = b""  # not ended yet
         self._bar: bytes | None = None  # ended by a carriage return, not shown yet
+        self._final = b""  # the last byte in the file
         self._shown = False  # what the current line holds was shown already
         self._in_bar = False
         self._heard, self._bar_shown = clock(), float("-inf")
@@ -63,6 +64,8 @@ class Log:
         if left:
             self._emit(left)
         self._rest, self._bar = b"", None
+        if self._final not in (b"", b"\n"):  # the next attempt's first line is a line
+            self._keep(b"\n")
         self._file.close()
 
     def _line(self, text: bytes) -> None:
@@ -93,6 +96,7 @@ class Log:
             return
         try:
             self._file.write(data)
+            self._final = data[-1:] or self._final
         except OSError as reason:  # a full disk: the job goes on without this file
             self._file.close()
             self._show(f"({self.path} is not written any more: {reason.strerror})")
