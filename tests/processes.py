@@ -1,0 +1,79 @@
+"""Jobs of small processes that import nothing heavy, run in this process or below a launcher of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kvision.launching import supervisor
+
+# what every worker's program begins with: who it is, where to leave traces, and a trace that it has begun
+BEGIN = """
+import json, os, pathlib, signal, subprocess, sys, time
+config = json.loads(os.environ["TF_CONFIG"])
+index, folder = config["task"]["index"], pathlib.Path(os.environ["FOLDER"])
+attempt = len(list(folder.glob(f"begun-{index}-*")))
+begun = folder / f"begun-{index}-{attempt}"
+begun.with_suffix(".new").write_text(json.dumps([os.getpid(), config["cluster"]["worker"]]))
+begun.with_suffix(".new").rename(begun)
+"""
+LAUNCHER = """
+import pathlib, sys
+from kvision.launching import supervisor
+sys.exit(supervisor.supervise(
+    [sys.executable, "-c", sys.argv[1]], workers=2, logs=pathlib.Path(sys.argv[2]), grace=float(sys.argv[3]),
+    pause=float(sys.argv[4]), show=print, tell=lambda text: print("[launch]", text, flush=True)))
+"""
+
+
+class Job:
+    """What came of `supervise`, and where to look."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.lines: list[str] = []
+        self.told: list[str] = []
+        self.logs = folder / "logs"
+        self.logs.mkdir()
+
+    def run(self, program: str, *, workers: int = 2, **options) -> int:
+        options = {"restarts": 0, "pause": 0.01, **options}
+        command = [sys.executable, "-c", BEGIN + program]
+        return supervisor.supervise(
+            command, workers=workers, logs=self.logs, show=self.lines.append, tell=self.told.append, **options
+        )
+
+    def launcher(self, program: str, *, grace: float = 30.0, pause: float = 0.01, prefix=()) -> subprocess.Popen:
+        """Two workers below a process of its own, in a session of its own: it can be signaled, or killed."""
+        command = [*prefix, sys.executable, "-c", LAUNCHER, BEGIN + program, str(self.logs), str(grace), str(pause)]
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+
+    def begun(self) -> list[tuple[int, list[str]]]:
+        """(process id, addresses) of every worker that ever began."""
+        return [tuple(json.loads(path.read_text())) for path in sorted(self.folder.glob("begun-*[0-9]"))]
+
+    def pids(self) -> list[int]:
+        return [pid for pid, _ in self.begun()]
+
+
+def wait_until(true: Callable[[], object], seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def alive(pid: int) -> bool:
+    """Runs; an orphan that nobody has collected yet does not."""
+    try:
+        os.kill(pid, 0)
+        return sys.platform != "linux" or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
+        return False
