@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -71,13 +70,14 @@ def pipeline(
         good = [i for i, image in enumerate(found) if image is not None]
         if not good:
             raise checks.error(
-                "data", problem="has changed: no image of a batch is left", expected="files that stay", received=lost[-1]
+                "data",
+                problem="has changed: no image of a batch is left",
+                expected="files that stay",
+                received=lost[-1],
             )
         stand_in = [i if image is not None else good[i % len(good)] for i, image in enumerate(found)]
         return np.stack([found[i] for i in stand_in]), images.labels[rows[stand_in]].astype("int32")
 
     size = images.image_size
     spec = (keras.KerasTensor((None, size, size, 3), "uint8"), keras.KerasTensor((None,), "int32"))
-    return Pipeline(
-        Source(read, len(images), images.batch_size, spec, seed=seed, drop_remainder=drop_remainder), lost
-    )
+    return Pipeline(Source(read, len(images), images.batch_size, spec, seed=seed, drop_remainder=drop_remainder), lost)

@@ -37,9 +37,14 @@ def agree(what: str, value: int) -> None:
     import tensorflow as tf
 
     cluster = strategy.pick_strategy("multiworker")
-    # int32 would be reduced on a GPU, int64 and float64 are not everywhere: two halves that float32 holds exactly
-    found = cluster.run(lambda: tf.distribute.get_replica_context().all_gather(tf.constant([value], tf.int64), axis=0))
-    values = cluster.experimental_local_results(found)[0].numpy().tolist()
+
+    @tf.function
+    def gather():
+        return cluster.run(
+            lambda: tf.distribute.get_replica_context().all_gather(tf.constant([value], tf.int64), axis=0)
+        )
+
+    values = cluster.experimental_local_results(gather())[0].numpy().tolist()
     if len(set(values)) > 1:
         raise checks.error(
             what,

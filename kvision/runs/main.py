@@ -64,7 +64,12 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
 
         if not distribute.lost_peer(problem):
             raise
-        print(f"kvision {name}: lost another worker. The same command on all goes on.", file=sys.stderr, flush=True)
+        reason = str(problem).strip().partition("\n")[0][:300]
+        print(
+            f"kvision {name}: lost another worker ({type(problem).__name__}: {reason}). The same command on all goes on.",
+            file=sys.stderr,
+            flush=True,
+        )
         os._exit(RUN_AGAIN)  # TensorFlow's own end waits for the others
 
 

@@ -61,7 +61,7 @@ class Callbacks(keras.callbacks.CallbackList):
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], **options):
         super().__init__(list(callbacks), add_history=True, add_progbar=options["verbose"] != 0, **options)
-        self.history = self._history
+        self.history = self._history or keras.callbacks.History()  # never the latter: it was asked for
         self.offset, self.last = 0, True
         self._begun, self._before, self._after = False, _nothing, _nothing
 

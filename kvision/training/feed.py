@@ -58,11 +58,12 @@ def feed(data, *, batch_size: int, seed: int | None) -> Feed:
 
 class _FromSource:
     def __init__(self, source: Source):
-        self.source, self.steps, self.spec, self.rows = source, source.steps, source.spec, source.batch_size
+        self.source, self.spec, self.rows = source, source.spec, source.batch_size
+        self.steps: int | None = source.steps
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
-        steps = self.steps - position.step
+        steps = self.source.steps - position.step
         if keras.backend.backend() != "tensorflow":
             return _Batches(self.source, position, steps)
         return inputs.stream(lambda: self.source.rows(position), self._read, self.spec, steps, taken=taken)
@@ -102,8 +103,12 @@ class _FromDataset:
     def __init__(self, dataset):
         self.dataset = dataset
         count = int(dataset.cardinality())
-        self.steps, self.rows, self.failure = count if count >= 0 else None, 0, None
-        self.spec = keras.tree.map_structure(lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec)
+        self.steps: int | None = count if count >= 0 else None
+        self.spec = keras.tree.map_structure(
+            lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec
+        )
+        self.rows = 0
+        self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
         dataset = self.dataset.skip(position.step) if position.step else self.dataset
@@ -114,11 +119,10 @@ class _FromDataset:
 
 
 class _AsItIs:
-    steps = spec = failure = None
-    rows = 0
-
     def __init__(self, data):
-        self.data = data
+        self.data, self.spec, self.rows = data, None, 0
+        self.steps: int | None = None
+        self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
         if position.step:

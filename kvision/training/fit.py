@@ -41,10 +41,11 @@ def fit(
     the numbers are those of one device. train: `kv.data.pipeline(...)`; arrays (x, y) or (x, y, sample_weight), in
     global batches of `batch_size`, permuted by `seed` and epoch; a `tf.data.Dataset` of global batches, which brings
     its own order; on one replica also what else Keras takes. validation_data: the same, unshuffled. initial_epoch,
-    epochs: as Keras counts. checkpoints: a folder, or a `Resume` that says more; the same call again goes on from what it holds, and ends
-    bit-identical in a deterministic process where the order follows from a seed. SIGTERM then ends the process within
-    a step, after a checkpoint, with exit code 75. non_finite: when a gradient or the loss is not finite, "stop" raises
-    before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase: of a schedule.
+    epochs: as Keras counts. checkpoints: a folder, or a `Resume` that says more; the same call again goes on from what
+    it holds, and ends bit-identical in a deterministic process where the order follows from a seed. SIGTERM then ends
+    the process within a step, after a checkpoint, with exit code 75. non_finite: when a gradient or the loss is not
+    finite, "stop" raises before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase: of
+    a schedule.
     Raises UserError for data without a batch, settings that replicas cannot run, and checkpoints of another model;
     NonFinite, a UserError, names step, rate and layers.
     """
@@ -58,7 +59,7 @@ def fit(
         going_on = resume is not None and resume.goes_on(phase)
         start = replace(resume.position) if resume is not None and going_on else Position(phase, initial_epoch)
         notice = None if resume is None else stack.enter_context(preemption.watch(resume.folder))
-        kept = "" if resume is None else f"; the last good checkpoint is in {resume.folder}"
+        kept = "" if resume is None else f"; the last good checkpoint, if there is one, is in {resume.folder}"
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)

@@ -52,7 +52,7 @@ class _Skipping:
         made = ops.equal(ops.copy(count.value), seen)
         for variable, old in zip(kept, before, strict=True):
             variable.assign(ops.where(made, variable.value, old))
-        return {name: ops.where(made, value, 0.0) for name, value in logs.items()} | self.get_metrics_result()
+        return {**logs, **self.get_metrics_result()}
 
 
 class _State:
@@ -101,7 +101,7 @@ class Watcher(keras.callbacks.Callback):
     def _layers(self, batch: int) -> list[str]:
         inputs = self._batches.inputs_of(self._epoch, batch)
         if inputs is not None and (names := first_broken_layers(self.model, inputs)):
-            return [f"the output of {name}" for name in names]
+            return names
         if self._state is None:
             return []
         # a gradient that is not finite spreads from the loss towards the input
@@ -110,7 +110,7 @@ class Watcher(keras.callbacks.Callback):
         return [f"the gradient of {path}" for path in reversed(paths)][:_NAMED]
 
 
-class _Stop(Exception):  # noqa: N818  not an error: it leaves Keras' loop
+class _Stop(Exception):  # not an error: it leaves Keras' loop
     def __init__(self, batch: int, loss: float):
         super().__init__(batch)
         self.batch, self.loss = batch, loss
@@ -158,12 +158,14 @@ def _as(thing, mixin: type) -> Iterator[None]:
 
 
 def first_broken_layers(model: keras.Model, inputs) -> list[str]:
-    """Names of the first layers, in the order of the data, whose output is not finite for `inputs` (inference mode).
+    """The first layers, in the order of the data, whose output is not finite for `inputs` (inference mode), in words.
 
-    "the input" alone if the inputs are not finite themselves; empty if all outputs are.
+    "the input itself" alone if the inputs are not finite; empty if all outputs are.
     """
-    if not all(np.isfinite(leaf).all() for leaf in map(np.asarray, keras.tree.flatten(inputs)) if leaf.dtype.kind == "f"):
-        return ["the input"]
+    if not all(
+        np.isfinite(leaf).all() for leaf in map(np.asarray, keras.tree.flatten(inputs)) if leaf.dtype.kind == "f"
+    ):
+        return ["the input itself"]
     found: list[str] = []
     leaves = [layer for layer in model._flatten_layers() if not list(layer._flatten_layers(include_self=False))]
     calls = {layer: layer.call for layer in leaves}
@@ -174,7 +176,7 @@ def first_broken_layers(model: keras.Model, inputs) -> list[str]:
             for leaf in keras.tree.flatten(outputs):
                 values = ops.convert_to_numpy(leaf)
                 if values.dtype.kind == "f" and not np.isfinite(values).all():
-                    found.append(layer.name)
+                    found.append(f"the output of {layer.name}")
                     break
             return outputs
 

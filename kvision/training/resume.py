@@ -49,11 +49,12 @@ class Resume:
             return
         self._restored = True
         optimizer = model.optimizer if optimizer is None else optimizer
+        known = _variables(model, optimizer)  # makes Keras' global generator, which all machines must do together
         where = self.position
         distribute.agree("--out", (where.phase * 1_000_000 + where.epoch) * 100_000_000 + where.step)
         if not self.found:
             return
-        self._put("variable", _variables(model, optimizer))
+        self._put("variable", known)
         if distribute.is_chief():
             place = f"epoch {where.epoch + 1}" + (f", step {where.step}" if where.step else "")
             tqdm.write(f"Goes on at {place}, from {self.checkpoints.files()[-1].name}", file=sys.stderr)
@@ -64,7 +65,9 @@ class Resume:
 
     def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """The numbers and weights that callbacks kept."""
-        for index, (callback, (kind, plain)) in enumerate(zip(callbacks, self.record.get("callbacks", []), strict=False)):
+        for index, (callback, (kind, plain)) in enumerate(
+            zip(callbacks, self.record.get("callbacks", []), strict=False)
+        ):
             if kind != type(callback).__name__:
                 continue
             vars(callback).update(plain)

@@ -74,12 +74,12 @@ def from_arrays(arrays: tuple, *, batch_size: int, seed: int | None) -> Source:
             expected="arrays of one length",
             received=[getattr(leaf, "shape", type(leaf).__name__) for leaf in leaves],
         )
-    arrays = keras.tree.map_structure(_array, arrays)
+    parts = keras.tree.map_structure(_array, arrays)
     return Source(
-        read=lambda rows: keras.tree.map_structure(lambda leaf: leaf[rows], arrays),
+        read=lambda rows: keras.tree.map_structure(lambda leaf: leaf[rows], parts),
         count=counts.pop(),
         batch_size=batch_size,
-        spec=keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), str(leaf.dtype)), arrays),
+        spec=keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), str(leaf.dtype)), parts),
         seed=seed,
     )
 
