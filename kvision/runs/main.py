@@ -65,11 +65,8 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
         if not distribute.lost_peer(problem):
             raise
         reason = str(problem).strip().partition("\n")[0][:300]
-        print(
-            f"kvision {name}: lost another worker ({type(problem).__name__}: {reason}). The same command on all goes on.",
-            file=sys.stderr,
-            flush=True,
-        )
+        text = f"lost another worker ({type(problem).__name__}: {reason}). The same command on all goes on."
+        print(f"kvision {name}: {text}", file=sys.stderr, flush=True)
         os._exit(RUN_AGAIN)  # TensorFlow's own end waits for the others
 
 

@@ -33,20 +33,20 @@ class Checkpoints:
         return sorted(path for path in self.folder.glob("*.npz") if _NAME.fullmatch(path.name))
 
     def write(self, position: Position, arrays: dict[str, np.ndarray], record: dict[str, Any]) -> Path:
-        """Adds one, then drops the oldest beyond `keep`. record: JSON. UserError if it cannot be written (disk full)."""
+        """Adds one, then drops the oldest beyond `keep`. record: JSON. UserError if it cannot be written: disk full."""
         path = self.folder / f"{position.phase:03}-{position.epoch:06}-{position.step:08}.npz"
         record = {**record, "position": [position.phase, position.epoch, position.step]}
         try:
             with atomic.file(path) as temporary, temporary.open("wb") as stream:
                 np.savez(stream, **arrays, **{_RECORD: np.array(json.dumps(record))})
         except OSError as reason:
-            last = self.files()
+            last = self.files()[-1].name if self.files() else "its beginning"
             raise checks.error(
                 "checkpoints",
                 problem=f"could not be written: {reason.strerror or reason}",
                 expected="room for one more file of this training",
                 received=str(path),
-                hint=f"Free some space, then the same command goes on from {last[-1].name if last else 'its beginning'}",
+                hint=f"Free some space, then the same command goes on from {last}",
             ) from reason
         for old in self.files()[: -self.keep]:
             old.unlink(missing_ok=True)
