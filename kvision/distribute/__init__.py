@@ -1,4 +1,4 @@
-"""Replicas and machines: one strategy a process, gathered tensors, batches shared out. TensorFlow only inside functions."""
+"""Replicas and machines: one strategy a process, gathered tensors, batches shared out."""
 
 from kvision.distribute.cluster import lost_peer
 from kvision.distribute.gather import gather_replicas
