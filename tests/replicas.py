@@ -1,4 +1,4 @@
-"""Code in fresh processes, on several logical devices or as several workers: a strategy lasts as long as its process."""
+"""Code in fresh processes, on several logical devices or as several workers: a strategy lasts a process's life."""
 
 import json
 import os

@@ -86,8 +86,8 @@ def extended(model: keras.Model) -> Iterator[keras.Model]:
     functions = ("train_function", "test_function", "predict_function")
     traced = {name: getattr(model, name) for name in functions}
     model.__class__ = _class(plain)
-    for name in functions:  # traced for batches of another form
-        setattr(model, name, model.__dict__.get(f"_replicated_{name}"))
+    for name in functions:  # those were traced for batches of another form
+        setattr(model, name, None)
     for layer in norms:
         layer.synchronized = True
     try:

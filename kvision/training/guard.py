@@ -136,6 +136,8 @@ def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Itera
         if state is not None:
             optimizer.__dict__["_guard"] = state  # past Keras' tracking: it is not the optimizer's
             stack.callback(optimizer.__dict__.pop, "_guard")
+            stack.callback(setattr, model, "train_function", model.train_function)
+            model.train_function = None  # what was traced before has no guard, and what is traced now has this one
             stack.enter_context(_as(optimizer, _Guarded))
             if policy == "skip":
                 stack.enter_context(_as(model, _Skipping))
