@@ -112,8 +112,12 @@ def _source(config: Config, cache: Path | None):
         train = kv.data.arrays(data.x_train, data.y_train, class_names=data.class_names, image_size=size)
         val = kv.data.arrays(data.x_test, data.y_test, class_names=data.class_names, image_size=size)
         return train, val, path.name, ()
-    scan = kv.data.scan(path, cache=None if cache is None else cache / f"scan-{_short(path)}.csv")
-    images = kv.data.folders(scan, image_size=size)
+    known = pixels = None
+    if cache is not None:
+        known = cache / f"scan-{_short(path)}.csv"
+        pixels = kv.data.PixelStore(cache / f"pixels-{_short(path)}-{size}.bin", size)
+    scan = kv.data.scan(path, cache=known, pixels=pixels)
+    images = kv.data.folders(scan, image_size=size, pixels=pixels)
     if scan.held_out is None:
         return images, None, path.resolve().name, scan.bad
     train, val = images.subset(np.flatnonzero(~scan.held_out)), images.subset(np.flatnonzero(scan.held_out))
