@@ -35,6 +35,9 @@ HEADS = ("knn", "forest", "logistic", "finetune")
 _TUNE_FRACTION = 0.2
 _HELD_OUT_FRACTION = 0.2
 _DIGITS_SIZE = 96
+_METRICS = ("euclidean", "cosine")
+# accuracy with 32 bins and without, 300 trees: CIFAR-10 subset at 224 px .724 and .724 (another seed: .730, .724)
+_BINS = 32
 _RECORD = {"chosen": str, "tune_accuracy": float, "predicted": list, "seconds": float}
 
 
@@ -197,15 +200,33 @@ def _measure(record: dict, labels: np.ndarray) -> dict:
 def _candidates(name: str, images: int) -> dict[str, Callable]:
     """What to choose from: {description: unfitted head}."""
     if name == "knn":
-        counts = [k for k in (1, 3, 5, 10, 20) if k <= images]
         return {
             f"k={k}, {metric}": lambda k=k, metric=metric: kv.heads.KNNHead(k, metric=metric)
-            for metric in ("euclidean", "cosine")
-            for k in counts
+            for metric in _METRICS
+            for k in _counts(images)
         }
     if name == "forest":
-        return {"300 trees": lambda: kv.heads.ForestHead(verbose=True)}
+        return {"300 trees": lambda: kv.heads.ForestHead(bins=_BINS, verbose=True)}
     return {f"C={C:g}": lambda C=C: kv.heads.LogisticHead(C) for C in (1e-4, 1e-3, 1e-2, 1e-1)}
+
+
+def _counts(images: int) -> list[int]:
+    return [k for k in (1, 3, 5, 10, 20) if k <= images]
+
+
+def _scores(name: str, candidates: dict[str, Callable], features, labels, fit, tune) -> dict[str, float]:
+    """Accuracy on `tune` of each candidate fitted on `fit`."""
+    scores = {}
+    if name == "knn":
+        counts = _counts(len(fit))
+        for metric in _METRICS:
+            head = kv.heads.KNNHead(max(counts), metric=metric).fit(features[fit], labels[fit])
+            found = head.scores(features[tune], labels[tune], counts)
+            scores |= {f"k={k}, {metric}": score for k, score in found.items()}
+        return scores
+    for text, make in tqdm(candidates.items(), name, unit=" fits", leave=False, disable=len(candidates) == 1):
+        scores[text] = make().fit(features[fit], labels[fit]).score(features[tune], labels[tune])
+    return scores
 
 
 def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
@@ -215,9 +236,7 @@ def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
         return record, kv.heads.load(path)
     started = time.monotonic()
     candidates = _candidates(name, len(fit))
-    scores = {}
-    for text, make in tqdm(candidates.items(), name, unit=" fits", leave=False, disable=len(candidates) == 1):
-        scores[text] = make().fit(features[fit], labels[fit]).score(features[tune], labels[tune])
+    scores = _scores(name, candidates, features, labels, fit, tune)
     chosen = max(scores, key=lambda text: scores[text])
     head = candidates[chosen]().fit(features, labels)
     record = {
