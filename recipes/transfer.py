@@ -27,7 +27,6 @@ from tqdm import tqdm
 
 import kvision as kv
 from kvision import atomic, checks, runs
-from kvision.export import engines
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
@@ -158,9 +157,7 @@ def run(
         )
     records, models, history = {}, {}, {}
     if set(config.heads) - {"finetune"}:
-        engine = engines.choose("auto", len(train) + len(val))  # one for both: they are compared
-        features = kv.backbones.embed(backbone, train, engine=engine, cache=cache)
-        held_out = kv.backbones.embed(backbone, val, engine=engine, cache=cache)
+        features, held_out = kv.backbones.embed_each(backbone, [train, val], cache=cache)
     for name in config.heads:
         print(f"{name} ...", flush=True)
         if name == "finetune":
