@@ -1,4 +1,4 @@
-"""Replicas and machines: one strategy a process, gathered tensors, batches shared out. TensorFlow only inside functions."""
+"""Replicas and machines: one strategy a process, gathered tensors, batches shared out."""
 
 from kvision.distribute.cluster import lost_peer
 from kvision.distribute.gather import gather_replicas
@@ -13,11 +13,12 @@ from kvision.distribute.strategy import (
     replica_count,
     worker_count,
 )
-from kvision.distribute.values import agree, barrier, read, write
+from kvision.distribute.values import agree, anyone, barrier, read, write
 
 __all__ = [
     "Single",
     "agree",
+    "anyone",
     "barrier",
     "current",
     "extended",
