@@ -1,4 +1,4 @@
-"""Code in fresh processes, on several logical devices or as several workers: a strategy lasts a process's life."""
+"""Code in fresh processes, on several logical devices or as several workers; a strategy lasts as long as a process."""
 
 import json
 import os

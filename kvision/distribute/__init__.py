@@ -13,11 +13,12 @@ from kvision.distribute.strategy import (
     replica_count,
     worker_count,
 )
-from kvision.distribute.values import agree, barrier, read, write
+from kvision.distribute.values import agree, anyone, barrier, read, write
 
 __all__ = [
     "Single",
     "agree",
+    "anyone",
     "barrier",
     "current",
     "extended",

@@ -1,7 +1,9 @@
 """The machines of one job: found in the environment, joined within a time."""
 
+import itertools
 import json
 import os
+import re
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -22,7 +24,7 @@ def from_environment() -> dict | None:
     """TF_CONFIG's content, or the same made from a Slurm step; None where there is one process.
 
     {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": n}}. UserError for a TF_CONFIG that
-    is not so.
+    is not so, and for a Slurm step whose processes are not numbered node by node.
     """
     if text := os.environ.get("TF_CONFIG"):
         return _checked(text)
@@ -36,9 +38,11 @@ def _checked(text: str) -> dict | None:
     try:
         found = json.loads(text)
         workers, task = found["cluster"]["worker"], found["task"]
-        right = set(found["cluster"]) == {"worker"} and task["type"] == "worker" and 0 <= task["index"] < len(workers)
+        index = task["index"]
+        right = set(found["cluster"]) == {"worker"} and task["type"] == "worker" and isinstance(workers, list)
+        right = right and type(index) is int and 0 <= index < len(workers)
         right = right and len(set(workers)) == len(workers) and all(":" in worker for worker in workers)
-    except (ValueError, KeyError, TypeError) as reason:
+    except (ValueError, KeyError, TypeError, RecursionError) as reason:
         raise checks.error("TF_CONFIG", expected=expected, received=text) from reason
     if not right:
         raise checks.error("TF_CONFIG", expected=expected, received=text)
@@ -46,13 +50,57 @@ def _checked(text: str) -> dict | None:
 
 
 def _slurm() -> dict:
-    import tensorflow as tf
+    """From what srun sets. TensorFlow's `SlurmClusterResolver` fails on nodes without GPUs, and puts node10 before
+    node9 though Slurm numbers them otherwise."""
+    names = ("STEP_NODELIST", "STEP_TASKS_PER_NODE", "STEP_NUM_TASKS", "PROCID")
+    found = {name: os.environ.get(f"SLURM_{name}", "") for name in names}
+    try:
+        hosts, tasks = _hosts(found["STEP_NODELIST"]), _counts(found["STEP_TASKS_PER_NODE"])
+        nodes = list(zip(hosts, tasks, strict=True))
+        workers = [f"{host}:{_SLURM_PORT + i}" for host, count in nodes for i in range(count)]
+        index = int(found["PROCID"])
+        right = len(workers) == int(found["STEP_NUM_TASKS"]) and 0 <= index < len(workers)
+        node, local = os.environ.get("SLURM_NODEID"), os.environ.get("SLURM_LOCALID")
+        if right and node and local:
+            right = workers[index] == f"{hosts[int(node)]}:{_SLURM_PORT + int(local)}"
+    except (ValueError, IndexError):
+        right, workers, index = False, [], 0
+    if not right:
+        raise checks.error(
+            "SLURM_STEP_NODELIST",
+            problem="and the variables beside it name no step that could be understood",
+            expected="a step of srun whose tasks are numbered node by node (--distribution=block, the default)",
+            received=found,
+            hint="Or set TF_CONFIG, which goes before",
+        )
+    return {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
 
-    resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-        {"worker": int(os.environ["SLURM_STEP_NUM_TASKS"])}, port_base=_SLURM_PORT, auto_set_gpu=False
-    )
-    workers = resolver.cluster_spec().as_dict()["worker"]
-    return {"cluster": {"worker": workers}, "task": {"type": "worker", "index": int(os.environ["SLURM_PROCID"])}}
+
+def _hosts(text: str) -> list[str]:
+    """Slurm's "n[1-2,07],gpu3" -> n1, n2, n07, gpu3."""
+
+    def expanded(ranges: str) -> list[str]:
+        found = []
+        for each in ranges.split(","):
+            first, _, last = each.partition("-")
+            found += [str(number).zfill(len(first)) for number in range(int(first), int(last or first) + 1)]
+        return found
+
+    hosts = []
+    for name in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", text):
+        pieces = re.split(r"\[([^\]]*)\]", name)  # every second one stood in brackets
+        options = [expanded(piece) if i % 2 else [piece] for i, piece in enumerate(pieces)]
+        hosts += ["".join(choice) for choice in itertools.product(*options)]
+    return hosts
+
+
+def _counts(text: str) -> list[int]:
+    """Slurm's "2(x3),1" -> 2, 2, 2, 1."""
+    found = []
+    for each in text.split(","):
+        count, _, times = each.partition("(x")
+        found += [int(count)] * int(times.removesuffix(")") or 1)
+    return found
 
 
 def join() -> "tf.distribute.MultiWorkerMirroredStrategy":

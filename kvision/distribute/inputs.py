@@ -111,9 +111,9 @@ def split(dataset: "tf.data.Dataset") -> "tf.distribute.DistributedDataset":
     count = strategy.replica_count()
 
     def make(first: int, last: int) -> tf.data.Dataset:
-        def part(*parts):
-            batch = parts if len(parts) > 1 else parts[0]
-            rows = tf.shape(keras.tree.flatten(parts)[0])[0]
+        def part(*parts: Any):
+            batch = parts[0] if len(parts) == 1 else parts
+            rows = tf.shape(keras.tree.flatten(batch)[0])[0]
             whole = rows % count != 0
             size = rows // count
 

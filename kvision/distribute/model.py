@@ -1,67 +1,80 @@
 """A Keras model whose own `fit`, `evaluate` and `predict` work on several replicas and machines."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 
 from kvision import checks
 from kvision.distribute import strategy
 
-__all__ = ["extended", "scope_of"]
+__all__ = ["extended", "overriding", "scope_of"]
 
 
-class _Replicated:
-    """Goes before a model's class. Batches come as (batch, share), see `inputs`. Keras 3.15's private names are used:
+@contextlib.contextmanager
+def overriding(thing: Any, **methods: Callable) -> Iterator[None]:
+    """While open, `thing` has these in place of its methods.
+
+    On the instance and past Keras' tracking, not by a class of its own: Keras could not name that in a saved file.
+    """
+    before = {name: vars(thing)[name] for name in methods if name in vars(thing)}
+    vars(thing).update(methods)
+    try:
+        yield
+    finally:
+        for name in methods:
+            del vars(thing)[name]
+        vars(thing).update(before)
+
+
+def _replicated(model: keras.Model) -> dict[str, Callable]:
+    """Methods for batches that come as (batch, share), see `inputs`. Keras 3.15's private names are used:
     `_maybe_symbolic_build`, `_make_function`, `_symbolic_build` (a test runs each).
     """
+    import tensorflow as tf
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: `training.fit` has built the model from the batches' spec. Stock Keras averages the replicas'
-        *images* for it, and fails on several machines (keras-team/keras#20585)."""
+    cluster = model.distribute_strategy
+    train, test, infer = model.train_step, model.test_step, model.predict_step
 
-    def _make_function(self, step_function):
-        import tensorflow as tf
+    def nothing(iterator=None, data_batch=None):
+        """`training.fit` has built the model from the batches' spec. Stock Keras averages the replicas' *images* for
+        it, and fails on several machines (keras-team/keras#20585)."""
 
-        cluster = self.distribute_strategy
-
+    def make_function(step_function):
         # stock Keras averages scalars over their axis 0 where there are several machines
         @tf.autograph.experimental.do_not_convert
         def one_step(iterator):
             results = cluster.run(step_function, args=(next(iterator),))
             return keras.tree.map_structure(lambda value: cluster.reduce("MEAN", value, axis=None), results)
 
-        return one_step if self.run_eagerly else tf.function(one_step, reduce_retracing=True)
+        return one_step if model.run_eagerly else tf.function(one_step, reduce_retracing=True)
 
-    def train_step(self, data):
-        batch, share = data
-        return self._weighed(super().train_step, batch, share)
+    def counts(share):
+        """Whether this replica's rows count: a batch that every replica has whole does so on the first alone."""
+        first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+        return tf.logical_or(first, tf.equal(share, 1.0))
 
-    def test_step(self, data):
-        batch, share = data
-        return self._weighed(super().test_step, batch, share)
-
-    def _weighed(self, step, batch, share):
-        """A batch that every replica has whole counts once: sums of metrics grow by their part alone."""
-        import tensorflow as tf
-
-        before = [tf.identity(v.value) for v in self.metrics_variables]
+    def measured_once(step: Callable, batch, share):
+        before = [tf.identity(v.value) for v in model.metrics_variables]
         logs = step(batch)
-        for variable, old in zip(self.metrics_variables, before, strict=True):
-            new = tf.identity(variable.value)
-            scaled = old + tf.cast(share, new.dtype) * (new - old) if new.dtype.is_floating else new
-            variable.assign(scaled)
+        for variable, old in zip(model.metrics_variables, before, strict=True):
+            variable.assign(tf.where(counts(share), tf.identity(variable.value), old))
         return logs
 
-    def predict_step(self, data):
-        import tensorflow as tf
-
+    def predict_step(data):
         batch, share = data
-        result = super().predict_step(batch)
+        result = infer(batch)
         rows = keras.ops.shape(keras.tree.flatten(result)[0])[0]
-        first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
-        keep = tf.cast(tf.logical_or(first, tf.equal(share, 1.0)), "int32")  # else they are the first replica's again
-        return result, tf.fill([rows], keep)
+        return result, tf.fill([rows], tf.cast(counts(share), "int32"))
+
+    return {
+        "_maybe_symbolic_build": nothing,
+        "_make_function": make_function,
+        "train_step": lambda data: measured_once(train, *data),
+        "test_step": lambda data: measured_once(test, *data),
+        "predict_step": predict_step,
+    }
 
 
 def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
@@ -74,39 +87,28 @@ def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
 def extended(model: keras.Model) -> Iterator[keras.Model]:
     """While open, `model` takes what `inputs` gives, and its normalization sees the batches of all replicas.
 
-    The instance's class is extended, so that plain, functional and subclassed models work alike; with one replica
-    nothing changes. UserError for a model made outside of the open scope, and for settings that Keras cannot run on
-    replicas: steps_per_execution, jit_compile, gradient accumulation, averages that overwrite.
+    Its methods are overridden, so that plain, functional and subclassed models work alike; with one replica nothing
+    changes. UserError for a model made outside of the open scope, and for settings that Keras cannot run on replicas:
+    steps_per_execution, jit_compile, gradient accumulation, averages that overwrite.
     """
     if strategy.replica_count() == 1:
         yield model
         return
     _refuse(model)
-    plain, norms = model.__class__, list(_unsynchronized(model))
-    functions = ("train_function", "test_function", "predict_function")
+    norms, functions = list(_unsynchronized(model)), ("train_function", "test_function", "predict_function")
     traced = {name: getattr(model, name) for name in functions}
-    model.__class__ = _class(plain)
-    for name in functions:  # those were traced for batches of another form
-        setattr(model, name, None)
-    for layer in norms:
-        layer.synchronized = True
-    try:
-        yield model
-    finally:
-        for layer in norms:
-            layer.synchronized = False
-        model.__class__ = plain
-        for name in functions:
-            setattr(model, name, traced[name])
-
-
-def _class(plain: type) -> type:
-    if plain not in _classes:
-        _classes[plain] = type(plain.__name__, (_Replicated, plain), {"__module__": plain.__module__})
-    return _classes[plain]
-
-
-_classes: dict[type, type] = {}
+    with overriding(model, **_replicated(model)):
+        try:
+            for name in functions:  # traced for batches of another form
+                setattr(model, name, None)
+            for layer in norms:
+                layer.synchronized = True
+            yield model
+        finally:
+            for layer in norms:
+                layer.synchronized = False
+            for name in functions:
+                setattr(model, name, traced[name])
 
 
 def _unsynchronized(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
@@ -130,6 +132,15 @@ def _refuse(model: keras.Model) -> None:
             problem="was not made under the strategy of its model",
             expected="`with strategy.scope():` around its construction",
             received=type(optimizer).__name__,
+        )
+    import tensorflow as tf
+
+    if outside := [v.path for v in model.metrics_variables if not isinstance(v.value, tf.distribute.DistributedValues)]:
+        raise checks.error(
+            "metrics",
+            problem="were not made under the strategy of their model, and would lose a replica's share",
+            expected="compile(), and the metrics given to it, within `with strategy.scope():`",
+            received=outside,
         )
     settings = {
         "steps_per_execution": (getattr(model, "steps_per_execution", 1) or 1) > 1,

@@ -50,9 +50,9 @@ def pick_strategy(kind: "str | tf.distribute.Strategy" = "auto") -> "tf.distribu
 
     if isinstance(kind, tf.distribute.Strategy):
         return kind
-    kind = _resolve(checks.one_of("strategy", kind, KINDS))
-    if kind == "single":
-        return tf.distribute.get_strategy()  # TensorFlow's own, which does nothing
+    if checks.one_of("strategy", kind, KINDS) == "auto" and _made:
+        return next(iter(_made.values()))
+    kind = _resolve(kind)
     if kind not in _made:
         if _made:
             raise checks.error(
@@ -62,6 +62,8 @@ def pick_strategy(kind: "str | tf.distribute.Strategy" = "auto") -> "tf.distribu
                 received=kind,
                 hint="Start another process",
             )
+        if kind == "single":
+            return tf.distribute.get_strategy()  # TensorFlow's own, which does nothing
         _made[kind] = cluster.join() if kind == "multiworker" else tf.distribute.MirroredStrategy(_devices())
     return _made[kind]
 
@@ -120,9 +122,21 @@ def local_replica_count() -> int:
 
 def worker_count() -> int:
     """Processes that train together."""
-    return 1 if "multiworker" not in _made else _made["multiworker"].extended._num_workers
+    found = machines()
+    return 1 if found is None else found.extended._num_workers
 
 
 def is_chief() -> bool:
     """Whether this process is the one that writes: the first of a cluster, or the only one."""
-    return "multiworker" not in _made or _made["multiworker"].cluster_resolver.task_id == 0
+    found = machines()
+    return found is None or not found.cluster_resolver.task_id  # None without a cluster
+
+
+def machines():
+    """The strategy of several machines: the picked one, or a caller's own while its scope is open."""
+    if keras.backend.backend() != "tensorflow":
+        return None
+    import tensorflow as tf
+
+    kind = tf.distribute.MultiWorkerMirroredStrategy
+    return next((each for each in [*_made.values(), current()] if isinstance(each, kind)), None)

@@ -32,9 +32,14 @@ class Checkpoints:
         """Oldest first."""
         return sorted(path for path in self.folder.glob("*.npz") if _NAME.fullmatch(path.name))
 
+    def path(self, position: Position) -> Path:
+        return self.folder / f"{position.phase:03}-{position.epoch:06}-{position.step:08}.npz"
+
     def write(self, position: Position, arrays: dict[str, np.ndarray], record: dict[str, Any]) -> Path:
         """Adds one, then drops the oldest beyond `keep`. record: JSON. UserError if it cannot be written: disk full."""
-        path = self.folder / f"{position.phase:03}-{position.epoch:06}-{position.step:08}.npz"
+        path = self.path(position)
+        for torn in self.folder.glob(".partial-*.npz"):  # by a process that was killed
+            torn.unlink(missing_ok=True)
         record = {**record, "position": [position.phase, position.epoch, position.step]}
         try:
             with atomic.file(path) as temporary, temporary.open("wb") as stream:
@@ -48,8 +53,11 @@ class Checkpoints:
                 received=str(path),
                 hint=f"Free some space, then the same command goes on from {last}",
             ) from reason
-        for old in self.files()[: -self.keep]:
-            old.unlink(missing_ok=True)
+        files = self.files()
+        kept = [file for file in files if file <= path][-self.keep :]  # later ones were found damaged
+        for file in files:
+            if file not in kept:
+                file.unlink(missing_ok=True)
         return path
 
     def latest(self) -> tuple[Position, dict[str, np.ndarray], dict[str, Any]] | None:

@@ -18,12 +18,14 @@ __all__ = ["Feed", "feed"]
 class Feed(Protocol):
     """steps: of an epoch, None where nobody knows. spec: one batch as KerasTensors, None where nobody knows. rows: of a
     batch, 0 where nobody knows. failure: what reading raised, which TensorFlow only quotes.
+    enters: whether a pass can begin in the middle of an epoch.
     """
 
     steps: int | None
     spec: Any
     rows: int
     failure: Exception | None
+    enters: bool
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None) -> Any:
         """An object for `fit`. Each iteration reads `position` and gives its epoch's batches from its step on.
@@ -32,8 +34,8 @@ class Feed(Protocol):
         """
         ...
 
-    def inputs_of(self, epoch: int, step: int) -> Any:
-        """What the model saw in a step, for a post-mortem; None where that cannot be told."""
+    def batch_of(self, epoch: int, step: int) -> Any:
+        """What a step saw, for a post-mortem; None where that cannot be told."""
         ...
 
 
@@ -68,6 +70,8 @@ def _without_tail(source: Source) -> Source:
 
 
 class _FromSource:
+    enters = True
+
     def __init__(self, source: Source):
         self.source, self.spec, self.rows = source, source.spec, source.batch_size
         self.steps: int | None = source.steps
@@ -86,10 +90,8 @@ class _FromSource:
             self.failure = failure
             raise
 
-    def inputs_of(self, epoch: int, step: int):
-        rows = next(self.source.rows(Position(epoch=epoch, step=step)))
-        batch = self.source.read(rows)
-        return batch[0] if isinstance(batch, tuple) else batch
+    def batch_of(self, epoch: int, step: int):
+        return self.source.read(next(self.source.rows(Position(epoch=epoch, step=step))))
 
 
 class _Batches(keras.utils.PyDataset):
@@ -111,6 +113,8 @@ class _Batches(keras.utils.PyDataset):
 
 
 class _FromDataset:
+    enters = True
+
     def __init__(self, dataset, drops_tail: bool):
         self.dataset, replicas = dataset, distribute.replica_count()
         sizes = {leaf.shape[0] for leaf in keras.tree.flatten(dataset.element_spec)}
@@ -122,6 +126,14 @@ class _FromDataset:
                 received=dataset.element_spec,
             )
         count = int(dataset.cardinality())
+        if count in (0, -1):
+            raise checks.error(
+                "train",
+                problem="gives no batch" if count == 0 else "has no end",
+                expected="a dataset whose end is that of an epoch",
+                received=dataset,
+                hint="" if count == 0 else "Leave out .repeat(), or give it a .take(STEPS)",
+            )
         self.steps: int | None = count if count >= 0 else None
         self.spec = keras.tree.map_structure(
             lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec
@@ -133,25 +145,20 @@ class _FromDataset:
         dataset = self.dataset.skip(position.step) if position.step else self.dataset
         return inputs.split(dataset) if distribute.replica_count() > 1 else dataset
 
-    def inputs_of(self, epoch: int, step: int):
+    def batch_of(self, epoch: int, step: int):
         return None
 
 
 class _AsItIs:
+    enters = False
+
     def __init__(self, data):
         self.data, self.spec, self.rows = data, None, 0
         self.steps: int | None = None
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
-        if position.step:
-            raise checks.error(
-                "train",
-                problem="cannot be entered in the middle of an epoch",
-                expected="arrays, kv.data.pipeline(...) or a tf.data.Dataset",
-                received=type(self.data).__name__,
-            )
         return self.data
 
-    def inputs_of(self, epoch: int, step: int):
+    def batch_of(self, epoch: int, step: int):
         return None

@@ -1,7 +1,7 @@
 """The door to Keras' own `fit`, `evaluate` and `predict`: on replicas and machines, resumed, guarded."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,16 +52,24 @@ def fit(
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
         batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=getattr(model, "drops_tail", False))
+        if checkpoints is not None and not batches.enters:
+            raise checks.error(
+                "checkpoints",
+                problem="need data that can be entered in the middle of an epoch",
+                expected="arrays, kv.data.pipeline(...) or a tf.data.Dataset as `train`",
+                received=type(train).__name__,
+            )
         _build(model, batches)
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:
             resume.restore(model)
         going_on = resume is not None and resume.goes_on(phase)
         start = replace(resume.position) if resume is not None and going_on else Position(phase, initial_epoch)
-        notice = None if resume is None else stack.enter_context(preemption.watch(resume.folder))
+        notice = None if resume is None else stack.enter_context(preemption.watch())
         kept = "" if resume is None else f"; the last good checkpoint, if there is one, is in {resume.folder}"
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
+        validation = None if validation_data is None else feed(validation_data, batch_size=batch_size, seed=None)
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
         pace = Pace(batches.rows, distribute.local_replica_count())
         every = Callbacks(
@@ -73,12 +81,9 @@ def fit(
             every.restore(lambda: resume.restore_callbacks(callbacks), before_beginning=at_beginning)
             if resume.record["stopped"]:
                 epochs = start.epoch
-        try:
-            _run(model, batches, every, keeper, pace, epochs, _validation(validation_data, batch_size))
-        except Exception:
-            if batches.failure is not None:
-                raise batches.failure from None
-            raise
+        held_out = None if validation is None else validation.start(Position())
+        with _said(batches, validation):
+            _run(model, batches, every, keeper, pace, epochs, held_out)
         if resume is not None:
             every.history.history = {name: list(values) for name, values in resume.history.items()}
         return every.history
@@ -133,7 +138,7 @@ def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | i
     with distribute.scope_of(model):
         batches = feed(data, batch_size=batch_size, seed=None)
         _build(model, batches)
-        with distribute.extended(model):
+        with distribute.extended(model), _said(batches):
             return model.evaluate(batches.start(Position()), verbose=verbose, return_dict=True)
 
 
@@ -144,7 +149,7 @@ def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | in
     """
     with distribute.scope_of(model):
         batches = feed(data, batch_size=batch_size, seed=None)
-        with distribute.extended(model):
+        with distribute.extended(model), _said(batches):
             found = model.predict(batches.start(Position()), verbose=verbose)
         if distribute.replica_count() == 1:
             return found
@@ -152,8 +157,16 @@ def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | in
         return keras.tree.map_structure(lambda output: np.asarray(output)[np.asarray(keep) > 0], outputs)
 
 
-def _validation(data, batch_size: int):
-    return None if data is None else feed(data, batch_size=batch_size, seed=None).start(Position())
+@contextlib.contextmanager
+def _said(*feeds: Feed | None) -> Iterator[None]:
+    """Raises what reading raised, which TensorFlow only quotes."""
+    try:
+        yield
+    except Exception:
+        for each in feeds:
+            if each is not None and each.failure is not None:
+                raise each.failure from None
+        raise
 
 
 def _build(model: keras.Model, batches: Feed) -> None:

@@ -3,7 +3,8 @@
 import contextlib
 import math
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from tqdm import tqdm
 
 from kvision import checks, distribute
 from kvision.distribute.conditional import if_finite
+from kvision.distribute.model import overriding
 from kvision.training.feed import Feed
 
 __all__ = ["POLICIES", "NonFinite", "first_broken_layers", "watching"]
@@ -24,42 +26,52 @@ class NonFinite(checks.UserError):
     """A training that was stopped since its loss or gradients were not finite."""
 
 
-class _Guarded:
-    """Goes before an optimizer's class: an update with a gradient that is not finite is not made, but counted."""
+def _guarded(optimizer, state: "_State") -> dict[str, Callable]:
+    """Methods by which an update with a gradient or a loss that is not finite is not made, but counted."""
+    apply_plainly, scale_plainly = optimizer.apply, optimizer.scale_loss
+    step = threading.local()  # each replica has a thread
 
-    def apply(self, grads, trainable_variables=None):
-        state = self.__dict__["_guard"]
-        variables = list(trainable_variables or self._trainable_variables)
+    def scale_loss(loss):
+        step.loss = loss
+        return scale_plainly(loss)
 
-        def then(gradients):
-            super(_Guarded, self).apply(gradients, variables)
+    def apply(grads, trainable_variables=None):
+        variables = list(trainable_variables or optimizer._trainable_variables)
+        loss = vars(step).pop("loss", None)
+
+        def then(values):
+            apply_plainly(values[:-1], variables)
 
         def otherwise(flags):
             state.count.assign_add(1)
             state.flags.assign(flags)
 
-        if_finite(list(grads), then, otherwise)
+        if_finite([*grads, loss], then, otherwise)
+
+    return {"apply": apply, "scale_loss": scale_loss}
 
 
-class _Skipping:
-    """Goes before a model's class: a step whose update is not made leaves statistics and metrics as they were too."""
+def _skipping(model, state: "_State") -> dict[str, Callable]:
+    """A step by which an update that is not made leaves statistics, seeds and metrics as they were too."""
+    train = model.train_step
 
-    def train_step(self, data):
-        count = self.optimizer.__dict__["_guard"].count
-        kept = [v for v in [*self.non_trainable_variables, *self.metrics_variables] if "float" in v.dtype]
-        before, seen = [ops.copy(v.value) for v in kept], ops.copy(count.value)
-        logs = super().train_step(data)
-        made = ops.equal(ops.copy(count.value), seen)
+    def train_step(data):
+        kept = [*model.non_trainable_variables, *model.metrics_variables]
+        before, seen = [ops.copy(v.value) for v in kept], ops.copy(state.count.value)
+        logs = train(data)
+        made = ops.equal(ops.copy(state.count.value), seen)
         for variable, old in zip(kept, before, strict=True):
             variable.assign(ops.where(made, variable.value, old))
-        return {**logs, **self.get_metrics_result()}
+        return {**logs, **model.get_metrics_result()}
+
+    return {"train_step": train_step}
 
 
 class _State:
     def __init__(self, variables: int):
         options = {"initializer": "zeros", "dtype": "int32", "trainable": False, "aggregation": "only_first_replica"}
         self.count = keras.Variable(shape=(), name="skipped", **options)
-        self.flags = keras.Variable(shape=(variables,), name="broken", **options)
+        self.flags = keras.Variable(shape=(variables + 1,), name="broken", **options)  # and the loss
 
 
 class Watcher(keras.callbacks.Callback):
@@ -92,25 +104,30 @@ class Watcher(keras.callbacks.Callback):
         """What to tell; called when the model is as Keras made it again."""
         names = self._layers(stop.batch)
         blame = f"first not finite: {', '.join(names)}" if names else "every layer was finite on its own"
+        kept = "Nothing of this step was kept" if self._state is not None else "The weights have taken this step"
         return NonFinite(
-            f"{self._where(stop.batch)}: the loss is {stop.loss:g} or a gradient is not finite; {blame}. Nothing of "
-            f"this step was kept{self._kept}. Lower the rate, clip gradients (clipnorm), look for values out of range "
-            'in the data, or leave such steps out with non_finite="skip".'
+            f"{self._where(stop.batch)}: the loss is {stop.loss:g} or a gradient is not finite; {blame}. "
+            f"{kept}{self._kept}. Lower the rate, clip gradients (clipnorm), look for values out of range in the data, "
+            'or leave such steps out with non_finite="skip".'
         )
 
-    def _layers(self, batch: int) -> list[str]:
-        inputs = self._batches.inputs_of(self._epoch, batch)
-        if inputs is not None and (names := first_broken_layers(self.model, inputs)):
-            return names
+    def _layers(self, step: int) -> list[str]:
+        batch = self._batches.batch_of(self._epoch, step)
+        if batch is not None:
+            inputs, *targets = batch if isinstance(batch, tuple) else (batch,)
+            if names := first_broken_layers(self.model, inputs):
+                return names
+            if not _finite(targets):
+                return ["the targets or weights of the samples themselves"]
         if self._state is None:
             return []
         # a gradient that is not finite spreads from the loss towards the input
-        flags, variables = distribute.read(self._state.flags), self.model.trainable_variables
+        flags, variables = distribute.read(self._state.flags)[:-1], self.model.trainable_variables
         paths = [variable.path for variable, flag in zip(variables, flags, strict=True) if flag]
         return [f"the gradient of {path}" for path in reversed(paths)][:_NAMED]
 
 
-class _Stop(Exception):  # not an error: it leaves Keras' loop
+class _Stop(BaseException):  # not an error: it leaves Keras' loop
     def __init__(self, batch: int, loss: float):
         super().__init__(batch)
         self.batch, self.loss = batch, loss
@@ -134,13 +151,12 @@ def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Itera
     watcher = Watcher(policy, state, batches, kept)
     with contextlib.ExitStack() as stack:
         if state is not None:
-            optimizer.__dict__["_guard"] = state  # past Keras' tracking: it is not the optimizer's
-            stack.callback(optimizer.__dict__.pop, "_guard")
-            stack.callback(setattr, model, "train_function", model.train_function)
-            model.train_function = None  # what was traced before has no guard, and what is traced now has this one
-            stack.enter_context(_as(optimizer, _Guarded))
+            stack.enter_context(overriding(optimizer, **_guarded(optimizer, state)))
             if policy == "skip":
-                stack.enter_context(_as(model, _Skipping))
+                stack.enter_context(overriding(model, **_skipping(model, state)))
+            # what was traced knows nothing of this guard, and what will be is of no use after it
+            stack.callback(setattr, model, "train_function", model.train_function)
+            model.train_function = None
         try:
             yield watcher
             return
@@ -149,46 +165,35 @@ def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Itera
     raise watcher.error(found) from None
 
 
-@contextlib.contextmanager
-def _as(thing, mixin: type) -> Iterator[None]:
-    plain = thing.__class__
-    thing.__class__ = type(plain.__name__, (mixin, plain), {"__module__": plain.__module__})
-    try:
-        yield
-    finally:
-        thing.__class__ = plain
-
-
 def first_broken_layers(model: keras.Model, inputs) -> list[str]:
     """The first layers, in the order of the data, whose output is not finite for `inputs` (inference mode), in words.
 
     "the input itself" alone if the inputs are not finite; empty if all outputs are.
     """
-    if not all(
-        np.isfinite(leaf).all() for leaf in map(np.asarray, keras.tree.flatten(inputs)) if leaf.dtype.kind == "f"
-    ):
+    if not _finite(inputs):
         return ["the input itself"]
     found: list[str] = []
     leaves = [layer for layer in model._flatten_layers() if not list(layer._flatten_layers(include_self=False))]
-    calls = {layer: layer.call for layer in leaves}
 
     def watched(layer):
+        plain = layer.call
+
         def call(*args, **kwargs):
-            outputs = calls[layer](*args, **kwargs)
-            for leaf in keras.tree.flatten(outputs):
-                values = ops.convert_to_numpy(leaf)
-                if values.dtype.kind == "f" and not np.isfinite(values).all():
-                    found.append(f"the output of {layer.name}")
-                    break
+            outputs, name = plain(*args, **kwargs), f"the output of {layer.name}"
+            if name not in found and not _finite(outputs):
+                found.append(name)
             return outputs
 
         return call
 
-    try:
+    with contextlib.ExitStack() as stack:
         for layer in leaves:
-            object.__setattr__(layer, "call", watched(layer))
+            stack.enter_context(overriding(layer, call=watched(layer)))
         model(inputs, training=False)
-    finally:
-        for layer in leaves:
-            layer.__dict__.pop("call", None)
     return found[:_NAMED]
+
+
+def _finite(values) -> bool:
+    leaves = [ops.convert_to_numpy(leaf) for leaf in keras.tree.flatten(values) if leaf is not None]
+    # kind V: bfloat16, which is not NumPy's
+    return all(np.isfinite(leaf).all() for leaf in leaves if leaf.dtype.kind in "fV")

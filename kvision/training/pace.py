@@ -25,15 +25,13 @@ class Pace(keras.callbacks.Callback):
         super().__init__()
         self._rows, self._parts, self.share = rows, parts, 0.0
         self._lock = threading.Lock()
+        self._stamps: dict[int, list[float]] = {}  # Keras may begin a pass before the training
+        self._steps: list[tuple[float, float]] = []
 
     def taken(self, iteration: int) -> None:
         """A part left the pipeline; called from its threads. iteration: which pass through the data it belongs to."""
         with self._lock:
             self._stamps.setdefault(iteration, []).append(time.perf_counter())
-
-    def on_train_begin(self, logs=None):
-        self._stamps: dict[int, list[float]] = {}
-        self._steps: list[tuple[float, float]] = []
 
     def on_epoch_begin(self, epoch, logs=None):
         with self._lock:

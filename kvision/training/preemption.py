@@ -11,8 +11,6 @@ from kvision.exit_codes import RUN_AGAIN
 
 __all__ = ["Notice", "Preempted", "watch"]
 
-_MARK = "preempted"  # a file by which any machine tells the one that writes
-
 
 class Preempted(SystemExit):
     """The process was asked to end, and everything is saved. Exit code 75; the same command goes on."""
@@ -26,29 +24,26 @@ class Preempted(SystemExit):
 
 
 class Notice:
-    """Whether some process of this training was asked to end. folder: one that all of them see."""
+    """Whether some process of this training was asked to end."""
 
-    def __init__(self, folder: Path):
-        self._mark = folder / _MARK
-        self._alone = distribute.worker_count() == 1
-        self._asked = False
-        if distribute.is_chief():
-            self._mark.unlink(missing_ok=True)
-
-    def given(self) -> bool:
-        return self._asked or (not self._alone and self._mark.exists())
+    def __init__(self):
+        self.asked = False
 
     def give(self, *_) -> None:
-        self._asked = True
-        if not self._alone:
-            self._mark.parent.mkdir(parents=True, exist_ok=True)
-            self._mark.touch()
+        self.asked = True
+
+    def given(self) -> bool:
+        """Asked of all machines together after each step, so that all end after the same one."""
+        return distribute.anyone(self.asked)
 
 
 @contextlib.contextmanager
-def watch(folder: Path) -> Iterator[Notice]:
-    """While open, SIGTERM is noticed instead of ending the process. In other threads than the main one, nothing is."""
-    notice = Notice(folder)
+def watch() -> Iterator[Notice]:
+    """While open, SIGTERM is noticed instead of ending the process; one that nobody acted on comes again at the end.
+
+    In other threads than the main one, nothing is noticed.
+    """
+    notice = Notice()
     if threading.current_thread() is not threading.main_thread():
         yield notice
         return
@@ -57,3 +52,5 @@ def watch(folder: Path) -> Iterator[Notice]:
         yield notice
     finally:
         signal.signal(signal.SIGTERM, before)
+    if notice.asked:  # after the last step
+        signal.raise_signal(signal.SIGTERM)

@@ -57,7 +57,7 @@ class Resume:
         self._put("variable", known)
         if distribute.is_chief():
             place = f"epoch {where.epoch + 1}" + (f", step {where.step}" if where.step else "")
-            tqdm.write(f"Goes on at {place}, from {self.checkpoints.files()[-1].name}", file=sys.stderr)
+            tqdm.write(f"Goes on at {place}, from {self.checkpoints.path(where).name}", file=sys.stderr)
 
     def restore_metrics(self, model: keras.Model) -> None:
         """The sums so far of the epoch that was interrupted."""
@@ -89,11 +89,13 @@ class Resume:
             distribute.write(variable, array)
 
     def write(self, model, position: Position, record: dict, callbacks: Sequence) -> Path:
-        """A checkpoint of everything, by the chief alone. UserError if a number that is not finite would be kept."""
-        path = self.folder
+        """A checkpoint of everything, which the chief writes. UserError if a number is not finite."""
+        sums = model.metrics_variables if position.step else []
+        metrics = [_array(distribute.read(v)) for v in sums]  # sums over all machines, so that all must be here
         if not distribute.is_chief():
-            return path
-        arrays = {f"variable-{i:05}": distribute.read(v) for i, v in enumerate(_variables(model, model.optimizer))}
+            return self.checkpoints.path(position)
+        variables = _variables(model, model.optimizer)
+        arrays = {f"variable-{i:05}": _array(distribute.read(v)) for i, v in enumerate(variables)}
         for name, array in arrays.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 index = int(name.split("-")[1])
@@ -101,23 +103,28 @@ class Resume:
                     "loss",
                     problem="has led to weights that are not finite, and nothing is written",
                     expected="finite weights",
-                    received=_variables(model, model.optimizer)[index].path,
+                    received=variables[index].path,
                     hint="Lower the learning rate; the last good checkpoint stays",
                 )
-        if position.step:
-            arrays |= {f"metric-{i:05}": distribute.read(v) for i, v in enumerate(model.metrics_variables)}
+        arrays |= {f"metric-{i:05}": array for i, array in enumerate(metrics)}
         kept, weights = [], {}
         for index, callback in enumerate(callbacks):
             kept.append([type(callback).__name__, _plain(callback)])
             for name, values in _weights(callback).items():
                 weights.setdefault(str(index), {})[name] = len(values)
-                arrays |= {f"callback-{index}-{name}-{i}": np.asarray(value) for i, value in enumerate(values)}
+                arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
         return self.checkpoints.write(position, arrays, {**record, "callbacks": kept, "weights": weights})
 
 
 def _variables(model, optimizer) -> list:
     known = [*model.variables, *optimizer.variables]
     return [*known, _global_seed().state] if keras.backend.backend() == "tensorflow" else known
+
+
+def _array(value) -> np.ndarray:
+    """bfloat16 is not NumPy's: float32 holds it exactly, and `assign` makes it again."""
+    array = np.asarray(value)
+    return array.astype("float32") if array.dtype.kind == "V" else array
 
 
 def _global_seed():
@@ -139,7 +146,8 @@ def _weights(callback) -> dict[str, list]:
     return {
         name: value
         for name, value in vars(callback).items()
-        if isinstance(value, list) and value and all(isinstance(array, np.ndarray) for array in value)
+        # `Model.get_weights` gives a scalar as a number
+        if isinstance(value, list) and value and all(isinstance(array, np.ndarray | np.generic) for array in value)
     }
 
 

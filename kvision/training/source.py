@@ -65,7 +65,14 @@ class Source:
 
 def from_arrays(arrays: tuple, *, batch_size: int, seed: int | None) -> Source:
     """A source of (x, y) or (x, y, sample_weight): each an array or a structure of arrays with the same first axis."""
-    arrays = tuple(part for part in arrays if part is not None)
+    while arrays and arrays[-1] is None:
+        arrays = arrays[:-1]
+    if any(part is None for part in arrays):
+        raise checks.error(
+            "train",
+            expected="(x, y) or (x, y, sample_weight), without a gap",
+            received=[type(p).__name__ for p in arrays],
+        )
     leaves = keras.tree.flatten(arrays)
     counts = {len(leaf) for leaf in leaves}
     if len(counts) != 1:
