@@ -11,7 +11,7 @@ from kvision.heads.head import Head
 __all__ = ["ForestHead"]
 
 _ARRAYS = ("roots", "feature", "threshold", "left", "right", "leaf", "values", "depth")
-_STEP = 25
+_STEP = 30  # trees between two steps of the bar: even, or one of two cores waits at each
 _DEEPEST = 1_000  # the graph has so many steps: a file must not ask for a million
 
 

@@ -25,7 +25,7 @@ class LogisticHead(Head):
         scaler = StandardScaler().fit(X)
         X = scaler.transform(X)
         # NumPy's and SciPy's BLAS, called in turns, each keep their threads spinning in the other's way: on 2 cores
-        # 8,000 x 1,280 took 1.7 s with them (9 s on a busy machine), 0.45 s without
+        # 6,400 x 1,280, 10 classes, C=0.01 took 1.7 s with them and 0.45 s without
         with threadpool_limits(1, user_api="blas"):
             model = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(X, codes)
         kernel, bias = linear_arrays(model.coef_, model.intercept_, scaler)
