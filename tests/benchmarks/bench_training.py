@@ -120,8 +120,9 @@ def workers() -> None:
     for _ in range(3):
         for count, rates in found.items():
             rates.append(rate(count))
-    one, two = (statistics.median(rates) for rates in found.values())
-    print(f"two workers {two:.1f} images/s, one process with two threads {one:.1f}: {two / one:.2f}x ({found})")
+    ratios = [two / one for one, two in zip(*found.values(), strict=True)]
+    text = ", ".join(f"{two:.0f} / {one:.0f}" for one, two in zip(*found.values(), strict=True))
+    print(f"two workers over one process with two threads: {statistics.median(ratios):.2f}x (images/s: {text})")
 
 
 def main() -> None:
