@@ -36,11 +36,78 @@ births = np.asarray(optimizer.birth)
 assert set(births.tolist()) == {-1, 0, 1}, births
 assert int(optimizer.iterations) == 3
 kv.backbones.embed(backbone, images, cache=sys.argv[1], progress=False)
+
+try:
+    kv.distribute.pick_strategy("mirrored")
+except kv.checks.UserError as problem:
+    assert "'auto' or 'single' on this backend" in str(problem) and "'mirrored' on jax" in str(problem), problem
+with kv.distribute.pick_strategy().scope():
+    assert kv.distribute.replica_count() == kv.distribute.worker_count() == 1 and kv.distribute.is_chief()
+
+flat = images.reshape(24, -1)[:, :8] / 255
+
+def made():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(4, activation="tanh"), keras.layers.BatchNormalization(), keras.layers.Dropout(0.2)]
+    model = keras.Sequential([keras.Input((8,)), *layers, keras.layers.Dense(2, activation="softmax")])
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+class Strike(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == 2:
+            raise KeyboardInterrupt
+
+def fit(model, folder=None, callbacks=()):
+    resume = folder and kv.training.Resume(folder, every=2)
+    options = {"validation_data": (flat[:9], labels[:9]), "callbacks": callbacks, "checkpoints": resume}
+    return kv.training.fit(model, (flat, labels), epochs=2, batch_size=5, verbose=0, **options).history
+
+whole, again = made(), made()
+expected = fit(whole)
+try:
+    fit(made(), sys.argv[1] + "/fit", [Strike()])
+except KeyboardInterrupt:
+    pass
+assert fit(again, sys.argv[1] + "/fit") == expected
+for ours, theirs in zip([*again.variables, *again.optimizer.variables], [*whole.variables, *whole.optimizer.variables]):
+    np.testing.assert_array_equal(np.asarray(ours.value), np.asarray(theirs.value))
+assert kv.training.predict(whole, flat, batch_size=5, verbose=0).shape == (24, 2)
+assert kv.training.evaluate(whole, (flat, labels), verbose=0)["accuracy"] >= 0
+bad = flat.copy()
+bad[3] = np.nan
+try:
+    kv.training.fit(made(), (bad, labels), epochs=1, batch_size=5, verbose=0)
+except kv.training.NonFinite as problem:
+    assert "the input itself. The weights have taken this step" in str(problem), problem
+else:
+    raise AssertionError("not noticed")
+
+class Pull(kv.training.Objective):
+    def __init__(self):
+        super().__init__()
+        image = keras.Input((8,))
+        self.encoder = keras.Model(image, keras.layers.Dense(3, kernel_regularizer="l2")(image))
+    def call(self, views, training=False):
+        return {name: self.encoder(views[name]) for name in ("a", "b")}
+    def objective(self, outputs):
+        return keras.ops.mean(keras.ops.square(outputs["a"] - outputs["b"]))
+    def trivial(self, outputs):
+        return keras.ops.mean(keras.ops.square(outputs["a"]))
+    def embedding(self, outputs):
+        return outputs["a"]
+
+method = Pull()
+method.compile("sgd")
+rows = lambda numbers: ({"a": flat[numbers].astype("float32"), "b": flat[numbers, ::-1].astype("float32")},)
+spec = ({name: keras.KerasTensor((None, 8)) for name in ("a", "b")},)
+logs = kv.training.fit(method, kv.training.Source(rows, 24, 6, spec, seed=0), epochs=2, verbose=0).history
+assert set(logs) == {"loss", "trivial", "embedding_std"} and logs["loss"][1] < logs["loss"][0], logs
 print("ok")
 """
 
 
-def test_jax_embeds_attaches_and_trains_through_phases(tmp_path):
+def test_jax_embeds_attaches_trains_through_phases_and_resumes(tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path)], env=environment, capture_output=True, text=True

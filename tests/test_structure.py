@@ -17,7 +17,8 @@ MODULES = sorted(
 )
 SOURCES = [*MODULES, *sorted((ROOT / "recipes").glob("*.py"))]
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
-# rows that run on every backend: TensorFlow stays out of them (data, export and pixels import it inside functions)
+# rows that run on every backend: TensorFlow stays out of them. `distribute`, which training imports on every backend,
+# and data, export and pixels import it inside functions
 NEUTRAL = ("layers", "metrics", "training", "backbones", "heads", "schedules", "transfer")
 
 

@@ -59,8 +59,8 @@ def pipeline(
                 if path not in {one.path for one in lost}:
                     lost.append(Lost(path, str(problem)))
                     tqdm.write(f"Lost ({len(lost)} of {allowed} allowed): {problem}", file=sys.stderr)
-                if len(lost) > allowed:
-                    raise
+                if len(lost) > allowed:  # the one too many, whichever of them this is
+                    raise checks.UserError(lost[allowed].reason) from problem
             return None
 
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")

@@ -5,10 +5,10 @@ import json
 import os
 import re
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from kvision import checks
+from kvision.distribute import rendezvous
 from kvision.exit_codes import RUN_AGAIN
 
 if TYPE_CHECKING:
@@ -112,26 +112,16 @@ def join() -> "tf.distribute.MultiWorkerMirroredStrategy":
     os.environ["TF_CONFIG"] = json.dumps(found)
     workers, index = found["cluster"]["worker"], found["task"]["index"]
     seconds = float(os.environ.get("KVISION_JOIN_TIMEOUT", _JOIN_SECONDS))
-
-    def give_up() -> None:
-        # the constructor waits inside TensorFlow, where no exception reaches it
-        others = ", ".join(worker for i, worker in enumerate(workers) if i != index)
+    if absent := rendezvous.missing(workers, index, seconds):
         print(
-            f"Worker {index} ({workers[index]}) waited {seconds:g} s and did not meet all of its peers: {others}. "
-            "Expected each of them to run the same command, with the same TF_CONFIG but for its index, and to be "
-            "reachable. KVISION_JOIN_TIMEOUT sets the seconds.",
+            f"Worker {index} ({workers[index]}) waited {seconds:g} s and did not meet all of its peers: "
+            f"{', '.join(absent)}. Expected each of them to run the same command, with the same TF_CONFIG but for its "
+            "index, and to be reachable. KVISION_JOIN_TIMEOUT sets the seconds.",
             file=sys.stderr,
             flush=True,
         )
         os._exit(RUN_AGAIN)
-
-    watch = threading.Timer(seconds, give_up)
-    watch.daemon = True
-    watch.start()
-    try:
-        return tf.distribute.MultiWorkerMirroredStrategy()
-    finally:
-        watch.cancel()
+    return tf.distribute.MultiWorkerMirroredStrategy()
 
 
 def lost_peer(problem: BaseException) -> bool:

@@ -62,13 +62,15 @@ class Checkpoints:
 
     def latest(self) -> tuple[Position, dict[str, np.ndarray], dict[str, Any]] | None:
         """The newest that is whole; what is torn is named on standard error and passed over. None without any."""
-        for path in reversed(self.files()):
+        files = self.files()
+        for path in reversed(files):
             try:
                 arrays = npz.read(path, stored=True)
                 record = json.loads(str(arrays.pop(_RECORD)))
                 return Position(*record.pop("position")), arrays, record
             except (npz.BadArrays, KeyError, TypeError, ValueError) as reason:
-                tqdm.write(f"The checkpoint {path} is damaged ({reason}): the one before is used.", file=sys.stderr)
+                instead = "the training begins anew" if path == files[0] else "the one before is used"
+                tqdm.write(f"The checkpoint {path} is damaged ({reason}): {instead}.", file=sys.stderr)
         return None
 
     def clear(self) -> None:

@@ -87,7 +87,7 @@ class _FromSource:
         try:
             return self.source.read(rows)
         except Exception as failure:
-            self.failure = failure
+            self.failure = self.failure or failure  # others, read ahead, may follow from the first
             raise
 
     def batch_of(self, epoch: int, step: int):

@@ -104,7 +104,8 @@ class Watcher(keras.callbacks.Callback):
         """What to tell; called when the model is as Keras made it again."""
         names = self._layers(stop.batch)
         blame = f"first not finite: {', '.join(names)}" if names else "every layer was finite on its own"
-        kept = "Nothing of this step was kept" if self._state is not None else "The weights have taken this step"
+        left_out = self._state is not None or isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
+        kept = "Nothing of this step was kept" if left_out else "The weights have taken this step"
         return NonFinite(
             f"{self._where(stop.batch)}: the loss is {stop.loss:g} or a gradient is not finite; {blame}. "
             f"{kept}{self._kept}. Lower the rate, clip gradients (clipnorm), look for values out of range in the data, "

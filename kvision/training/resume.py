@@ -70,6 +70,8 @@ class Resume:
         ):
             if kind != type(callback).__name__:
                 continue
+            if "monitor_op" not in plain and getattr(callback, "monitor_op", True) is None:
+                callback._set_monitor_op()  # Keras' own turn the sign of `min_delta` when they first compare
             vars(callback).update(plain)
             for name, count in self.record["weights"].get(str(index), {}).items():
                 setattr(callback, name, [self._arrays[f"callback-{index}-{name}-{i}"] for i in range(count)])

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,13 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kvision as kv
 from kvision import runs
 from kvision.checks import UserError
 from kvision.data import BadFile
+from kvision.exit_codes import RUN_AGAIN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +74,86 @@ def test_again_makes_another_version_and_another_setting_another_run(first, caps
     assert (first / "2").exists() and len(reports(first)) == 1
     assert runs.main(RECIPE, ["--out", str(first), "--smoke"]) == 0
     assert (first / "3").exists() and sorted(report["config"]["level"] for report in reports(first)) == [1, 4]
+
+
+def test_another_strategy_is_the_same_run(first, capsys):
+    assert runs.main(RECIPE, ["--out", str(first), "--level", "4", "--strategy", "single"]) == 0
+    assert "This run is finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("strategy", "text"),
+    [
+        ("mirorred", "`strategy` is not known. Expected one of: auto, single, mirrored, multiworker. "),
+        ("mirrored", "`strategy` needs several devices."),
+        ("multiworker", "`strategy` names several machines."),
+    ],
+)
+def test_a_strategy_that_cannot_be_is_told_before_any_work(tmp_path, capsys, monkeypatch, strategy, text):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert runs.main(RECIPE, ["--out", str(tmp_path), "--strategy", strategy]) == 2
+    assert f"kvision toy: {text}" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def ended_by(raises) -> SimpleNamespace:
+    def ends(*_, **__):
+        raises()
+
+    return SimpleNamespace(**{**vars(RECIPE), "run": ends})
+
+
+def test_sigterm_asks_to_be_run_again(tmp_path, capsys):
+    got = []
+    before = signal.signal(signal.SIGTERM, lambda *_: got.append("outside"))
+    try:
+        recipe = ended_by(lambda: signal.raise_signal(signal.SIGTERM))
+        assert runs.main(recipe, ["--out", str(tmp_path)]) == RUN_AGAIN
+        assert "kvision toy: ended by SIGTERM. The same command goes on" in capsys.readouterr().err
+        signal.raise_signal(signal.SIGTERM)
+        assert got == ["outside"], "the handler is put back"
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_so_does_a_training_that_wrote_its_checkpoint_and_other_exits_pass(tmp_path, capsys):
+    def preempted():
+        raise kv.training.Preempted(Path("checkpoints/x.npz"))
+
+    def leaves():
+        raise SystemExit(3)
+
+    assert runs.main(ended_by(preempted), ["--out", str(tmp_path)]) == RUN_AGAIN
+    assert "kvision toy: Ended by SIGTERM after checkpoints/x.npz was written." in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="3"):
+        runs.main(ended_by(leaves), ["--out", str(tmp_path)])
+
+
+def test_a_lost_worker_asks_to_be_run_again_without_waiting_for_it(tmp_path, capsys, monkeypatch):
+    class Left(Exception):
+        pass
+
+    def leave(code):
+        raise Left(code)
+
+    def lost():  # as in a run that joined
+        monkeypatch.setenv(
+            "TF_CONFIG", '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}}'
+        )
+        raise tf.errors.UnavailableError(None, None, "b:2 is gone\nand so on")
+
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setattr(os, "_exit", leave)
+    with pytest.raises(Left, match=str(RUN_AGAIN)):
+        runs.main(ended_by(lost), ["--out", str(tmp_path)])
+    err = capsys.readouterr().err
+    assert "lost another worker (UnavailableError: b:2 is gone). The same command on all goes on." in err
+    monkeypatch.delenv("TF_CONFIG")
+
+    def alone():
+        raise tf.errors.UnavailableError(None, None, "something else")
+
+    with pytest.raises(tf.errors.UnavailableError):
+        runs.main(ended_by(alone), ["--out", str(tmp_path)])
 
 
 def test_bad_images_and_notes_are_shown_but_not_without_end(first, capsys):

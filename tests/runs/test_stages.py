@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 from kvision.runs import Stages
 
 
@@ -6,7 +9,6 @@ def test_finished_stages_are_remembered_by_the_next_run(tmp_path):
     assert stages.done("knn") is None
     stages.finish("knn", {"seconds": 1.5, "predicted": [1, 2]})
     assert Stages(tmp_path / "run").done("knn") == {"seconds": 1.5, "predicted": [1, 2]}
-    assert Stages(tmp_path / "run", fresh=True).done("knn") is None
     assert stages.path("knn.npz") == tmp_path / "run" / "knn.npz"
 
 
@@ -38,4 +40,54 @@ def test_a_record_of_another_make_runs_again(tmp_path, capsys):
 def test_without_a_folder_nothing_is_kept():
     stages = Stages()
     stages.finish("knn", {})
-    assert stages.done("knn") is None and stages.path("x") is None
+    assert stages.done("knn") is None and stages.path("x") is None and stages.checkpoints is None
+
+
+def finished(folder) -> Stages:
+    stages = Stages(folder)
+    for stage in ("knn", "finetune", "report"):
+        stages.finish(stage, {"of": stage})
+    stages.checkpoints.mkdir()
+    (stages.checkpoints / "000-000001-00000000.npz").touch()
+    (folder / "knn.npz").touch()
+    return stages
+
+
+def test_again_begins_a_finished_run_anew_and_keeps_its_reports(tmp_path):
+    for number in (1, 2):
+        finished(tmp_path)
+        stages = Stages(tmp_path, again=True)
+        assert [stages.done(stage) for stage in ("knn", "finetune", "report")] == [None] * 3
+        assert not stages.checkpoints.exists()
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"knn.npz", *(f"report-{i}.json" for i in range(1, number + 1))}
+        assert stages.done(f"report-{number}") == {"of": "report"}
+
+
+def test_again_goes_on_with_an_unfinished_run(tmp_path):
+    finished(tmp_path)
+    (tmp_path / "report.json").unlink()
+    stages = Stages(tmp_path, again=True)
+    assert stages.done("knn") == {"of": "knn"} and len(list(stages.checkpoints.iterdir())) == 1
+
+
+def test_one_leads_and_the_others_read(tmp_path):
+    finished(tmp_path)
+    follower = Stages(tmp_path, again=True, leads=False)
+    follower.finish("new", {})
+    assert follower.done("knn") == {"of": "knn"} and follower.done("new") is None
+    assert (tmp_path / "report.json").exists() and follower.checkpoints.exists()
+
+
+def test_others_wait_for_a_whole_record(tmp_path, capsys):
+    leader, follower = Stages(tmp_path), Stages(tmp_path, leads=False)
+    leader.finish("knn", {"seconds": "not yet"})
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(follower.wait, "knn", seconds=float)
+        time.sleep(0.2)
+        assert not waiting.done()
+        leader.finish("knn", {"seconds": 1.5})
+        assert waiting.result(timeout=5) == {"seconds": 1.5}
+    assert capsys.readouterr().out.count("Waits for the first worker's knn") == 1
+    assert follower.wait("knn", seconds=float) == {"seconds": 1.5}
+    assert "Waits" not in capsys.readouterr().out

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 
 from kvision.training import KeepBest, PhaseRate
+from kvision.training.callbacks import Callbacks
 
 
 class Given(keras.callbacks.Callback):
@@ -45,3 +46,54 @@ def test_phase_rate_sees_every_step():
     m.fit(np.ones((6, 1)), np.ones((6, 1)), batch_size=2, epochs=2, callbacks=[PhaseRate(rate, epochs=2)], verbose=0)
     np.testing.assert_allclose(seen, np.arange(6) / 6)
     assert float(m.optimizer.learning_rate) == np.float32(0.5 + 5 / 6)
+
+
+class Diary(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.said = []
+
+    def on_train_begin(self, logs=None):
+        self.said.append("begin")
+
+    def on_train_end(self, logs=None):
+        self.said.append("end")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.said.append(f"epoch {epoch}")
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.said.append(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.said.append(-batch)
+
+
+def test_several_fits_are_one_training_for_callbacks():
+    diary, m, x = Diary(), model(), np.ones((4, 1))
+    every = Callbacks([diary], model=m, verbose=0, epochs=2, steps=5)
+    order = []
+    every.restore(lambda: order.append(len(diary.said)), before_beginning=False)
+    every.offset, every.last = 3, False
+    m.fit(x, x, batch_size=2, epochs=1, callbacks=every)
+    every.last = True
+    m.fit(x, x, batch_size=2, initial_epoch=1, epochs=2, callbacks=every)
+    assert diary.said == ["begin", "epoch 0", 3, -3, 4, -4, "epoch 1", 0, 0, 1, -1, "end"]
+    assert order == [1], "put back once, after the beginning"
+    assert every.history.epoch == [0, 1]
+
+
+def test_what_was_kept_can_be_put_back_before_the_beginning():
+    diary, m, x, order = Diary(), model(), np.ones((2, 1)), []
+    every = Callbacks([diary], model=m, verbose=0, epochs=1, steps=1)
+    every.restore(lambda: order.append(len(diary.said)), before_beginning=True)
+    m.fit(x, x, epochs=1, callbacks=every)
+    assert order == [0] and diary.said[0] == "begin"
+
+
+def test_control_keras_own_list_begins_and_ends_twice():
+    diary, m, x = Diary(), model(), np.ones((4, 1))
+    every = keras.callbacks.CallbackList([diary], add_history=True, model=m, verbose=0, epochs=2, steps=2)
+    for epoch in range(2):
+        m.fit(x, x, batch_size=2, initial_epoch=epoch, epochs=epoch + 1, callbacks=every)
+    assert diary.said.count("begin") == diary.said.count("end") == 2

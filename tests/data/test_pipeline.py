@@ -1,0 +1,103 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import kvision as kv
+from kvision.checks import UserError
+from kvision.training.source import Position
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Forty images of two classes, each of one gray that tells its number."""
+    for number in range(40):
+        folder = tmp_path / ("dark" if number < 20 else "light")
+        folder.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9), (6 * number,) * 3).save(folder / f"{number:02}.png")
+    return kv.data.folders(tmp_path, image_size=8, batch_size=6)
+
+
+def read(source, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [source.read(rows) for rows in source.rows(Position(epoch=epoch))]
+
+
+def numbers(batches) -> list[int]:
+    return [int(image[0, 0, 0]) // 6 for images, _ in batches for image in images]
+
+
+def test_labels_stay_with_their_images_in_every_epochs_order(photographs):
+    source = kv.data.pipeline(photographs, seed=1).source
+    epochs = [read(source, epoch) for epoch in (0, 1)]
+    for batches in epochs:
+        assert [len(labels) for _, labels in batches] == [6] * 6 + [4]
+        assert sorted(numbers(batches)) == list(range(40))
+        labels = np.concatenate([labels for _, labels in batches])
+        np.testing.assert_array_equal(labels, np.array(numbers(batches)) >= 20)
+        assert labels.dtype == np.int32 and batches[0][0].dtype == np.uint8 and batches[0][0].shape == (6, 8, 8, 3)
+    assert numbers(epochs[0]) != numbers(epochs[1])
+    assert numbers(read(kv.data.pipeline(photographs, seed=1).source, 1)) == numbers(epochs[1])
+    assert numbers(read(kv.data.pipeline(photographs).source, 5)) == list(range(40))
+    whole = kv.data.pipeline(photographs, drop_remainder=True).source
+    assert whole.steps == 6 and len(numbers(read(whole, 0))) == 36
+
+
+def test_they_are_the_images_of_the_stream(photographs):
+    for (ours, labels), (expected, theirs) in zip(
+        read(kv.data.pipeline(photographs).source, 0), photographs, strict=True
+    ):
+        np.testing.assert_array_equal(ours, expected)
+        np.testing.assert_array_equal(labels, theirs)
+
+
+def test_a_file_that_vanishes_is_told_once_and_another_of_its_batch_stands_in(photographs, tmp_path, capsys):
+    pipe = kv.data.pipeline(photographs, lost_fraction=0.05)  # two of forty
+    gone = tmp_path / "dark" / "03.png"
+    gone.unlink()
+    for epoch in range(2):
+        batches = read(pipe.source, epoch)
+        found = numbers(batches)
+        assert found[:6] == [0, 1, 2, found[3], 4, 5] and found[3] in {0, 1, 2, 4, 5}
+        labels = np.concatenate([labels for _, labels in batches])
+        np.testing.assert_array_equal(labels, np.array(found) >= 20)
+    (one,) = pipe.lost
+    assert one.path == str(gone)
+    told = capsys.readouterr().err
+    assert told.count("Lost (1 of 2 allowed)") == 1 and told.count("03.png") == 1
+    (tmp_path / "light" / "30.png").write_bytes(b"no image")
+    read(pipe.source, 0)
+    assert [lost.path[-6:] for lost in pipe.lost] == ["03.png", "30.png"]
+    (tmp_path / "light" / "31.png").unlink()
+    with pytest.raises(UserError, match=r"31.png"):
+        read(pipe.source, 0)
+
+
+def test_by_default_few_images_may_lose_none(photographs, tmp_path):
+    (tmp_path / "dark" / "03.png").unlink()
+    with pytest.raises(UserError, match=r"03.png"):
+        read(kv.data.pipeline(photographs).source, 0)
+
+
+def test_a_batch_without_an_image_and_wrong_fractions_are_errors(photographs, tmp_path):
+    pipe = kv.data.pipeline(photographs, lost_fraction=0.5)
+    for number in range(6):
+        (tmp_path / "dark" / f"{number:02}.png").unlink()
+    with pytest.raises(UserError, match="`data` has changed: no image of a batch is left"):
+        read(pipe.source, 0)
+    for fraction in (-0.1, 1.0):
+        with pytest.raises(UserError, match="`lost_fraction`"):
+            kv.data.pipeline(photographs, lost_fraction=fraction)
+
+
+def test_a_training_takes_it_and_tells_of_what_it_lost(photographs, tmp_path):
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.layers[1].kernel.assign(np.zeros((192, 2)))
+    pipe = kv.data.pipeline(photographs, seed=0, lost_fraction=0.03)
+    (tmp_path / "dark" / "03.png").unlink()
+    history = kv.training.fit(model, pipe, epochs=1, validation_data=pipe, verbose=0).history
+    assert len(history["val_loss"]) == 1 and len(pipe.lost) == 1
+    assert kv.training.predict(model, pipe, verbose=0).shape == (40, 2)
+    (tmp_path / "dark" / "04.png").unlink()
+    with pytest.raises(UserError, match=r"04.png"):
+        kv.training.fit(model, pipe, epochs=1, verbose=0)

@@ -1,0 +1,98 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kvision.checks import UserError
+from kvision.training.feed import feed
+from kvision.training.source import Position, Source
+
+X, Y = np.arange(20, dtype="float32").reshape(10, 2), np.arange(10)
+
+
+def passed(batches) -> list:
+    return [keras.tree.map_structure(np.asarray, batch) for batch in batches]
+
+
+def labels(batches) -> list[list[int]]:
+    return [batch[1].tolist() for batch in passed(batches)]
+
+
+def test_arrays_go_by_seed_and_epoch_from_any_step():
+    arrays = feed((X, Y), batch_size=4, seed=5)
+    assert (arrays.steps, arrays.rows, arrays.enters) == (3, 4, True)
+    whole = labels(arrays.start(Position(epoch=1)))
+    assert sorted(label for part in whole for label in part) == list(range(10)) and [len(part) for part in whole] == [
+        4,
+        4,
+        2,
+    ]
+    assert labels(arrays.start(Position(epoch=1, step=1))) == whole[1:]
+    assert labels(arrays.start(Position(epoch=2))) != whole, "control: another epoch"
+    x, y = arrays.batch_of(1, 2)
+    assert y.tolist() == whole[2] and np.array_equal(x, X[y])
+
+
+def test_a_position_that_moves_is_read_at_each_pass():
+    arrays, position = feed((X, Y), batch_size=4, seed=5), Position(epoch=0)
+    batches = arrays.start(position)
+    assert labels(batches) != labels(arrays.start(Position(epoch=1)))
+    position.epoch = 1
+    assert labels(batches) == labels(arrays.start(Position(epoch=1)))
+
+
+def test_images_alone_are_a_batch_without_labels():
+    (first, _, _) = passed(feed(X, batch_size=4, seed=None).start(Position()))
+    assert isinstance(first, tuple) and len(first) == 1
+    np.testing.assert_array_equal(first[0], X[:4])
+
+
+def test_what_has_a_source_gives_it():
+    class Pipe:
+        source = Source(
+            lambda rows: (X[rows], Y[rows]), 10, 5, (keras.KerasTensor((None, 2)), keras.KerasTensor((None,)))
+        )
+
+    assert feed(Pipe(), batch_size=1, seed=0).steps == feed(Pipe.source, batch_size=1, seed=0).steps == 2
+
+
+def test_a_dataset_brings_its_order_and_is_entered_by_skipping():
+    dataset = tf.data.Dataset.from_tensor_slices(({"image": X}, Y)).batch(4)
+    some = feed(dataset, batch_size=1, seed=0)
+    assert (some.steps, some.enters, some.batch_of(0, 0)) == (3, True, None)
+    assert some.spec[0]["image"].shape == (None, 2) and some.spec[1].dtype == "int64"
+    assert labels(some.start(Position())) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert labels(some.start(Position(step=2))) == [[8, 9]]
+    unknown = feed(dataset.filter(lambda *_: True), batch_size=1, seed=0)
+    assert unknown.steps is None and len(labels(unknown.start(Position()))) == 3
+
+
+def test_a_dataset_without_a_batch_or_an_end_is_refused():
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+    with pytest.raises(UserError, match="`train` gives no batch"):
+        feed(dataset.take(0), batch_size=1, seed=0)
+    with pytest.raises(UserError, match=r"`train` has no end.*Leave out .repeat"):
+        feed(dataset.repeat(), batch_size=1, seed=0)
+
+
+def test_what_keras_takes_is_passed_on():
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return X, Y
+
+    batches = Batches()
+    some = feed(batches, batch_size=1, seed=0)
+    assert some.start(Position()) is batches and not some.enters and some.batch_of(0, 0) is None and some.spec is None
+
+
+def test_what_reading_raised_is_kept():
+    def read(rows):
+        raise UserError(f"row {rows[0]} is gone")
+
+    some = feed(Source(read, 4, 2, (keras.KerasTensor((None,)),)), batch_size=1, seed=0)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(some.start(Position()))
+    assert isinstance(some.failure, UserError) and "is gone" in str(some.failure)

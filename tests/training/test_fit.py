@@ -1,0 +1,195 @@
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import kvision as kv
+from kvision.checks import UserError
+from kvision.training.source import Position
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(22, 4)).astype("float32")
+Y = (X[:, 0] > 0).astype("int32")
+SPEC = (keras.KerasTensor((None, 4)), keras.KerasTensor((None,), "int32"))
+
+
+def made(**options) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(5, activation="tanh"), keras.layers.BatchNormalization(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Softmax()])
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"], **options
+    )
+    return model
+
+
+def equal(one: keras.Model, other: keras.Model) -> None:
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed():
+    ours, keras_own = made(), made()
+    history = kv.training.fit(
+        ours, (X, Y), epochs=2, batch_size=8, seed=3, verbose=0, validation_data=(X[:9], Y[:9])
+    ).history
+    for epoch in range(2):
+        order = np.random.default_rng([3, epoch]).permutation(22)
+        logs = keras_own.fit(
+            X[order], Y[order], initial_epoch=epoch, epochs=epoch + 1, batch_size=8, shuffle=False, verbose=0,
+            validation_data=(X[:9], Y[:9]), validation_batch_size=8,
+        ).history  # fmt: skip
+        for name, values in logs.items():
+            assert history[name][epoch] == pytest.approx(values[0], abs=1e-6)
+    equal(ours, keras_own)
+    other = made()
+    kv.training.fit(other, (X, Y), epochs=2, batch_size=8, seed=4, verbose=0)
+    with pytest.raises(AssertionError):
+        equal(ours, other)
+
+
+def test_epochs_counted_in_two_calls_are_those_of_one():
+    once, twice = made(), made()
+    kv.training.fit(once, (X, Y), epochs=2, verbose=0)
+    kv.training.fit(twice, (X, Y), epochs=1, verbose=0)
+    history = kv.training.fit(twice, (X, Y), epochs=2, initial_epoch=1, verbose=0)
+    equal(once, twice)
+    assert history.epoch == [1] and len(history.history["loss"]) == 1
+
+
+def test_a_structure_of_inputs_and_weights_of_samples():
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    model = keras.Model(
+        {"a": a, "b": b}, keras.layers.Dense(2, activation="softmax")(keras.layers.Concatenate()([a, b]))
+    )
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    parts = {"a": X[:, :2].astype("float64"), "b": X[:, 2:]}
+    weight = np.zeros(22)
+    before = model.get_weights()
+    assert kv.training.fit(model, (parts, Y, weight), epochs=1, verbose=0).history["loss"] == [0]
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert kv.training.predict(model, (parts,), batch_size=4, verbose=0).shape == (22, 2)
+
+
+def test_evaluate_and_predict_are_keras_own():
+    model = made()
+    logs = kv.training.evaluate(model, (X, Y), batch_size=8, verbose=0)
+    expected = model.evaluate(X, Y, batch_size=8, verbose=0, return_dict=True)
+    assert logs == pytest.approx(expected)
+    np.testing.assert_allclose(kv.training.predict(model, X, batch_size=8, verbose=0), model(X), atol=1e-6)
+
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.top = keras.layers.Dense(2, activation="softmax")
+
+    def call(self, x):
+        return self.top(x)
+
+
+def test_a_subclass_that_was_never_called_is_built(tmp_path):
+    one, other = Own(), Own()
+    for model in (one, other):
+        model.compile("adam", "sparse_categorical_crossentropy")
+    kv.training.fit(one, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
+    kv.training.fit(other, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
+    equal(one, other)
+
+
+@pytest.mark.parametrize("where", ["fit", "validation", "evaluate", "predict"])
+def test_what_reading_raises_comes_out_as_it_is(where):
+    def read(rows):
+        if 5 in rows:
+            raise UserError("`data` has changed: 5.jpg is gone.")
+        return X[rows], Y[rows]
+
+    source = kv.training.Source(read, 22, 4, SPEC)
+    call = {
+        "fit": lambda: kv.training.fit(made(), source, epochs=1, verbose=0),
+        "validation": lambda: kv.training.fit(made(), (X, Y), epochs=1, verbose=0, validation_data=source),
+        "evaluate": lambda: kv.training.evaluate(made(), source, verbose=0),
+        "predict": lambda: kv.training.predict(made(), source, verbose=0),
+    }[where]
+    with pytest.raises(UserError, match=r"^`data` has changed: 5.jpg is gone.$"):
+        call()
+
+
+def test_other_errors_pass():
+    class Fails(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        kv.training.fit(made(), (X, Y), epochs=1, verbose=0, callbacks=[Fails()])
+
+
+def test_checkpoints_want_data_that_can_be_entered(tmp_path):
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return X, Y
+
+    assert kv.training.fit(made(), Batches(), epochs=1, verbose=0).history["loss"]
+    with pytest.raises(UserError, match=r"`checkpoints` need data that can be entered.*Received: 'Batches'"):
+        kv.training.fit(made(), Batches(), epochs=1, verbose=0, checkpoints=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_goes_on_from_the_middle_of_an_epoch(tmp_path):
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+
+    class Struck(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                raise KeyboardInterrupt
+
+    whole, again = made(), made()
+    kv.training.fit(whole, dataset, epochs=2, verbose=0)
+    with pytest.raises(KeyboardInterrupt):
+        kv.training.fit(
+            made(),
+            dataset,
+            epochs=2,
+            verbose=0,
+            callbacks=[Struck()],
+            checkpoints=kv.training.Resume(tmp_path, every=1),
+        )
+    kv.training.fit(again, dataset, epochs=2, verbose=0, checkpoints=tmp_path)
+    equal(whole, again)
+
+
+def test_sigterm_after_the_last_step_of_an_epoch_keeps_its_end(tmp_path):
+    class Ask(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                signal.raise_signal(signal.SIGTERM)
+
+    options = {"epochs": 2, "batch_size": 8, "verbose": 0, "validation_data": (X[:9], Y[:9])}
+    whole, struck, again = made(), made(), made()
+    expected = kv.training.fit(whole, (X, Y), **options).history
+    with pytest.raises(kv.training.Preempted):
+        kv.training.fit(struck, (X, Y), callbacks=[Ask()], checkpoints=tmp_path, **options)
+    assert kv.training.Resume(tmp_path).position == Position(0, 0, 3)
+    history = kv.training.fit(again, (X, Y), checkpoints=tmp_path, **options).history
+    equal(whole, again)
+    assert history == expected
+
+
+@pytest.mark.parametrize("strategy", [tf.distribute.OneDeviceStrategy, tf.distribute.MirroredStrategy])
+def test_a_strategy_with_one_replica_is_like_none(strategy):
+    own = strategy("CPU:0" if "One" in strategy.__name__ else ["CPU:0"])
+    with own.scope():
+        model = made()
+    plain = made()
+    options = {"epochs": 1, "batch_size": 8, "verbose": 0, "validation_data": (X, Y), "non_finite": "skip"}
+    history = kv.training.fit(model, (X, Y), **options).history
+    for name, values in kv.training.fit(plain, (X, Y), **options).history.items():
+        assert history[name] == pytest.approx(values)
+    for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)

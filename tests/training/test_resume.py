@@ -1,0 +1,184 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision import distribute
+from kvision.checks import UserError
+from kvision.training.resume import Resume
+from kvision.training.source import Position
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(22, 4)).astype("float32")
+Y = (X[:, :1] + RANDOM.normal(size=(22, 1)) > 0).astype("float32")
+
+
+class Struck(Exception):
+    pass
+
+
+class Strike(keras.callbacks.Callback):
+    """A kill that the process survives: leaves fit at the end of a step of an epoch (-1: after its last)."""
+
+    def __init__(self, epoch, step):
+        super().__init__()
+        self._epoch, self._step, self._now = epoch, step, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._now = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self._now, batch) == (self._epoch, self._step):
+            raise Struck
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch, -1) == (self._epoch, self._step):
+            raise Struck
+
+
+class Scalar(keras.layers.Layer):
+    """A weight without a shape, as a temperature is."""
+
+    def build(self, shape):
+        self.scale = self.add_weight((), initializer="ones")
+
+    def call(self, x):
+        return x * self.scale
+
+
+def made(rate=0.2) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(8, activation="tanh"), keras.layers.BatchNormalization(), keras.layers.Dropout(0.3)]
+    model = keras.Sequential([keras.Input((4,)), *layers, Scalar(), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile(keras.optimizers.SGD(rate, momentum=0.9), "binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def watchers() -> list:
+    return [
+        keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=True),
+        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1, min_delta=0.05),
+        kv.training.KeepBest("val_accuracy"),
+    ]
+
+
+def run(folder, *strikes, epochs=10, every=2):
+    """The training, struck once for each of `strikes`, then whole -> all state, its callbacks, its history."""
+    for strike in [*strikes, None]:
+        model, callbacks = made(), watchers()
+        first = [] if strike is None else [Strike(*strike)]
+        try:
+            history = kv.training.fit(
+                model, (X, Y), epochs=epochs, validation_data=(X[:9], Y[:9]), batch_size=4, verbose=0,
+                callbacks=[*callbacks, *first], checkpoints=folder and Resume(folder, every=every),
+            )  # fmt: skip
+        except Struck:
+            continue
+        state = [distribute.read(v) for v in [*model.variables, *model.optimizer.variables]]
+        return state, callbacks, history.history
+    raise AssertionError("struck to the end")
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return run(None)
+
+
+def equal(one, other):
+    for a, b in zip(one[0], other[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(one[1], other[1], strict=True):
+        assert plain(a) == plain(b)
+    for a, b in zip(one[1][2].weights, other[1][2].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one[2] == other[2]
+
+
+def plain(callback) -> dict:
+    return {name: value for name, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
+
+
+def test_struck_anywhere_it_ends_bit_equal_with_its_callbacks(whole, tmp_path):
+    assert whole[1][0].stopped_epoch > 0 and whole[1][1].best < np.inf and whole[1][2].weights
+    assert len(whole[2]["loss"]) < 10, "the early stop is part of the test"
+    equal(run(tmp_path, (0, 2), (1, 4), (2, -1), (3, 1), (4, 5)), whole)
+
+
+def test_control_without_what_the_callbacks_kept_it_ends_elsewhere(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(Resume, "restore_callbacks", lambda self, callbacks: None)
+    with pytest.raises(AssertionError):
+        equal(run(tmp_path, (7, 2)), whole)
+
+
+def test_control_without_the_sums_the_interrupted_epochs_logs_differ(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(Resume, "restore_metrics", lambda self, model: None)
+    other = run(tmp_path, (1, 3))
+    for a, b in zip(other[0], whole[0], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert other[2]["loss"][1] != whole[2]["loss"][1] and other[2]["loss"][2:] == whole[2]["loss"][2:]
+
+
+def test_a_finished_training_is_not_done_again(whole, tmp_path):
+    run(tmp_path)
+    files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    _, callbacks, history = run(tmp_path)
+    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+    assert history == whole[2]
+    assert plain(callbacks[2]) == plain(whole[1][2])
+
+
+def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
+    resume = Resume(tmp_path, every=2)
+    with pytest.raises(Struck):
+        kv.training.fit(made(), (X, Y), epochs=2, batch_size=4, verbose=0, callbacks=[Strike(1, 3)], checkpoints=resume)
+    newest = resume.checkpoints.files()[-1]
+    assert newest.name == "000-000001-00000002.npz"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    capsys.readouterr()
+    kv.training.fit(made(), (X, Y), epochs=2, batch_size=4, verbose=0, checkpoints=tmp_path)
+    told = capsys.readouterr().err
+    assert f"{newest} is damaged" in told and "Goes on at epoch 2, from 000-000001-00000000.npz" in told
+
+
+def test_another_models_checkpoint_is_refused(tmp_path):
+    kv.training.fit(made(), (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    other.compile("sgd", "mse")
+    with pytest.raises(UserError, match=r"`checkpoints` hold the state of another training.*folder of its own"):
+        kv.training.fit(other, (X, Y), epochs=2, verbose=0, checkpoints=tmp_path)
+
+
+def test_weights_that_are_not_finite_are_not_written(tmp_path):
+    model = made()
+    kv.training.fit(model, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    resume = Resume(tmp_path)
+    model.layers[0].kernel.assign(np.full((4, 8), np.nan))
+    with pytest.raises(UserError, match=r"`loss` has led to weights that are not finite.*kernel"):
+        resume.write(model, Position(0, 2, 0), {"history": {}, "stopped": False}, [])
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_bfloat16_comes_back(tmp_path):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        one, other = made(), made()
+        kv.training.fit(one, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
+        kv.training.fit(other, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
+        for a, b in zip(one.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(distribute.read(a).astype("float32"), distribute.read(b).astype("float32"))
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def test_a_record_is_json_and_every_is_a_count(tmp_path):
+    kv.training.fit(made(), (X, Y), epochs=1, verbose=0, callbacks=[kv.training.KeepBest("loss")], checkpoints=tmp_path)
+    record = Resume(tmp_path).record
+    assert json.loads(json.dumps(record)) == record
+    ((kind, kept),) = record["callbacks"]
+    assert kind == "KeepBest" and kept["epoch"] == 0 and kept["monitor"] == "loss" and record["weights"]
+    with pytest.raises(UserError, match=r"`every` .*at least 1"):
+        Resume(tmp_path, every=0)
