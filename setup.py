@@ -45,6 +45,7 @@ setup(
         "Pillow>=11",
         "scikit-learn>=1.6",
         "tensorflow>=2.21,<2.22",
+        "threadpoolctl>=3.1",
         "tqdm>=4.66",
     ],
     extras_require=extras,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kvision.launching import supervisor
 
-# what every worker's program begins with: who it is, where to leave traces, and a trace that it has begun
+# what every worker's program begins with: who it is, where to leave traces, and a wait until all have begun
 BEGIN = """
 import json, os, pathlib, signal, subprocess, sys, time
 config = json.loads(os.environ["TF_CONFIG"])
@@ -19,6 +19,7 @@ attempt = len(list(folder.glob(f"begun-{index}-*")))
 begun = folder / f"begun-{index}-{attempt}"
 begun.with_suffix(".new").write_text(json.dumps([os.getpid(), config["cluster"]["worker"]]))
 begun.with_suffix(".new").rename(begun)
+while len(list(folder.glob(f"begun-*-{attempt}"))) < len(config["cluster"]["worker"]): time.sleep(0.01)
 """
 LAUNCHER = """
 import pathlib, sys

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 _BEFORE = """
 import json, os, sys
@@ -17,6 +18,8 @@ if {devices} > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * {devices})
 import kvision as kv
+
+sys.path.insert(0, {tests!r})  # the tests' own modules
 
 def answer(**found):
     print("\\nANSWER " + json.dumps(found))
@@ -41,7 +44,7 @@ def run(
     `strategy` is there: single, mirrored or multiworker, as the numbers say. An error in one raises with its output.
     """
     kind = "multiworker" if workers > 1 else "mirrored" if devices > 1 else "single"
-    text = _BEFORE.format(devices=devices, kind=kind) + textwrap.dedent(code)
+    text = _BEFORE.format(devices=devices, kind=kind, tests=str(Path(__file__).parent)) + textwrap.dedent(code)
     addresses = [f"127.0.0.1:{port}" for port in _ports(workers)]
     processes = []
     for index in range(workers):

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from kvision import atomic, checks, npz
 from kvision.export import engines
 
-__all__ = ["cache_key", "embed"]
+__all__ = ["cache_key", "embed", "embed_each"]
 
 
 def embed(
@@ -36,6 +36,20 @@ def embed(
     Raises UserError for a model without a vector output, images of another size or range, an iterable without a
     fingerprint beside a cache, and no images at all.
     """
+    options = {"batch_size": batch_size, "engine": engine, "cache": cache, "progress": progress}
+    return embed_each(model, [images], **options)[0]
+
+
+def embed_each(
+    model: keras.Model,
+    sets: Sequence[np.ndarray | Iterable],
+    *,
+    batch_size: int = 32,
+    engine: str = "auto",
+    cache: str | Path | None = None,
+    progress: bool = True,
+) -> list[np.ndarray]:
+    """Features of several sets of images, as `embed` of each would be, by one engine, which is started once."""
     if len(model.output_shape) != 2:
         raise checks.error(
             "model",
@@ -43,32 +57,51 @@ def embed(
             received=model.output_shape,
             hint='Create the backbone with pooling="avg"',
         )
-    if isinstance(images, str | Path):
-        raise checks.error(
-            "images", expected="an array or a batched iterable", received=str(images), hint="Use kv.data.folders(PATH)"
-        )
-    count = len(images) if isinstance(images, np.ndarray) or hasattr(images, "fingerprint") else None
-    engine = engines.choose(engine, count)
-    path = None
-    if cache is not None:
-        path = Path(cache) / f"{cache_key(model, images, engine)}.npz"
-        if (features := _read(path, count, model.output_shape[1])) is not None:
-            return features
-    features = _run(model, images, batch_size, engine, count, progress)
-    if path is not None:
-        with atomic.file(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, features=features)
-    return features
+    for images in sets:
+        if isinstance(images, str | Path):
+            raise checks.error(
+                "images",
+                expected="an array or a batched iterable",
+                received=str(images),
+                hint="Use kv.data.folders(PATH)",
+            )
+    counts = [len(s) if isinstance(s, np.ndarray) or hasattr(s, "fingerprint") else None for s in sets]
+    total = sum(count for count in counts if count is not None)
+    engine = engines.choose(engine, None if None in counts else total)  # one for all: they are compared
+    started = _Started(model, engine)
+    found = []
+    for images, count in zip(sets, counts, strict=True):
+        path = None if cache is None else Path(cache) / f"{cache_key(model, images, engine)}.npz"
+        features = None if path is None else _read(path, count, model.output_shape[1])
+        if features is None:
+            features = _run(model, images, batch_size, started, count, progress)
+            if path is not None:
+                with atomic.file(path) as temporary, temporary.open("wb") as stream:
+                    np.savez(stream, features=features)
+        found.append(features)
+    return found
 
 
-def _run(model, images, batch_size, engine, count, progress) -> np.ndarray:
+class _Started:
+    """An engine, started by the first batch, and again by a larger one."""
+
+    def __init__(self, model: keras.Model, engine: str):
+        self.model, self.engine, self.batch_size = model, engine, 0
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        if len(batch) > self.batch_size:
+            self.batch_size = len(batch)
+            self.run = engines.start(self.model, self.engine, batch_size=self.batch_size)
+        return self.run(batch)
+
+
+def _run(model, images, batch_size, run: _Started, count, progress) -> np.ndarray:
     batches = _batches(model, images, batch_size)
     first = next(batches, None)
     if first is None or len(first) == 0:
         raise checks.error("images", expected="at least one image", received=images, problem="are empty")
-    run = engines.start(model, engine, batch_size=len(first))
     features = []
-    with tqdm(total=count, desc=f"features ({engine})", unit=" images", disable=not progress) as bar:
+    with tqdm(total=count, desc=f"features ({run.engine})", unit=" images", disable=not progress) as bar:
         for batch in itertools.chain([first], batches):
             features.append(run(batch))
             bar.update(len(batch))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
+from kvision.data.pixel_store import PIXEL_PATH, PixelStore
 from kvision.data.scan import Scan, digest, scan
 from kvision.pixels import BadImage, pillow
 
@@ -20,20 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Images", "arrays", "folders"]
 
-_PIXEL_PATH = "kvision pixels 3"  # raised when decoding or resizing changes a value
-
 
 class Images:
     """Images (B, S, S, 3) uint8 with labels (B,) int32, in batches, as often as wanted; made by `folders` or `arrays`.
 
     labels: (N,) int32. class_names: tuple. image_size: S. digests: (N,) of the pixels, equal for exact copies.
     content: (N,) hashes of what is read. names: (N,) paths or indices. len() counts images. Nothing is held decoded:
-    files are decoded and arrays resized batch by batch.
+    files are decoded and arrays resized batch by batch, or read from a `PixelStore`.
     """
 
     def __init__(
         self, source: np.ndarray, rows: np.ndarray, *, labels: np.ndarray, class_names: Sequence[str], image_size: int,
-        batch_size: int, digests: np.ndarray, content: np.ndarray, names: np.ndarray,
+        batch_size: int, digests: np.ndarray, content: np.ndarray, names: np.ndarray, pixels: PixelStore | None = None,
     ):  # fmt: skip
         for argument, value in {"image_size": image_size, "batch_size": batch_size}.items():
             if value < 1:
@@ -45,6 +44,7 @@ class Images:
         self.labels, self.class_names = labels, tuple(class_names)
         self.image_size, self.batch_size = image_size, batch_size
         self.digests, self.content, self.names = digests, content, names
+        self._pixels = pixels
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,7 +52,7 @@ class Images:
     @property
     def fingerprint(self) -> str:
         """Changes with any image, their order, the size, and the way pixels are made."""
-        text = "\n".join([_PIXEL_PATH, str(self.image_size), *self.content])
+        text = "\n".join([PIXEL_PATH, str(self.image_size), *self.content])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, indices: np.ndarray) -> "Images":
@@ -67,6 +67,7 @@ class Images:
             digests=self.digests[indices],
             content=self.content[indices],
             names=self.names[indices],
+            pixels=self._pixels,
         )
 
     def path(self, index: int) -> str | None:
@@ -79,26 +80,28 @@ class Images:
         return _rgb(self._source[self._rows[index]], 2) if path is None else pillow.decode(Path(path).read_bytes())
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(images, labels) batches in order, as NumPy arrays. UserError naming a file that is no longer an image.
+        """(images, labels) batches in order, as NumPy arrays. UserError naming a file that changed since the scan.
 
         A batch is made when it is asked for, on all cores, not ahead: on a CPU decoding beside the network makes both
         wait (Lite0 at 224 px on 2 cores: 49 images/s, against 86 in turns).
         """
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(self), self.batch_size):
-                chosen = slice(start, start + self.batch_size)
-                images = list(pool.map(self._image, self._rows[chosen]))
+                chosen = range(start, min(start + self.batch_size, len(self)))
+                images = list(pool.map(self.image, chosen))
                 yield np.stack(images), self.labels[chosen].astype("int32")
 
     def image(self, index: int) -> np.ndarray:
-        """One image as training sees it, (S, S, 3) uint8."""
-        return self._image(self._rows[index])
-
-    def _image(self, row: int) -> np.ndarray:
-        found = self._source[row]
+        """One image as training sees it, (S, S, 3) uint8. UserError naming a file that changed since the scan."""
+        found = self._source[self._rows[index]]
         if self._source.dtype == np.uint8:
             return pillow.resize(_rgb(found, 2), self.image_size)
-        return _read(found, self.image_size)
+        if self._pixels is None:
+            return _read(found, self.content[index], self.image_size)
+        if (image := self._pixels.get(self.content[index])) is None:
+            image = _read(found, self.content[index], self.image_size)
+            self._pixels.put(self.content[index], image)
+        return image
 
     def batches(
         self, *, shuffle_seed: int | None = None, first_epoch: int = 0, drop_remainder: bool = False
@@ -108,7 +111,7 @@ class Images:
         shuffle_seed: shuffles all images (their indices, so memory stays flat) in an order that follows from the seed
         and the epoch alone; None keeps the order. first_epoch: the epoch of the first pass, for a run that resumes;
         each further pass is the next. drop_remainder: leaves out a last batch smaller than the others.
-        A file that is no longer an image raises tf.errors.InvalidArgumentError that names it.
+        A file that changed since the scan raises tf.errors.InvalidArgumentError that names it.
         """
         import tensorflow as tf
 
@@ -136,7 +139,7 @@ class Images:
         side, labels = self.image_size, tf.constant(self.labels)
 
         def read(index: np.ndarray) -> np.ndarray:
-            return np.stack([self._image(row) for row in self._rows[index]])
+            return np.stack([self.image(i) for i in index])
 
         @tf.autograph.experimental.do_not_convert
         def load(index):
@@ -147,9 +150,13 @@ class Images:
         return order.batch(self.batch_size, drop_remainder).map(load, tf.data.AUTOTUNE)
 
 
-def _read(path: str, image_size: int) -> np.ndarray:
+def _read(path: str, file_hash: str, image_size: int) -> np.ndarray:
     try:
-        return pillow.load(Path(path).read_bytes(), image_size)
+        data = Path(path).read_bytes()
+        image = pillow.load(data, image_size)
+        if hashlib.sha256(data).hexdigest() != file_hash:  # features and pixels are kept under the hash of the scan
+            raise BadImage("it holds other bytes")
+        return image
     except (OSError, BadImage) as reason:
         raise checks.error(
             "data",
@@ -165,11 +172,17 @@ def _rgb(images: np.ndarray, axis: int) -> np.ndarray:
     return images if images.ndim > axis else np.repeat(images[..., None], 3, axis)
 
 
-def folders(folder: str | Path | Scan, *, image_size: int, batch_size: int = 32) -> Images:
+def folders(
+    folder: str | Path | Scan, *, image_size: int, batch_size: int = 32, pixels: PixelStore | None = None
+) -> Images:
     """The usable images of a folder with one sub-folder per class, or of a scan of it (see `kv.data.scan`).
 
     Given a folder, files that cannot be used are named in a warning; given a scan, they stand in `scan.bad`.
+    pixels: a store of that image size; an image is read from it, else decoded and put there. A file that is gone since
+    the scan is an error only where its pixels are not stored.
     """
+    if pixels is not None and pixels.image_size != image_size:
+        raise checks.error("pixels", expected=f"a store of {image_size} px", received=f"{pixels.image_size} px")
     if isinstance(folder, Scan):
         found = folder
     elif (found := scan(folder)).bad:
@@ -185,6 +198,7 @@ def folders(folder: str | Path | Scan, *, image_size: int, batch_size: int = 32)
         digests=np.array(found.digests),
         content=np.array(found.file_hashes),
         names=np.array(found.paths, object),
+        pixels=pixels,
     )
 
 

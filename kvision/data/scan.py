@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kvision import atomic, checks
+from kvision.data.pixel_store import PixelStore
 from kvision.pixels import MAX_BYTES, BadImage, pillow
 
 __all__ = ["BadFile", "Scan", "digest", "look", "scan"]
@@ -64,7 +65,12 @@ class _File:
 
 
 def scan(
-    folder: str | Path, *, cache: str | Path | None = None, workers: int | None = None, progress: bool = True
+    folder: str | Path,
+    *,
+    cache: str | Path | None = None,
+    pixels: PixelStore | None = None,
+    workers: int | None = None,
+    progress: bool = True,
 ) -> Scan:
     """Reads every image below `folder` once: bytes hashed, header checked, pixels decoded as training will.
 
@@ -72,8 +78,8 @@ def scan(
     class names are the folders' names, sorted. Or `train` and one of `test`, `val`, `valid`, `validation`, each laid
     out so with the same classes. Hidden files and other suffixes are passed over; links to folders, and links that
     lead out of the folder, are listed as bad. cache: a CSV file; entries whose path, size and time of change are as
-    before are not read again; a damaged or foreign one is made anew. workers: threads, None takes the processor's
-    count. progress: a bar on standard error.
+    before are not read again; a damaged or foreign one is made anew. pixels: keeps what is decoded, resized, for
+    `folders`. workers: threads, None takes the processor's count. progress: a bar on standard error.
     Raises UserError for a missing folder, another layout, fewer than two classes, a class folder without images.
     """
     folder = Path(folder)
@@ -94,7 +100,7 @@ def scan(
             f"has class folders without images: {', '.join(empty[:10])}",
             hint="Put images into them, or take these folders away",
         )
-    files = _examine(folder, found, cache, workers, progress)
+    files = _examine(folder, found, cache, pixels, workers, progress)
     good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
     if not good:
         raise _wrong(
@@ -119,8 +125,11 @@ def digest(image: np.ndarray) -> str:
     return found.hexdigest()
 
 
-def look(path: str | Path) -> tuple[str, str, str]:
-    """Reads one file -> SHA-256 of its bytes, digest of its pixels, and "" or why it cannot be used."""
+def look(path: str | Path, pixels: PixelStore | None = None) -> tuple[str, str, str]:
+    """Reads one file -> SHA-256 of its bytes, digest of its pixels, and "" or why it cannot be used.
+
+    pixels: where they are kept, resized.
+    """
     try:
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -128,9 +137,12 @@ def look(path: str | Path) -> tuple[str, str, str]:
         return "", "", str(reason.strerror or reason)
     file_hash = hashlib.sha256(data).hexdigest()
     try:
-        return file_hash, digest(pillow.decode(data)), ""
+        image = pillow.decode(data)
     except BadImage as reason:
         return file_hash, "", str(reason)
+    if pixels is not None:
+        pixels.put(file_hash, pillow.resize(image, pixels.image_size))
+    return file_hash, digest(image), ""
 
 
 def _wrong(folder: Path, problem: str, *, received: object = None, hint: str = "") -> checks.UserError:
@@ -199,14 +211,18 @@ def _status(folder: Path, path: Path) -> _File:
     return replace(file, size=status.st_size, mtime=status.st_mtime_ns)
 
 
-def _examine(folder: Path, found: list[_File], cache, workers, progress: bool) -> list[_File]:
+def _examine(folder: Path, found: list[_File], cache, pixels, workers, progress: bool) -> list[_File]:
     known = _read_cache(cache)
     todo = [file for file in found if not file.reason and (file.path, file.size, file.mtime) not in known]
+    if pixels is not None:
+        here = (known.get((file.path, file.size, file.mtime)) for file in found)
+        pixels.reserve(len(found), {file.file_hash for file in here if file is not None and not file.reason})
     if todo:
 
         def examine(file: _File) -> _File:
-            file_hash, pixels, reason = look(folder / file.path)
-            return replace(file, file_hash=file_hash, digest=pixels, reason=reason)
+            path = folder / file.path
+            file_hash, of_pixels, reason = look(path) if pixels is None else look(path, pixels)
+            return replace(file, file_hash=file_hash, digest=of_pixels, reason=reason)
 
         # Pillow and hashlib let go of the interpreter while they work
         with (

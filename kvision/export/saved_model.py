@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,18 +51,20 @@ def write(
     folder = Path(folder)
     target = folder / str(max(versions.numbers(folder), default=0) + 1)
     with atomic.folder(target) as temporary:
-        functions = signatures.plain(model)
-        _write_saved_model(model, signatures.served(model, functions), temporary)
         extra = temporary / "assets.extra"
         extra.mkdir()
-        (extra / "model.tflite").write_bytes(_tflite(model, functions))
-        if labels is not None:
-            (extra / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
-            litert.write_labels(extra / "model.tflite", labels)
-        if card is not None:
-            (extra / "model_card.md").write_text(card, encoding="utf-8")
-        warmup.write(temporary, _warmup(probe))
-        _verify(model, temporary, probe)
+        with _verify(model, temporary, probe) as is_written:
+            functions = signatures.plain(model)
+            _write_saved_model(model, signatures.served(model, functions), temporary)
+            is_written()
+            (extra / "model.tflite").write_bytes(_tflite(model, functions))
+            if labels is not None:
+                (extra / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
+                litert.write_labels(extra / "model.tflite", labels)
+            is_written()
+            if card is not None:
+                (extra / "model_card.md").write_text(card, encoding="utf-8")
+            warmup.write(temporary, _warmup(probe))
         seal.write(temporary)  # the last: whatever changes after it breaks it
     return target
 
@@ -105,22 +108,42 @@ def _warmup(probe: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
     return {"predict": image, "serve_bytes": image_bytes, "embed": image}
 
 
-def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> None:
-    expected = {
-        "probabilities": model.predict_on_batch(probe.astype("float32")),
-        "feature": signatures.embedder(model).predict_on_batch(probe.astype("float32")),
-    }
-    encoded = [_png(image) for image in probe]
-    with atomic.file(folder / "probe.npz") as temporary:
-        np.savez(temporary, image=probe, png=np.array([data.hex() for data in encoded]), **expected)
-    command = [sys.executable, "-m", "kvision.export.verify", str(folder), str(folder / "probe.npz")]
-    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    (folder / "probe.npz").unlink()
-    if result.returncode != 0:
+@contextmanager
+def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> Iterator[Callable[[], None]]:
+    """Gives a function to call when the SavedModel is written, and when the TFLite file is; raises if they differ.
+
+    The fresh process starts at once, to import TensorFlow, and looks at the one while the other is converted.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        numbers = Path(place, "probe.npz")
+        command = [sys.executable, "-m", "kvision.export.verify", str(folder), str(numbers), "--wait"]
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
+
+            def is_written() -> None:
+                with suppress(BrokenPipeError):  # it has ended, and its status says why
+                    print(file=process.stdin, flush=True)
+
+            try:
+                _write_probe(model, probe, numbers)
+                yield is_written
+                out, error = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
+    if process.returncode != 0:
         raise RuntimeError(
-            f"The export of '{model.name}' is not what the model computes; no version was written.\n{result.stdout}"
-            f"{result.stderr}"
+            f"The export of '{model.name}' is not what the model computes; no version was written.\n{out}{error}"
         )
+
+
+def _write_probe(model: "keras.Model", probe: np.ndarray, path: Path) -> None:
+    """What the fresh process compares with: images, the same as PNG, and what the model makes of them."""
+    outputs = signatures.with_feature(model)(probe.astype("float32"), training=False)
+    probabilities, feature = (np.asarray(output) for output in outputs)
+    png = np.array([_png(image).hex() for image in probe])
+    np.savez(path, image=probe, png=png, probabilities=probabilities, feature=feature)
 
 
 def _png(image: np.ndarray) -> bytes:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["embedder", "plain", "served"]
+__all__ = ["embedder", "plain", "served", "with_feature"]
 
 
 def embedder(model: "keras.Model") -> "keras.Model":
@@ -17,6 +17,13 @@ def embedder(model: "keras.Model") -> "keras.Model":
     import keras
 
     return keras.Model(model.input, model.layers[-1].input, name="embed")
+
+
+def with_feature(model: "keras.Model") -> "keras.Model":
+    """image -> the model's output, and what its last layer reads."""
+    import keras
+
+    return keras.Model(model.input, [model.output, model.layers[-1].input], name="with_feature")
 
 
 def plain(model: "keras.Model") -> dict[str, Callable]:

@@ -1,6 +1,9 @@
 """Loads an export in this, fresh, process and compares it with the numbers that the Keras model gave.
 
 Run: python -m kvision.export.verify FOLDER PROBE.npz        (exit status 1 and a list of what differs)
+
+With --wait behind these the process gets ready, and looks at the SavedModel and at the TFLite file when a line on its
+standard input says that they are written: whoever exports goes on meanwhile.
 """
 
 import sys
@@ -21,24 +24,43 @@ def verify(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
 
     probe: image (N, S, S, 3) uint8, png (N,) hexadecimal strings, probabilities, feature of the Keras model.
     """
-    import tensorflow as tf
+    return [*_saved_model(folder, probe), *_tflite(folder, probe)]
 
-    from kvision.export.litert import Runner
+
+def _saved_model(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
+    import tensorflow as tf
 
     loaded = tf.saved_model.load(str(folder))
     signatures = loaded.signatures
     image = probe["image"].astype("float32")
     png = tf.constant([bytes.fromhex(text) for text in probe["png"].tolist()])
-    lite = Runner(folder / "assets.extra" / "model.tflite")
     calls: dict[str, Callable[[], dict]] = {
         "predict": lambda: signatures["predict"](image=tf.constant(image)),
         "predict, once more": lambda: signatures["predict"](image=tf.constant(image)),
         "serving_default": lambda: signatures["serving_default"](image=tf.constant(image)),
         "serve_bytes": lambda: signatures["serve_bytes"](image_bytes=png),
         "embed": lambda: signatures["embed"](image=tf.constant(image)),
+    }
+    return _compare(calls, probe)
+
+
+def _tflite(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
+    from kvision.export.litert import Runner
+
+    lite = Runner(folder / "assets.extra" / "model.tflite")
+    image = probe["image"].astype("float32")
+    calls = {
         "model.tflite predict": lambda: lite(image),
         "model.tflite embed": lambda: lite(image, signature="embed"),
     }
+    problems = _compare(calls, probe)
+    labels = folder / "assets.extra" / "labels.txt"
+    if labels.exists() and labels.read_text(encoding="utf-8").rstrip("\n").split("\n") != lite.labels:
+        problems.append("model.tflite: other class names than labels.txt")
+    return problems
+
+
+def _compare(calls: dict[str, Callable[[], dict]], probe: dict[str, np.ndarray]) -> list[str]:
     problems = []
     for name, call in calls.items():
         outputs = {key: np.asarray(value) for key, value in call().items()}
@@ -55,13 +77,22 @@ def verify(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
         error = float(np.abs(outputs[key] - expected).max()) / scale
         if not error <= _TOLERANCE:  # also where it is NaN
             problems.append(f"{name}: {key} differs by {error:.2e}")
-    labels = folder / "assets.extra" / "labels.txt"
-    if labels.exists() and labels.read_text(encoding="utf-8").rstrip("\n").split("\n") != lite.labels:
-        problems.append("model.tflite: other class names than labels.txt")
+    return problems
+
+
+def _when_told(folder: Path, probe: Path) -> list[str]:
+    import tensorflow  # noqa: F401  (takes seconds, in which what is looked at is still being written)
+
+    problems = []
+    for look in (_saved_model, _tflite):
+        if not sys.stdin.readline():
+            return ["the export was not written to its end"]
+        problems += look(folder, npz.read(probe, stored=True))
     return problems
 
 
 if __name__ == "__main__":
-    found = verify(Path(sys.argv[1]), npz.read(sys.argv[2], stored=True))
+    where, given = Path(sys.argv[1]), Path(sys.argv[2])
+    found = _when_told(where, given) if "--wait" in sys.argv[3:] else verify(where, npz.read(given, stored=True))
     print("\n".join(found))
     raise SystemExit(bool(found))

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = ["Head"]
 
-_ROWS = 256  # a batch of predict_proba: enough to fill the cores, little enough to hold beside a large bank
+ROWS = 256  # a batch of predict_proba: enough to fill the cores, little enough to hold beside a large bank
 
 
 class Head(ClassifierMixin, BaseEstimator, ABC):
@@ -56,7 +56,7 @@ class Head(ClassifierMixin, BaseEstimator, ABC):
         check_is_fitted(self)
         X = validate_data(self, X, dtype="float32", reset=False)
         layer = self.to_layer()
-        rows = [keras.ops.convert_to_numpy(layer(X[i : i + _ROWS])) for i in range(0, len(X), _ROWS)]
+        rows = [keras.ops.convert_to_numpy(layer(X[i : i + ROWS])) for i in range(0, len(X), ROWS)]
         return np.concatenate(rows)
 
     def predict(self, X) -> np.ndarray:

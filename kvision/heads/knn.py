@@ -1,10 +1,15 @@
 """The k nearest training images vote."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from kvision import checks
 from kvision.heads.convert import neighbors_layer
-from kvision.heads.head import Head
+from kvision.heads.head import ROWS, Head
 
 __all__ = ["KNNHead"]
 
@@ -33,6 +38,21 @@ class KNNHead(Head):
         targets = self._check_array("targets_", "i", len(bank))
         if len(bank) == 0 or targets.min() < 0 or targets.max() >= len(self.classes_):
             raise ValueError(f"targets_ are not indices of {len(self.classes_)} classes")
+
+    def scores(self, X, y, counts: Sequence[int]) -> dict[int, float]:
+        """What `score(X, y)` would be with each k of `counts`, all at most this head's: one search serves them all."""
+        check_is_fitted(self)
+        if not counts or not 1 <= min(counts) <= max(counts) <= self.k:
+            raise checks.error("counts", expected=f"numbers of neighbors from 1 to {self.k}", received=counts)
+        X, y = validate_data(self, X, y, dtype="float32", reset=False)
+        layer, right = self.to_layer(), dict.fromkeys(counts, 0)
+        for start in range(0, len(X), ROWS):
+            rows = slice(start, start + ROWS)
+            index = layer.nearest(X[rows])
+            for k in right:
+                votes = keras.ops.convert_to_numpy(layer.vote(X[rows], index[:, :k]))
+                right[k] += int((self.classes_[votes.argmax(axis=1)] == y[rows]).sum())
+        return {k: count / len(X) for k, count in right.items()}
 
     def to_layer(self):
         k = min(self.k, len(self.bank_))  # a class or two of single images is what few-shot means

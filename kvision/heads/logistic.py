@@ -2,6 +2,7 @@
 
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from kvision.heads.convert import linear_arrays, linear_layer
 from kvision.heads.head import Head
@@ -22,7 +23,11 @@ class LogisticHead(Head):
 
     def _learn(self, X, codes):
         scaler = StandardScaler().fit(X)
-        model = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(scaler.transform(X), codes)
+        X = scaler.transform(X)
+        # NumPy's and SciPy's BLAS, called in turns, each keep their threads spinning in the other's way: on 2 cores
+        # 6,400 x 1,280, 10 classes, C=0.01 took 1.7 s with them and 0.45 s without
+        with threadpool_limits(1, user_api="blas"):
+            model = LogisticRegression(C=self.C, max_iter=self.max_iter).fit(X, codes)
         kernel, bias = linear_arrays(model.coef_, model.intercept_, scaler)
         return {"kernel_": kernel, "bias_": bias, "n_iter_": int(model.n_iter_.max())}
 

@@ -13,7 +13,7 @@ from kvision.launching.worker import Worker
 
 __all__ = ["supervise"]
 
-_PEERS = 10.0  # seconds for the peers of a dead worker: what they wait for in a collective never comes
+_PEERS = 3.0  # seconds for the peers of a dead worker: what they wait for in a collective never comes
 _LONGEST_PAUSE = 60.0  # seconds
 
 

@@ -40,21 +40,31 @@ class NearestNeighbors(keras.layers.Layer):
         self.built = True
 
     def call(self, features):
-        x = features - self.center  # around the center the squares below are small, and so is what float32 loses
-        if self.metric == "cosine":
-            x = x / ops.maximum(ops.norm(x, axis=1, keepdims=True), 1e-12)
+        return self.vote(features, self.nearest(features))
+
+    def nearest(self, features):
+        """(B, D) -> (B, k) int32: the nearest rows of the bank, nearest first."""
         # ||x - b||^2 = ||x||^2 - (2 x.b - ||b||^2): the first term does not change the order; cosine has ||b|| = 1
+        x = self._centered(features)
         nearness = 2 * ops.matmul(x, ops.transpose(self.bank)) - ops.sum(ops.square(self.bank), axis=1)
-        index = ops.top_k(nearness, self.sizes["k"])[1]
+        return ops.top_k(nearness, self.sizes["k"])[1]
+
+    def vote(self, features, index):
+        """Features (B, D) and rows of the bank (B, n) -> probabilities (B, C)."""
         votes = ops.one_hot(ops.take(self.targets, index, axis=0), self.sizes["classes"], dtype="float32")
         if self.weights_rule == "uniform":
             return ops.mean(votes, axis=1)
         # the differences themselves: exactly 0 where query and row are equal
+        x = self._centered(features)
         squares = ops.sum(ops.square(x[:, None, :] - ops.take(self.bank, index, axis=0)), axis=2)
         distance = squares / 2 if self.metric == "cosine" else ops.sqrt(squares)
         zero = ops.cast(ops.equal(distance, 0), "float32")
         weight = ops.where(ops.any(distance == 0, axis=1, keepdims=True), zero, 1 / ops.maximum(distance, 1e-30))
         return ops.sum(votes * weight[:, :, None], axis=1) / ops.sum(weight, axis=1, keepdims=True)
+
+    def _centered(self, features):
+        x = features - self.center  # around the center the squares are small, and so is what float32 loses
+        return x / ops.maximum(ops.norm(x, axis=1, keepdims=True), 1e-12) if self.metric == "cosine" else x
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.sizes["classes"])

@@ -43,7 +43,8 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
         smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
         out = Path(arguments.pop("out") or Path("saved_models", name))
         config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
-        with _told_of_sigterm():
+        _start(config)
+        with _told_of_sigterm():  # after the strategy, which takes the signal for itself
             return _run(recipe, name, config, out, again, bad_images, shlex.join(["kvision", name, *argv]))
     except checks.UserError as problem:
         print(f"kvision {name}: {problem}", file=sys.stderr)
@@ -107,8 +108,8 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, command: str) -> int:
-    started = time.monotonic()
+def _start(config: Settings) -> None:
+    """Backend, seed, devices: what comes before any use of TensorFlow."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet():
         import keras
@@ -128,6 +129,12 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     from kvision import distribute
 
     distribute.pick_strategy(config.strategy)  # machines must meet before TensorFlow is used
+
+
+def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, command: str) -> int:
+    from kvision import distribute, export
+
+    started = time.monotonic()
     leads, cache = distribute.is_chief(), out / "cache"
     if not leads:
         distribute.barrier()  # the first worker reads the data, and the others what it found
@@ -155,8 +162,9 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     stages = Stages(folder, again=again, leads=leads)
     distribute.barrier()
     if report := stages.done("report", **_REPORT):
-        print(f"This run is finished ({folder}). `--again` runs it once more.\n")
-        _tell(report, folder)
+        if leads:
+            print(f"This run is finished ({folder}). `--again` runs it once more.\n")
+            _tell(report, folder)
         return 0
     result: Result = recipe.run(data.train, data.val, config, stages=stages, cache=cache)
     if not leads:
@@ -164,8 +172,6 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
         return 0
     print("\nExport, and check in a fresh process ...", flush=True)
     version = _export(result, data, out, command)
-    from kvision import export
-
     report = {
         "recipe": name,
         "data": data.name,

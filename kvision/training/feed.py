@@ -1,10 +1,12 @@
 """What people give as data -> what Keras' `fit` of the open scope takes, from any step of any epoch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from kvision import checks, distribute
 from kvision.distribute import inputs
@@ -37,17 +39,19 @@ class Feed(Protocol):
         ...
 
 
-def feed(data, *, batch_size: int, seed: int | None) -> Feed:
+def feed(data, *, batch_size: int, seed: int | None, drops_tail: bool = False) -> Feed:
     """data: a Source or what has a `source`, arrays (x, y) or (x, y, sample_weight), a `tf.data.Dataset`, or, on one
-    replica, whatever Keras takes. seed: permutes arrays; None keeps their order.
+    replica, whatever Keras takes. seed: permutes arrays; None keeps their order. drops_tail: leaves out a last, smaller
+    batch, and says how much that is.
     """
-    if isinstance(data, Source) or hasattr(data, "source"):
-        return _FromSource(data if isinstance(data, Source) else data.source)
-    if isinstance(data, tuple | np.ndarray):
+    if isinstance(data, tuple | np.ndarray | dict):
         arrays = data if isinstance(data, tuple) else (data,)
-        return _FromSource(from_arrays(arrays, batch_size=batch_size, seed=seed))
+        data = from_arrays(arrays, batch_size=batch_size, seed=seed)
+    source = data if isinstance(data, Source) else getattr(data, "source", None)
+    if source is not None:
+        return _FromSource(_without_tail(source) if drops_tail else source)
     if hasattr(data, "element_spec") and hasattr(data, "skip"):
-        return _FromDataset(data)
+        return _FromDataset(data, drops_tail)
     if distribute.replica_count() > 1:
         raise checks.error(
             "train",
@@ -56,6 +60,13 @@ def feed(data, *, batch_size: int, seed: int | None) -> Feed:
             received=type(data).__name__,
         )
     return _AsItIs(data)
+
+
+def _without_tail(source: Source) -> Source:
+    tail = source.count % source.batch_size
+    if tail and not source.drop_remainder and distribute.is_chief():
+        tqdm.write(f"The last {tail} of {source.count} rows make no whole batch: each epoch leaves {tail} out.")
+    return replace(source, drop_remainder=True)
 
 
 class _FromSource:
@@ -104,8 +115,16 @@ class _Batches(keras.utils.PyDataset):
 class _FromDataset:
     enters = True
 
-    def __init__(self, dataset):
-        self.dataset = dataset
+    def __init__(self, dataset, drops_tail: bool):
+        self.dataset, replicas = dataset, distribute.replica_count()
+        sizes = {leaf.shape[0] for leaf in keras.tree.flatten(dataset.element_spec)}
+        if drops_tail and replicas > 1 and any(size is None or size % replicas for size in sizes):
+            raise checks.error(
+                "train",
+                problem="may hold a batch that does not divide, and this loss goes across examples",
+                expected=f"batches of one size, divisible by {replicas}: .batch(SIZE, drop_remainder=True)",
+                received=dataset.element_spec,
+            )
         count = int(dataset.cardinality())
         if count in (0, -1):
             raise checks.error(

@@ -51,7 +51,7 @@ def fit(
     """
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
-        batches = feed(train, batch_size=batch_size, seed=seed)
+        batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=getattr(model, "drops_tail", False))
         if checkpoints is not None and not batches.enters:
             raise checks.error(
                 "checkpoints",

@@ -19,10 +19,12 @@ class Objective(keras.Model):
     All parts are made in `__init__`; what is made is `encoder`, a model image -> features, which is embedded, probed
     and exported; saving the method itself is for resuming. Logs: loss, trivial, and embedding_std, the mean over D of
     the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
-    0 where they have collapsed).
+    0 where they have collapsed). drops_tail: a last batch that is smaller than the others is left out by
+    `kv.training.fit`, as a loss across examples needs; methods that look at each example alone set it to False.
     """
 
     encoder: keras.Model
+    drops_tail = True
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

@@ -53,6 +53,22 @@ def test_cache_runs_the_network_once(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+@pytest.mark.parametrize("engine", ["keras", "litert"])
+def test_several_sets_start_one_engine(tmp_path, monkeypatch, engine):
+    model, sets = network(), [photographs()[:5], photographs()[5:], photographs(3)]
+    expected = [kv.backbones.embed(model, images, batch_size=4, engine=engine, progress=False) for images in sets]
+    starts, start = [], engines.start
+    monkeypatch.setattr(engines, "start", lambda *a, **k: (starts.append(k["batch_size"]), start(*a, **k))[1])
+    options = {"batch_size": 4, "engine": engine, "cache": tmp_path, "progress": False}
+    for _ in range(2):  # the second time out of the cache
+        found = kv.backbones.embed_each(model, sets, **options)
+        assert starts == [4]
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+    kv.backbones.embed_each(model, sets[1:], **{**options, "cache": None})
+    assert starts == [4, 2, 3], "a larger batch needs another start"
+
+
 def test_key_changes_with_whatever_changes_the_features():
     model, images = network(), photographs()
     key = cache_key(model, images, "keras")

@@ -1,5 +1,6 @@
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -102,6 +103,28 @@ def test_a_failed_verification_leaves_no_version(model, other, images, tmp_path,
     real = saved_model._verify
     monkeypatch.setattr(saved_model, "_verify", lambda _, folder, probe: real(other, folder, probe))
     with pytest.raises(RuntimeError, match=r"no version was written[\s\S]*predict: probabilities differs"):
+        kv.export.write(model, tmp_path / "models", probe=images)
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_an_export_that_fails_half_way_leaves_no_version_and_no_process(model, images, tmp_path, monkeypatch):
+    started, popen = [], saved_model.subprocess.Popen
+
+    def start(*command, **options):
+        started.append(popen(*command, **options))
+        return started[-1]
+
+    monkeypatch.setattr(saved_model.subprocess, "Popen", start)
+    monkeypatch.setattr(saved_model, "_tflite", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        kv.export.write(model, tmp_path / "models", probe=images)
+    assert list((tmp_path / "models").iterdir()) == []
+    assert [process.poll() for process in started] == [-9]
+
+
+def test_a_checking_process_that_cannot_start_is_no_success(model, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(saved_model.sys, "executable", shutil.which("false"))
+    with pytest.raises(RuntimeError, match="no version was written"):
         kv.export.write(model, tmp_path / "models", probe=images)
     assert list((tmp_path / "models").iterdir()) == []
 

@@ -56,6 +56,15 @@ def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_pat
     assert result.returncode == 1 and "embed: feature differs" in result.stdout
 
 
+@pytest.mark.parametrize("lines", [0, 1, 2])
+def test_the_waiting_command_looks_when_it_is_told(exported, probe, tmp_path, lines):
+    """A line for each part; when whoever exports is gone, an export that nobody looked at is not a good one."""
+    np.savez(tmp_path / "probe.npz", **probe)
+    command = [sys.executable, "-m", "kvision.export.verify", str(exported), str(tmp_path / "probe.npz"), "--wait"]
+    result = subprocess.run(command, capture_output=True, text=True, input="\n" * lines)
+    assert (result.returncode, "not written to its end" in result.stdout) == ((0, False) if lines == 2 else (1, True))
+
+
 def test_a_tflite_of_another_model_is_found(exported, probe, other, tmp_path):
     """Same signatures, other weights."""
     copy = tmp_path / "1"

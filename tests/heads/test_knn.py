@@ -59,3 +59,23 @@ def test_far_from_the_origin_float32_still_ranks_right():
 def test_fewer_images_than_k_all_vote():
     head = kv.heads.KNNHead(5).fit(np.eye(3), [0, 1, 1])
     np.testing.assert_allclose(head.predict_proba(np.eye(3)), [[1 / 3, 2 / 3]] * 3, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+def test_one_search_scores_every_k_as_the_head_of_that_k_would(blobs, weights, metric):
+    (bank, targets), (queries, answers) = blobs
+    bank, queries = np.concatenate([bank, bank[::-1]]), np.tile(queries, (4, 1))  # ties, and more than one batch
+    targets, answers = (
+        np.array(list("dabc"))[np.concatenate([targets, targets])],
+        np.array(list("dabc"))[np.tile(answers, 4)],
+    )
+    counts = [1, 2, 7, 40]
+    found = kv.heads.KNNHead(40, weights=weights, metric=metric).fit(bank, targets).scores(queries, answers, counts)
+    for k in counts:
+        assert found[k] == kv.heads.KNNHead(k, weights=weights, metric=metric).fit(bank, targets).score(
+            queries, answers
+        )
+    assert len(set(found.values())) > 2
+    with pytest.raises(kv.checks.UserError, match=r"`counts`.*1 to 40"):
+        kv.heads.KNNHead(40).fit(bank, targets).scores(queries, answers, [41])

@@ -1,4 +1,5 @@
 import numpy as np
+import threadpoolctl
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
@@ -30,3 +31,16 @@ def test_a_constant_feature_does_no_harm(blobs):
     features = features.copy()
     features[:, 3] = 7
     assert np.isfinite(kv.heads.LogisticHead().fit(features, labels).predict_proba(features)).all()
+
+
+def test_blas_has_one_thread_while_it_fits_and_all_of_them_after(blobs, monkeypatch):
+    (features, labels), _ = blobs
+    seen, fit = [], LogisticRegression.fit
+
+    def threads():
+        return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+    monkeypatch.setattr(LogisticRegression, "fit", lambda *what: (seen.extend(threads()), fit(*what))[1])
+    before = threads()
+    kv.heads.LogisticHead().fit(features, labels)
+    assert seen and set(seen) == {1} and threads() == before

@@ -22,3 +22,14 @@ def test_an_ignored_hangup_stays_ignored_and_handlers_come_back():
         assert watch.first is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_ctrl_c_counts_even_where_a_shell_had_it_ignored():
+    """`kvision launch ... &` in a script: `kill -INT` must reach it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with SignalWatch() as watch:
+            os.kill(os.getpid(), signal.SIGINT)
+        assert watch.first == signal.SIGINT and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import replicas
 from PIL import Image
 
 import kvision as kv
@@ -205,3 +206,20 @@ def test_other_labels_names_or_weights_are_another_run(tmp_path):
         config = dataclasses.replace(SMALL, data=configs["same"], weights=str(weights))
         found[str(content)] = transfer.load(config).fingerprint
     assert len(set(found.values())) == 5
+
+
+def test_on_two_devices_the_recipe_is_the_same():
+    code = """
+    from kvision.recipes import transfer
+    images, labels, names = kv.data.digits()
+    data = kv.data.arrays(images, labels, class_names=names, image_size=32)
+    train, val = data.subset(np.arange(150)), data.subset(np.arange(200, 300))
+    config = transfer.Config(image_size=32, heads=("knn", "finetune"), epochs=2, strategy=sys.argv[1])
+    result = transfer.run(train, val, config)
+    answer(metrics=result.metrics, history=result.history)
+    """
+    (one,) = replicas.run(code, arguments=["single"])
+    (two,) = replicas.run(code, devices=2, arguments=["mirrored"])
+    for name in ("knn", "finetune"):
+        assert one["metrics"][name]["accuracy"] == two["metrics"][name]["accuracy"]
+    np.testing.assert_allclose(one["history"]["loss"], two["history"]["loss"], rtol=1e-4)
