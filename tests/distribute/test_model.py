@@ -102,8 +102,7 @@ found = {}
 for rows in (45, 41):
     both = [trained("sequential", True, dataset(rows), validation_data=dataset(rows)), stock("sequential", False, rows)]
     found[f"sequential, {rows}"] = both
-found["stock, 40"] = [stock("sequential", True, 40), stock("sequential", False, 40)]
-found["stock, 41"] = [stock("sequential", True, 41), found["sequential, 41"][1]]
+    found[f"stock, {rows}"] = [stock("sequential", True, rows), both[1]]
 arrays = {"functional": (x, y, weight), "own": (x, y)}
 for kind, data in arrays.items():
     held_out = {"validation_data": tuple(part[:27] for part in data)}
@@ -168,10 +167,11 @@ def test_two_devices_end_at_the_weights_and_logs_of_one(trained, name):
         np.testing.assert_allclose(two[1][log], values, atol=1e-5, err_msg=log)
 
 
-def test_control_stock_keras_on_two_devices_does_not(trained):
-    assert apart(trained["stock, 40"]) > 1e-4, "statistics of each device alone"
-    two, one = trained["stock, 41"]
-    assert isinstance(two, str) or not apart([two, one]) < 1e-4, "an error, or a device without a row makes all NaN"
+@pytest.mark.parametrize("name", ["stock, 45", "stock, 41"])
+def test_control_stock_keras_on_two_devices_does_not(trained, name):
+    """Statistics of each device alone, shares of a tail that count too much, a device without a row."""
+    two, one = trained[name]
+    assert isinstance(two, str) or not apart([two, one]) < 1e-4, "an error, other weights, or NaN"
 
 
 @pytest.fixture(scope="module")

@@ -181,10 +181,8 @@ def test_sigterm_after_the_last_step_of_an_epoch_keeps_its_end(tmp_path):
     assert history == expected
 
 
-@pytest.mark.parametrize("strategy", [tf.distribute.OneDeviceStrategy, tf.distribute.MirroredStrategy])
-def test_a_strategy_with_one_replica_is_like_none(strategy):
-    own = strategy("CPU:0" if "One" in strategy.__name__ else ["CPU:0"])
-    with own.scope():
+def test_a_strategy_with_one_replica_is_like_none():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = made()
     plain = made()
     options = {"epochs": 1, "batch_size": 8, "verbose": 0, "validation_data": (X, Y), "non_finite": "skip"}

@@ -100,10 +100,17 @@ def plain(callback) -> dict:
     return {name: value for name, value in vars(callback).items() if isinstance(value, bool | int | float | str)}
 
 
-def test_struck_anywhere_it_ends_bit_equal_with_its_callbacks(whole, tmp_path):
+@pytest.fixture(scope="module")
+def struck(tmp_path_factory):
+    """Killed in a step, after an epoch's last step, before and after the best epoch; then whole -> result, folder."""
+    folder = tmp_path_factory.mktemp("struck")
+    return run(folder, (0, 2), (1, 4), (2, -1), (7, 1)), folder
+
+
+def test_struck_anywhere_it_ends_bit_equal_with_its_callbacks(whole, struck):
     assert whole[1][0].stopped_epoch > 0 and whole[1][1].best < np.inf and whole[1][2].weights
     assert len(whole[2]["loss"]) < 10, "the early stop is part of the test"
-    equal(run(tmp_path, (0, 2), (1, 4), (2, -1), (3, 1), (4, 5)), whole)
+    equal(struck[0], whole)
 
 
 def test_control_without_what_the_callbacks_kept_it_ends_elsewhere(whole, tmp_path, monkeypatch):
@@ -120,11 +127,11 @@ def test_control_without_the_sums_the_interrupted_epochs_logs_differ(whole, tmp_
     assert other[2]["loss"][1] != whole[2]["loss"][1] and other[2]["loss"][2:] == whole[2]["loss"][2:]
 
 
-def test_a_finished_training_is_not_done_again(whole, tmp_path):
-    run(tmp_path)
-    files = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    _, callbacks, history = run(tmp_path)
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+def test_a_finished_training_is_not_done_again(whole, struck):
+    folder = struck[1]
+    files = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    _, callbacks, history = run(folder)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == files
     assert history == whole[2]
     assert plain(callbacks[2]) == plain(whole[1][2])
 
