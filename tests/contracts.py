@@ -6,8 +6,8 @@ import numpy as np
 import kvision as kv
 
 
-def backbone(name: str, image_size: int, tmp_path) -> None:
-    """What every entry of the zoo keeps: a named input, raw pixels in, five named stages, the same after reload."""
+def backbone(name: str, image_size: int, tmp_path, *, strides: tuple[int, ...] = (2, 4, 8, 16, 32)) -> None:
+    """What every entry of the zoo keeps: a named input, raw pixels in, named stages of `strides`, the same after reload."""
     model = kv.backbones.create(name, image_size=image_size, pooling="avg")
     assert [tensor.name for tensor in model.inputs] == ["image"]
     assert model.name == name
@@ -21,15 +21,32 @@ def backbone(name: str, image_size: int, tmp_path) -> None:
     )
 
     stages = kv.backbones.stages(model)
-    assert list(stages) == ["stage1", "stage2", "stage3", "stage4", "stage5"]
-    for number, layer in zip(range(2, 6), list(stages.values())[1:], strict=True):
-        before = model.get_layer(layer).input.shape[1]
-        assert before in (image_size / 2**number, image_size / 2 ** (number - 1)), layer
+    assert list(stages) == [f"stage{n}" for n in range(1, len(strides) + 1)]
+    measured = _strides(model, kv.backbones.create(name, image_size=image_size + 32))
+    names = [layer.name for layer in model.layers]
+    starts = [names.index(start) for start in stages.values()]
+    assert starts[0] == 0 and starts == sorted(set(starts))
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(names)], strict=True)):
+        if number:
+            assert measured[names[start]][0] in strides[number - 1 : number + 1], names[start]
+        last = next(layer for layer in model.layers[start:end][::-1] if layer.weights)
+        assert measured[last.name][1] == strides[number], last.name
 
     model.save(tmp_path / "model.keras")
     reloaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(features, reloaded.predict_on_batch(images))
     assert kv.backbones.stages(reloaded) == stages
+
+
+def _strides(model: keras.Model, larger: keras.Model) -> dict[str, tuple[float, float]]:
+    """{layer: strides of its input and output}: how much they grow when the image grows by 32 pixels, at any padding."""
+    found = {}
+    for small, large in zip(model.layers, larger.layers, strict=False):
+        ends = [(layer.input, layer.output) for layer in (small, large)]
+        if not isinstance(small.input, list) and len(small.output.shape) == 4:
+            growth = [b.shape[1] - a.shape[1] for a, b in zip(*ends, strict=True)]
+            found[small.name] = tuple(32 / pixels if pixels else float("inf") for pixels in growth)
+    return found
 
 
 def frozen_body(model: keras.Model, fit) -> float:
