@@ -4,18 +4,19 @@ import keras
 import numpy as np
 
 import kvision as kv
+from kvision.export import litert
 
 
 def backbone(name: str, image_size: int, tmp_path, *, strides: tuple[int, ...] = (2, 4, 8, 16, 32)) -> None:
-    """What every entry of the zoo keeps: a named input, raw pixels in, named stages of `strides`, the same after reload."""
+    """What every entry of the zoo keeps: a named input, raw pixels in, stages of `strides`, the same after reload."""
     model = kv.backbones.create(name, image_size=image_size, pooling="avg")
     assert [tensor.name for tensor in model.inputs] == ["image"]
     assert model.name == name
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (2, image_size, image_size, 3), dtype="uint8")
-    features = model.predict_on_batch(images)
+    features = _run(model, images)
     assert features.shape == (2, model.output_shape[1]) and np.isfinite(features).all()
-    np.testing.assert_allclose(features, model.predict_on_batch(images.astype("float32")), atol=1e-5)
+    np.testing.assert_allclose(features, _run(model, images.astype("float32")), atol=1e-5)
     assert np.abs(features[0] - features[1]).max() > 1e-3 * np.abs(features).max(), (
         "the features do not depend on the image"
     )
@@ -34,12 +35,16 @@ def backbone(name: str, image_size: int, tmp_path, *, strides: tuple[int, ...] =
 
     model.save(tmp_path / "model.keras")
     reloaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(features, reloaded.predict_on_batch(images))
+    np.testing.assert_array_equal(features, _run(reloaded, images))
     assert kv.backbones.stages(reloaded) == stages
 
 
+def _run(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))  # once: compiling would take longer
+
+
 def _strides(model: keras.Model, larger: keras.Model) -> dict[str, tuple[float, float]]:
-    """{layer: strides of its input and output}: how much they grow when the image grows by 32 pixels, at any padding."""
+    """{layer: strides of its input and output}: by their growth with 32 pixels more, whatever the padding."""
     found = {}
     for small, large in zip(model.layers, larger.layers, strict=False):
         ends = [(layer.input, layer.output) for layer in (small, large)]
@@ -47,6 +52,18 @@ def _strides(model: keras.Model, larger: keras.Model) -> dict[str, tuple[float, 
             growth = [b.shape[1] - a.shape[1] for a, b in zip(*ends, strict=True)]
             found[small.name] = tuple(32 / pixels if pixels else float("inf") for pixels in growth)
     return found
+
+
+def same_in_tflite(model: keras.Model) -> None:
+    """Exports with built-in operations only, and answers in LiteRT as in Keras."""
+    images = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:])).astype("float32")
+    lite = litert.interpreter(litert.convert(model, batch_size=2), threads=1)
+    lite.allocate_tensors()
+    lite.set_tensor(lite.get_input_details()[0]["index"], images)
+    lite.invoke()
+    found, expected = lite.get_tensor(lite.get_output_details()[0]["index"]), _run(model, images)
+    assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3 * np.abs(expected).max(), "control: the image shows"
 
 
 def frozen_body(model: keras.Model, fit) -> float:

@@ -12,12 +12,12 @@ SMALLEST = 67  # pixels: one is left of 67 after the last pool, none of 66
 
 
 def alexnet(*, classes: int | None = 1000, image_size: int = 227) -> keras.Model:
-    """AlexNet (Krizhevsky, Sutskever & Hinton 2012, section 3.5); not torchvision's, which is the one-tower net of 2014.
+    """AlexNet (Krizhevsky, Sutskever & Hinton 2012, section 3.5). torchvision's is another, of 2014.
 
     Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> probabilities (B, classes), of
     60,965,224 parameters at 1000 classes and 227 pixels; classes=None leaves the three dense layers off: -> (B, h, w,
     256), h = w = 6 at 227. image_size: at least 67; the paper says 224, which its own 55 x 55 outputs contradict.
-    Inputs are centered RGB (section 2); here the mean color of ImageNet, not a mean per pixel, as `Preprocess("caffe")`.
+    Inputs are centered RGB (section 2); here less one mean color, not a mean image: `Preprocess("caffe")`.
     Layers are named `conv1 norm1 pool1 ... conv5 pool5 dense6 dropout6 dense7 dropout7 probabilities`. The paper
     trains with SGD, momentum .9, weight decay 5e-4, batches of 128, from a rate of .01 (section 5).
     Raises UserError for fewer than 2 classes or an image without a pixel left.
@@ -55,6 +55,4 @@ def _start(bias: float) -> dict:
 
 
 def _convolution(filters, kernel, name, *, strides=1, padding="same", groups=1, bias=0.0):
-    return layers.Conv2D(
-        filters, kernel, strides, padding, groups=groups, activation="relu", **_start(bias), name=name
-    )
+    return layers.Conv2D(filters, kernel, strides, padding, groups=groups, activation="relu", **_start(bias), name=name)

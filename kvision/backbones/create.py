@@ -162,7 +162,8 @@ def stages(backbone: keras.Model) -> dict[str, str]:
     """{"stage1": name of its first layer, "stage2": ...}: a stage is what runs at one stride, the stem is in stage1.
 
     A backbone has the stages that its paper gives it: five of strides 2, 4, 8, 16, 32; three of 4, 8, 16 in AlexNet and
-    of 1, 2, 4 in ResNet20 ... Plain56. A pool may stand at the end of the stage before. Raises UserError for a model that `create` did not build.
+    of 1, 2, 4 in ResNet20 ... Plain56. A pool may stand at the end of the stage before.
+    Raises UserError for a model that `create` did not build.
     """
     zoo = _zoo()
     name = checks.one_of("backbone", backbone.name, zoo, problem="has no named stages")

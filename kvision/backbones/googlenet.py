@@ -74,7 +74,7 @@ def googlenet(*, classes: int | None = 1000, image_size: int = 224, auxiliary: b
 def inference(model: keras.Model) -> keras.Model:
     """`googlenet(...)` -> the same network with the output `main` alone, (B, classes), sharing all its weights.
 
-    "At inference time, these auxiliary networks are discarded" (section 5). Raises UserError for a model without `main`.
+    "At inference time, these auxiliary networks are discarded" (section 5). UserError for a model without `main`.
     """
     names = [layer.name for layer in model.layers]
     if "main" not in names:

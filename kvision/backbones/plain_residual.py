@@ -11,16 +11,15 @@ __all__ = ["plain_residual"]
 _WIDTHS = (16, 32, 64)
 
 
-def plain_residual(
-    depth: int, *, residual: bool = True, classes: int | None = 10, image_size: int = 32
-) -> keras.Model:
+def plain_residual(depth: int, *, residual: bool = True, classes: int | None = 10, image_size: int = 32) -> keras.Model:
     """CIFAR's stacks of `depth` = 6n + 2 layers (He et al. 2016, arXiv 1512.03385, section 4.2).
 
     Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> probabilities (B, classes);
-    classes=None: -> (B, ceil(image_size / 4), same, 64). Three stages of n blocks, of 16, 32, 64 filters at strides 1, 2,
-    4. residual: shortcuts of option A, without parameters; False: the plain stack, with the same parameters, BatchNorm
-    statistics included: 271,098 at depth 20, 857,082 at 56, 1,736,058 at 110 and 10 classes.
-    Inputs: the paper subtracts CIFAR's mean per pixel; here `Preprocess("torch")`, whose scale the first BatchNorm undoes.
+    classes=None: -> (B, ceil(image_size / 4), same, 64). Three stages of n blocks, of 16, 32, 64 filters at strides
+    1, 2, 4. residual: shortcuts of option A, without parameters; False: the plain stack, with the same parameters,
+    BatchNorm statistics included: 271,098 at depth 20, 857,082 at 56, 1,736,058 at 110 and 10 classes.
+    Inputs: the paper subtracts CIFAR's mean per pixel; here `Preprocess("torch")` subtracts ImageNet's mean color, and
+    the first BatchNorm undoes its scale.
     Layers are named `conv1*`, `stage1_block1_*` ... `stage3_blockn_*`. The paper trains with SGD, momentum .9, weight
     decay 1e-4, batches of 128, rate .1 divided by 10 after 32k and 48k of 64k steps.
     Raises UserError for another depth or fewer than 2 classes.

@@ -10,12 +10,13 @@ __all__ = ["LocalResponseNorm"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class LocalResponseNorm(keras.layers.Layer):
-    """b[i] = a[i] / (k + alpha * sum of a[j]^2)^beta, j over the `size` channels around i (Krizhevsky et al. 2012, 3.3).
+    """b[i] = a[i] / (k + alpha * sum of a[j]^2)^beta, j over the `size` channels around i (Krizhevsky et al. 2012).
 
-    Features (..., C) -> the same shape. At the first and last channels the sum has fewer terms. Defaults are the
-    paper's (its n is `size`). alpha is not divided by `size`: as in the paper and `tf.nn.local_response_normalization`
-    (depth_radius = (size - 1) / 2, bias = k); Caffe and PyTorch divide. Sums run in float32 at least: the square of a
-    float16 overflows from 256 on. Raises UserError for an even size, or k, alpha, beta that allow a division by zero.
+    Features (..., C) -> the same shape. At the first and last channels the sum has fewer terms. Defaults are those of
+    the paper's section 3.3 (its n is `size`). alpha is not divided by `size`: as in the paper and
+    `tf.nn.local_response_normalization` (depth_radius = (size - 1) / 2, bias = k); Caffe and PyTorch divide. Sums run in
+    float32 at least: the square of a float16 overflows from 256 on.
+    Raises UserError for an even size, and for a k or alpha that would allow a division by zero.
     """
 
     def __init__(
