@@ -57,7 +57,8 @@ def _strides(model: keras.Model, larger: keras.Model) -> dict[str, tuple[float, 
 def same_in_tflite(model: keras.Model) -> None:
     """Exports with built-in operations only, and answers in LiteRT as in Keras."""
     images = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:])).astype("float32")
-    lite = litert.interpreter(litert.convert(model, batch_size=2), threads=1)
+    lite = litert.interpreter(litert.convert(model), threads=1)  # any batch, as an export has it
+    lite.resize_tensor_input(lite.get_input_details()[0]["index"], images.shape)
     lite.allocate_tensors()
     lite.set_tensor(lite.get_input_details()[0]["index"], images)
     lite.invoke()

@@ -14,8 +14,8 @@ class LocalResponseNorm(keras.layers.Layer):
 
     Features (..., C) -> the same shape. At the first and last channels the sum has fewer terms. Defaults are those of
     the paper's section 3.3 (its n is `size`). alpha is not divided by `size`: as in the paper and
-    `tf.nn.local_response_normalization` (depth_radius = (size - 1) / 2, bias = k); Caffe and PyTorch divide. Sums run in
-    float32 at least: the square of a float16 overflows from 256 on.
+    `tf.nn.local_response_normalization` (depth_radius = (size - 1) / 2, bias = k); Caffe and PyTorch divide. Sums run
+    in float32 at least: the square of a float16 overflows from 256 on.
     Raises UserError for an even size, and for a k or alpha that would allow a division by zero.
     """
 

@@ -45,6 +45,8 @@ def test_every_row_of_the_paper():
         layers = [layer for layer in model.layers if layer.name == name or layer.name.startswith(f"{name}_")]
         found[name] = (layers[-1].output.shape[1:], sum(layer.count_params() for layer in layers))
     assert found == TABLE
+    stem = [layer.name for layer in model.layers[2:9]]
+    assert stem == ["conv1", "pool1", "norm1", "conv2", "conv3", "norm2", "pool2"]  # figure 3
     assert model.count_params() == 13_378_280 and inference(model).count_params() == 6_998_552
     assert {name: model.get_layer(f"{name}_pool").output.shape[1:] for name in ("aux1", "aux2")} == {
         "aux1": (4, 4, 512),  # section 5: "4x4x512 output for the (4a), and 4x4x528 for the (4d) stage"
