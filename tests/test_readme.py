@@ -31,11 +31,13 @@ def test_two_commands_set_up():
 
 
 def test_the_table_of_backbones_is_the_zoo():
-    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \|", README, re.MULTILINE)
     assert sorted(name for name, *_ in rows) == sorted(kv.backbones.available())
-    for name, size, width in rows:
+    for name, size, smallest, width in rows:
         assert kv.backbones.image_size(name) == int(size)
-        assert kv.backbones.create(name, image_size=32, pooling="avg").output_shape == (None, int(width))
+        assert kv.backbones.smallest_size(name) == int(smallest)
+        model = kv.backbones.create(name, image_size=int(smallest), pooling="avg")
+        assert model.output_shape == (None, int(width))
 
 
 def test_numbers_are_there():

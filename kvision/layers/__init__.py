@@ -2,7 +2,9 @@
 
 from kvision.layers.body import Body
 from kvision.layers.decision_forest import DecisionForest
+from kvision.layers.local_response_norm import LocalResponseNorm
 from kvision.layers.nearest_neighbors import NearestNeighbors
 from kvision.layers.preprocess import Preprocess
+from kvision.layers.zero_padded_shortcut import ZeroPaddedShortcut
 
-__all__ = ["Body", "DecisionForest", "NearestNeighbors", "Preprocess"]
+__all__ = ["Body", "DecisionForest", "LocalResponseNorm", "NearestNeighbors", "Preprocess", "ZeroPaddedShortcut"]

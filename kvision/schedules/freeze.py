@@ -14,8 +14,9 @@ __all__ = ["freeze"]
 def freeze(model: keras.Model, *, above: str = "top", norm: str = "frozen") -> list[keras.Variable]:
     """Lets `above` and everything after it train, freezes the rest; -> the variables that train now.
 
-    model: of `kv.transfer.attach`. above: "top" (the head alone), "stage1" ... "stage5" (as `kv.backbones.stages`
-    names them) or "all". norm: what BatchNormalization does in the part that trains (in the frozen part it is fixed):
+    model: of `kv.transfer.attach`. above: "top" (the head alone), a stage of the backbone ("stage1",
+    "stage2" ..., as `kv.backbones.stages` names them) or "all". norm: what BatchNormalization does in the part that
+    trains (in the frozen part it is fixed):
 
     | norm | statistics | gamma, beta | dropout in the backbone |
     |---|---|---|---|

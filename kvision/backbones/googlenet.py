@@ -1,0 +1,111 @@
+"""GoogLeNet, the first Inception network, with its two auxiliary classifiers."""
+
+import keras
+from keras import layers
+
+from kvision import checks
+from kvision.layers import LocalResponseNorm, Preprocess
+
+__all__ = ["LOSS_WEIGHTS", "SMALLEST_AUXILIARY", "googlenet", "inference"]
+
+LOSS_WEIGHTS = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}  # section 5: "weighted by 0.3"
+SMALLEST_AUXILIARY = 65  # pixels: the auxiliary heads pool 5 x 5 of stride 16
+
+# 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection: table 1
+_INCEPTIONS = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+_AUXILIARY = {"4a": "aux1", "4d": "aux2"}
+
+
+def googlenet(*, classes: int | None = 1000, image_size: int = 224, auxiliary: bool = True) -> keras.Model:
+    """GoogLeNet (Szegedy et al. 2015, arXiv 1409.4842, table 1 and figure 3): no batch normalization, 5x5 branches.
+
+    Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> {"main", "aux1", "aux2"}, each
+    probabilities (B, classes): 13,378,280 parameters at 1000 classes. `inference(model)` is what serves: main alone.
+    auxiliary=False: main alone from the start, 6,998,552 parameters, output (B, classes). classes=None: no head, (B, h,
+    w, 1024), h = w = ceil(image_size / 32). The auxiliary heads need at least 65 pixels.
+
+    Train with `compile(loss=dict.fromkeys(LOSS_WEIGHTS, ...), loss_weights=LOSS_WEIGHTS)` and the labels once for each
+    name. Inputs are RGB minus the mean (section 5), as `Preprocess("caffe")`. The paper gives no initial values and no
+    constants of its normalization: Keras' and AlexNet's. Layers: `conv1 ... conv3`, `inception_3a_*` ...
+    `inception_5b_*`, `aux1_*`, `aux2_*`, `main_*`. Raises UserError for fewer than 2 classes or too small an image.
+    """
+    if classes is not None and classes < 2:
+        raise checks.error("classes", expected="a count of at least 2, or None for no head", received=classes)
+    auxiliary = auxiliary and classes is not None
+    if auxiliary and image_size < SMALLEST_AUXILIARY:
+        raise checks.error(
+            "image_size",
+            expected=f"at least {SMALLEST_AUXILIARY} (pixels) for the auxiliary heads",
+            received=image_size,
+            hint="Pass auxiliary=False for a smaller one",
+        )
+    image = keras.Input((image_size, image_size, 3), name="image")
+    x = _convolution(Preprocess("caffe")(image), 64, 7, "conv1", strides=2)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
+    x = LocalResponseNorm(name="norm1")(x)
+    x = _convolution(_convolution(x, 64, 1, "conv2"), 192, 3, "conv3")
+    x = LocalResponseNorm(name="norm2")(x)
+    x = layers.MaxPooling2D(3, 2, "same", name="pool2")(x)
+    outputs = {}
+    for block, widths in _INCEPTIONS.items():
+        x = _inception(x, widths, f"inception_{block}")
+        if block in ("3b", "4e"):
+            x = layers.MaxPooling2D(3, 2, "same", name=f"pool{block[0]}")(x)
+        if auxiliary and block in _AUXILIARY:
+            outputs[_AUXILIARY[block]] = _auxiliary(x, classes, _AUXILIARY[block])
+    if classes is None:
+        return keras.Model(image, x, name="GoogLeNet")
+    x = layers.GlobalAveragePooling2D(name="main_pool")(x)
+    x = layers.Dropout(0.4, name="main_dropout")(x)
+    main = _probabilities(x, classes, "main")
+    return keras.Model(image, {"main": main, **outputs} if auxiliary else main, name="GoogLeNet")
+
+
+def inference(model: keras.Model) -> keras.Model:
+    """`googlenet(...)` -> the same network with the output `main` alone, (B, classes), sharing all its weights.
+
+    "At inference time, these auxiliary networks are discarded" (section 5). UserError for a model without `main`.
+    """
+    names = [layer.name for layer in model.layers]
+    if "main" not in names:
+        raise checks.error("model", problem="has no output `main`", expected="one of googlenet()", received=model.name)
+    return keras.Model(model.inputs[0], model.get_layer("main").output, name=model.name)
+
+
+def _convolution(x, filters: int, kernel: int, name: str, *, strides: int = 1):
+    return layers.Conv2D(filters, kernel, strides, "same", activation="relu", name=name)(x)
+
+
+def _inception(x, widths: tuple[int, ...], name: str):
+    """Figure 2 (b): four branches side by side."""
+    ones, reduce3, threes, reduce5, fives, projection = widths
+    return layers.Concatenate(name=f"{name}_join")(
+        [
+            _convolution(x, ones, 1, f"{name}_1x1"),
+            _convolution(_convolution(x, reduce3, 1, f"{name}_3x3_reduce"), threes, 3, f"{name}_3x3"),
+            _convolution(_convolution(x, reduce5, 1, f"{name}_5x5_reduce"), fives, 5, f"{name}_5x5"),
+            _convolution(layers.MaxPooling2D(3, 1, "same", name=f"{name}_pool")(x), projection, 1, f"{name}_project"),
+        ]
+    )
+
+
+def _auxiliary(x, classes: int, name: str):
+    """Section 5: average pool 5x5/3, 1x1 of 128, dense 1024, dropout of 70 %."""
+    x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
+    x = layers.Flatten(name=f"{name}_flatten")(_convolution(x, 128, 1, f"{name}_conv"))
+    x = layers.Dense(1024, activation="relu", name=f"{name}_dense")(x)
+    return _probabilities(layers.Dropout(0.7, name=f"{name}_dropout")(x), classes, name)
+
+
+def _probabilities(x, classes: int, name: str):
+    return layers.Dense(classes, activation="softmax", dtype="float32", name=name)(x)
