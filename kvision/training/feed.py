@@ -1,5 +1,6 @@
 """What people give as data -> what Keras' `fit` of the open scope takes, from any step of any epoch."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
@@ -65,7 +66,8 @@ def feed(data, *, batch_size: int, seed: int | None, drops_tail: bool = False) -
 def _without_tail(source: Source) -> Source:
     tail = source.count % source.batch_size
     if tail and not source.drop_remainder and distribute.is_chief():
-        tqdm.write(f"The last {tail} of {source.count} rows make no whole batch: each epoch leaves {tail} out.")
+        text = f"The last {tail} of {source.count} rows make no whole batch: each epoch leaves {tail} out."
+        tqdm.write(text, file=sys.stderr)
     return replace(source, drop_remainder=True)
 
 

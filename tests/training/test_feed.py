@@ -96,3 +96,13 @@ def test_what_reading_raised_is_kept():
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(some.start(Position()))
     assert isinstance(some.failure, UserError) and "is gone" in str(some.failure)
+
+
+def test_a_loss_across_examples_leaves_the_tail_out_and_says_so(capsys):
+    views = {"a": X, "b": X}
+    some = feed(views, batch_size=4, seed=0, drops_tail=True)
+    assert some.steps == 2 and [len(batch[0]["a"]) for batch in passed(some.start(Position()))] == [4, 4]
+    assert "The last 2 of 10 rows make no whole batch: each epoch leaves 2 out." in capsys.readouterr().err
+    assert feed(views, batch_size=5, seed=0, drops_tail=True).steps == 2
+    assert feed(some.source, batch_size=1, seed=0, drops_tail=True).steps == 2
+    assert capsys.readouterr().err == "", "nothing is left out, or it was told"
