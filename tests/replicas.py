@@ -37,7 +37,7 @@ def _ports(count: int) -> list[int]:
 
 
 def run(
-    code: str, *, devices: int = 1, workers: int = 1, arguments: Sequence[str] = (), seconds: float = 120
+    code: str, *, devices: int = 1, workers: int = 1, arguments: Sequence[str] = (), seconds: float = 300
 ) -> list[dict]:
     """Runs `code` in `workers` processes with `devices` logical CPUs each -> what each passed to `answer(**found)`.
 

