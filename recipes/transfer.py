@@ -7,7 +7,7 @@ Run:      kvision transfer                       scikit-learn's digits, Efficien
           kvision transfer --data FOLDER         one sub-folder per class
           kvision transfer --data FILE.npz       x_train y_train x_test y_test class_names
 Expect:   built-in digits: knn .886, forest .894, logistic .922, finetune .986 of 359 held-out images (seed 0, 96 px,
-          100 s on 2 CPU cores). CIFAR-10 subset, 10,000 training images at 96 px: .712, .692, .754, .866 of 2,000
+          65 s on 2 CPU cores). CIFAR-10 subset, 10,000 training images at 96 px: .712, .692, .754, .866 of 2,000
           (seed 0, 2 CPU cores, 14 minutes beside other work)
 
 k, metric, C, the epoch and the exported head are chosen on a split of the training images; the held-out images are
