@@ -78,9 +78,12 @@ def test_one_may_finish_early_and_a_later_failure_counts(job):
 
 def test_the_report_names_the_cause_and_not_who_died_of_it(job):
     program = """
-if index: print("my peer is gone"); sys.exit(75)
+if index:
+    while not (folder / "deaf").exists(): time.sleep(0.01)
+    print("my peer is gone"); sys.exit(75)
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print("ValueError: this"); time.sleep(0.5); sys.exit(1)"""
+(folder / "deaf").touch()
+print("ValueError: this", flush=True); time.sleep(0.5); sys.exit(1)"""
     assert job.run(program) == 1
     assert job.told[0].startswith("worker 0 ended with exit status 1") and "ValueError: this" in job.told[0]
 
@@ -196,7 +199,9 @@ strategy = tf.distribute.MultiWorkerMirroredStrategy()
 replica = lambda x: tf.distribute.get_replica_context().all_reduce("sum", tf.identity(x))
 total = tf.function(lambda x: strategy.run(replica, args=(x,)))
 print("total", float(total(tf.constant(index + 1.0))), "of", strategy.num_replicas_in_sync, flush=True)
+(folder / f"told-{attempt}-{index}").touch()
 if attempt == 0:
+    while not (folder / "told-0-0").exists(): time.sleep(0.01)  # else the peer may lose its sum with us
     if index == 1: os.kill(os.getpid(), signal.SIGKILL)
     for _ in range(600): total(tf.constant(1.0)); time.sleep(0.1)
 """
