@@ -11,12 +11,12 @@ __all__ = ["SMALLEST", "alexnet"]
 SMALLEST = 67  # pixels: one is left of 67 after the last pool, none of 66
 
 
-def alexnet(*, classes: int | None = 1000, image_size: int = 227) -> keras.Model:
+def alexnet(*, classes: int | None = 1000, image_size: int = 227, channels: int = 3) -> keras.Model:
     """AlexNet (Krizhevsky, Sutskever & Hinton 2012, section 3.5). torchvision's is another, of 2014.
 
-    Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> probabilities (B, classes), of
+    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> probabilities (B, classes), of
     60,965,224 parameters at 1000 classes and 227 pixels; classes=None leaves the three dense layers off: -> (B, h, w,
-    256), h = w = 6 at 227. image_size: at least 67; the paper says 224, which its own 55 x 55 outputs contradict.
+    256), h = w = 6 at 227. image_size: S, at least 67; the paper says 224, which its own 55 x 55 outputs contradict.
     Inputs are centered RGB (section 2); here less one mean color, not a mean image: `Preprocess("caffe")`.
     Layers are named `conv1 norm1 pool1 ... conv5 pool5 dense6 dropout6 dense7 dropout7 probabilities`. The paper
     trains with SGD, momentum .9, weight decay 5e-4, batches of 128, from a rate of .01 (section 5).
@@ -26,7 +26,7 @@ def alexnet(*, classes: int | None = 1000, image_size: int = 227) -> keras.Model
         raise checks.error("classes", expected="a count of at least 2, or None for no head", received=classes)
     if image_size < SMALLEST:
         raise checks.error("image_size", expected=f"at least {SMALLEST} (pixels) for AlexNet", received=image_size)
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input((image_size, image_size, channels), name="image")
     x = Preprocess("caffe")(image)
     # 'valid' and overlapping pools (3, 2) as in sections 3.4 and 3.5: 227 -> 55, 27, 13, 6
     x = _convolution(96, 11, "conv1", strides=4, padding="valid")(x)

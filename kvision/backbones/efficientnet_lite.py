@@ -25,14 +25,14 @@ def _normalized(x, name: str, *, activation: bool = True):
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
 
 
-def efficientnet_lite0(*, image_size: int = 224, drop_connect_rate: float = 0.2) -> keras.Model:
+def efficientnet_lite0(*, image_size: int = 224, channels: int = 3, drop_connect_rate: float = 0.2) -> keras.Model:
     """EfficientNet-Lite0 without its head: the blocks of Tan & Le 2019, table 1, as TensorFlow's TPU models cut them.
 
-    Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> (B, ceil(image_size / 32), same,
+    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> (B, ceil(image_size / 32), same,
     1280). Layers are named `stem_*`, `block0_*` ... `block15_*`, `head_*`. drop_connect_rate: probability of dropping
     the last residual branch, growing linearly from 0 at the first (Huang et al. 2016); the paper's .2.
     """
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input((image_size, image_size, channels), name="image")
     x = Preprocess("lite")(image)
     x = _normalized(layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(x), "stem")
     index, count = 0, sum(repeats for _, repeats, *_ in _BLOCKS)

@@ -29,10 +29,11 @@ def embed(
 
     model: images (B, H, W, 3) in [0, 255] -> (B, D). images: an array (N, H, W, 3), uint8 or float in [0, 255], or a
     batched iterable of such arrays or of tuples that begin with one (`kv.data.folders(...)`, a `tf.data.Dataset`);
-    never a path. batch_size: for arrays; an iterable brings its own. engine: "keras", "litert" (TensorFlow only;
-    equal to 1e-4) or "auto". cache: a folder; the features are kept there under the hash of weights, graph, engine and
-    `images.fingerprint` (an array is hashed itself), so that a changed weight, image, size or preprocessing is another
-    entry. A damaged entry is reported and made again. progress: a bar on standard error.
+    never a path. batch_size: for arrays; an iterable brings its own. engine: "keras", "litert" or "openvino"
+    (TensorFlow only; equal to 1e-4; the latter needs the extra `openvino`) or "auto", which chooses between the first
+    two. cache: a folder; the features are kept there under the hash of weights, graph, engine and `images.fingerprint`
+    (an array is hashed itself), so that a changed weight, image, size or preprocessing is another entry. A damaged
+    entry is reported and made again. progress: a bar on standard error.
     Raises UserError for a model without a vector output, images of another size or range, an iterable without a
     fingerprint beside a cache, and no images at all.
     """

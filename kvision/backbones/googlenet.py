@@ -6,7 +6,7 @@ from keras import layers
 from kvision import checks
 from kvision.layers import LocalResponseNorm, Preprocess
 
-__all__ = ["LOSS_WEIGHTS", "SMALLEST_AUXILIARY", "googlenet", "inference"]
+__all__ = ["LOSS_WEIGHTS", "SMALLEST_AUXILIARY", "googlenet"]
 
 LOSS_WEIGHTS = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}  # section 5: "weighted by 0.3"
 SMALLEST_AUXILIARY = 65  # pixels: the auxiliary heads pool 5 x 5 of stride 16
@@ -26,10 +26,12 @@ _INCEPTIONS = {
 _AUXILIARY = {"4a": "aux1", "4d": "aux2"}
 
 
-def googlenet(*, classes: int | None = 1000, image_size: int = 224, auxiliary: bool = True) -> keras.Model:
+def googlenet(
+    *, classes: int | None = 1000, image_size: int = 224, channels: int = 3, auxiliary: bool = True
+) -> keras.Model:
     """GoogLeNet (Szegedy et al. 2015, arXiv 1409.4842, table 1 and figure 3): no batch normalization, 5x5 branches.
 
-    Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> {"main", "aux1", "aux2"}, each
+    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> {"main", "aux1", "aux2"}, each
     probabilities (B, classes): 13,378,280 parameters at 1000 classes. `inference(model)` is what serves: main alone.
     auxiliary=False: main alone from the start, 6,998,552 parameters, output (B, classes). classes=None: no head, (B, h,
     w, 1024), h = w = ceil(image_size / 32). The auxiliary heads need at least 65 pixels.
@@ -49,7 +51,7 @@ def googlenet(*, classes: int | None = 1000, image_size: int = 224, auxiliary: b
             received=image_size,
             hint="Pass auxiliary=False for a smaller one",
         )
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input((image_size, image_size, channels), name="image")
     x = _convolution(Preprocess("caffe")(image), 64, 7, "conv1", strides=2)
     x = layers.MaxPooling2D(3, 2, "same", name="pool1")(x)
     x = LocalResponseNorm(name="norm1")(x)
@@ -69,17 +71,6 @@ def googlenet(*, classes: int | None = 1000, image_size: int = 224, auxiliary: b
     x = layers.Dropout(0.4, name="main_dropout")(x)
     main = _probabilities(x, classes, "main")
     return keras.Model(image, {"main": main, **outputs} if auxiliary else main, name="GoogLeNet")
-
-
-def inference(model: keras.Model) -> keras.Model:
-    """`googlenet(...)` -> the same network with the output `main` alone, (B, classes), sharing all its weights.
-
-    "At inference time, these auxiliary networks are discarded" (section 5). UserError for a model without `main`.
-    """
-    names = [layer.name for layer in model.layers]
-    if "main" not in names:
-        raise checks.error("model", problem="has no output `main`", expected="one of googlenet()", received=model.name)
-    return keras.Model(model.inputs[0], model.get_layer("main").output, name=model.name)
 
 
 def _convolution(x, filters: int, kernel: int, name: str, *, strides: int = 1):

@@ -11,10 +11,12 @@ __all__ = ["plain_residual"]
 _WIDTHS = (16, 32, 64)
 
 
-def plain_residual(depth: int, *, residual: bool = True, classes: int | None = 10, image_size: int = 32) -> keras.Model:
+def plain_residual(
+    depth: int, *, residual: bool = True, classes: int | None = 10, image_size: int = 32, channels: int = 3
+) -> keras.Model:
     """CIFAR's stacks of `depth` = 6n + 2 layers (He et al. 2016, arXiv 1512.03385, section 4.2).
 
-    Returns a functional model `image` (B, image_size, image_size, 3) in [0, 255] -> probabilities (B, classes);
+    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> probabilities (B, classes);
     classes=None: -> (B, ceil(image_size / 4), same, 64). Three stages of n blocks, of 16, 32, 64 filters at strides
     1, 2, 4. residual: shortcuts of option A, without parameters; False: the plain stack, with the same parameters,
     BatchNorm statistics included: 271,098 at depth 20, 857,082 at 56, 1,736,058 at 110 and 10 classes.
@@ -28,7 +30,7 @@ def plain_residual(depth: int, *, residual: bool = True, classes: int | None = 1
         raise checks.error("depth", expected="6n + 2 layers: 8, 14, 20, 32, 44, 56, 110 ...", received=depth)
     if classes is not None and classes < 2:
         raise checks.error("classes", expected="a count of at least 2, or None for no head", received=classes)
-    image = keras.Input((image_size, image_size, 3), name="image")
+    image = keras.Input((image_size, image_size, channels), name="image")
     x = _convolution(Preprocess("torch")(image), 16, 1, "conv1")
     x = layers.ReLU(name="conv1_relu")(x)
     for stage, width in enumerate(_WIDTHS, 1):

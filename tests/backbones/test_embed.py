@@ -24,8 +24,10 @@ def photographs(count: int = 7) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, SIZE, SIZE, 3), dtype="uint8")
 
 
-@pytest.mark.parametrize("engine", ["keras", "litert"])
+@pytest.mark.parametrize("engine", ["keras", "litert", "openvino"])
 def test_engines_equal_the_model_and_keep_the_order(engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino", reason="extra `openvino`")
     model, images = network(), photographs()
     features = kv.backbones.embed(model, images, batch_size=3, engine=engine, progress=False)
     assert features.dtype == np.float32 and features.shape == (7, 4)

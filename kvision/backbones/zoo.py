@@ -1,0 +1,185 @@
+"""The table of the zoo: which networks there are, how each is built, and where its ImageNet weights come from."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from kvision.backbones import weights as files
+from kvision.backbones.alexnet import SMALLEST, alexnet
+from kvision.backbones.efficientnet_lite import efficientnet_lite0, load_torch_weights
+from kvision.backbones.googlenet import googlenet
+from kvision.backbones.keras_cv import keras_cv
+from kvision.backbones.plain_residual import plain_residual
+from kvision.backbones.vit import vit
+from kvision.layers import Preprocess
+
+__all__ = ["DOWNLOAD", "ZOO", "Entry"]
+
+DOWNLOAD = "Keras' download"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the zoo.
+
+    stages: how the names of the first layers of stage2, stage3 ... begin, where strides do not say it well.
+    """
+
+    # (image_size, channels, pooling) -> functional model `image` in [0, 255] -> feature map, or features if it pools
+    build: Callable[[int, int, str | None], keras.Model]
+    mode: str  # of `Preprocess`
+    image_size: int = 224  # pixels it was trained at
+    smallest: int = 32  # pixels it accepts
+    imagenet: Callable[[], keras.Model] | None = None  # a model of the same weights, pre-trained; None: none at hand
+    source: str = "none"  # of these weights, in the README's words
+    stages: tuple[str, ...] = ()
+
+
+def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> Entry:
+    """A row made of the constructor `keras.applications.<name>`, with its preprocessing inside."""
+
+    def build(image_size: int, channels: int, pooling: str | None) -> keras.Model:
+        constructor = getattr(keras.applications, name)
+        image = keras.Input((image_size, image_size, channels), name="image")
+        options: dict = {"weights": None, "include_top": False, "input_tensor": Preprocess(mode)(image)}
+        known = inspect.signature(constructor).parameters
+        if "include_preprocessing" in known:
+            options["include_preprocessing"] = False
+        if name.startswith("ConvNeXt"):
+            options["pooling"] = pooling  # before the last LayerNormalization, as its classifier has it
+        model = constructor(**options)
+        if name.startswith("EfficientNetB"):
+            return keras.models.clone_model(model, clone_function=_without_scaling)
+        return model
+
+    def imagenet() -> keras.Model:
+        constructor, shape = getattr(keras.applications, name), (image_size, image_size, 3)
+        try:
+            return constructor(weights="imagenet", include_top=False, input_shape=shape)
+        except Exception as reason:  # Keras' get_file raises a bare Exception
+            if "URL fetch failure" not in str(reason):
+                raise
+            raise files.download_error(name, reason) from reason
+
+    stages = next((prefixes for family, prefixes in _BLOCKS.items() if name.startswith(family)), ())
+    return Entry(build, mode, image_size, smallest, imagenet, DOWNLOAD, stages)
+
+
+def _without_scaling(layer: keras.layers.Layer) -> keras.layers.Layer:
+    # EfficientNet V1 cannot be built without its Rescaling and Normalization, and has one layer more for "imagenet"
+    # than for None. Its statistics are weights that `set_weights` does not make effective. `Preprocess` does it all.
+    if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization):
+        return keras.layers.Identity(name=layer.name)
+    return type(layer).from_config(layer.get_config())
+
+
+def _own(build: Callable[..., keras.Model], mode: str, **fields) -> Entry:
+    """A row of ours: `build` takes keywords, and leaves pooling to `create`."""
+    return Entry(lambda image_size, channels, _: build(image_size=image_size, channels=channels), mode, **fields)
+
+
+def _cifar(depth: int, *, residual: bool) -> Entry:
+    def build(**sizes) -> keras.Model:
+        return plain_residual(depth, residual=residual, classes=None, **sizes)
+
+    return _own(build, "torch", image_size=32, smallest=4)
+
+
+def _vit(*, width: int, heads: int) -> Entry:
+    def build(**sizes) -> keras.Model:
+        return vit(depth=12, width=width, heads=heads, **sizes)
+
+    # one stride for all of it: four groups of three blocks
+    return _own(build, "tf", smallest=16, stages=("block4_", "block7_", "block10_"))
+
+
+def _keras_cv(name: str) -> Entry:
+    return _own(lambda **sizes: keras_cv(name, **sizes), "unit")
+
+
+def _lite0() -> keras.Model:
+    model = efficientnet_lite0()
+    load_torch_weights(model, files.lite0_checkpoint())
+    return model
+
+
+# families whose stages begin with a whole inverted residual block, the stride of which is in its middle
+_BLOCKS = {
+    "EfficientNet": ("block2a_", "block3a_", "block4a_", "block6a_"),
+    "MobileNetV2": ("block_1_", "block_3_", "block_6_", "block_13_"),
+    "MobileNetV3Large": ("expanded_conv_1_", "expanded_conv_3_", "expanded_conv_6_", "expanded_conv_12_"),
+    "MobileNetV3Small": ("expanded_conv_", "expanded_conv_1_", "expanded_conv_3_", "expanded_conv_8_"),
+}
+# name, mode of Preprocess, size it was trained at, smallest size
+_APPLICATIONS = (
+    ("ConvNeXtTiny", "torch", 224),
+    ("ConvNeXtSmall", "torch", 224),
+    ("ConvNeXtBase", "torch", 224),
+    ("ConvNeXtLarge", "torch", 224),
+    ("ConvNeXtXLarge", "torch", 224),
+    ("DenseNet121", "torch", 224),
+    ("DenseNet169", "torch", 224),
+    ("DenseNet201", "torch", 224),
+    ("EfficientNetB0", "torch", 224),
+    ("EfficientNetB1", "torch", 240),
+    ("EfficientNetB2", "torch", 260),
+    ("EfficientNetB3", "torch", 300),
+    ("EfficientNetB4", "torch", 380),
+    ("EfficientNetB5", "torch", 456),
+    ("EfficientNetB6", "torch", 528),
+    ("EfficientNetB7", "torch", 600),
+    ("EfficientNetV2B0", "torch", 224),
+    ("EfficientNetV2B1", "torch", 240),
+    ("EfficientNetV2B2", "torch", 260),
+    ("EfficientNetV2B3", "torch", 300),
+    ("EfficientNetV2S", "tf128", 384),
+    ("EfficientNetV2M", "tf128", 480),
+    ("EfficientNetV2L", "tf128", 480),
+    ("InceptionResNetV2", "tf", 299, 75),
+    ("InceptionV3", "tf", 299, 75),
+    ("MobileNet", "tf", 224),
+    ("MobileNetV2", "tf", 224),
+    ("MobileNetV3Large", "tf", 224),
+    ("MobileNetV3Small", "tf", 224),
+    ("NASNetLarge", "tf", 331),
+    ("NASNetMobile", "tf", 224),
+    ("ResNet50", "caffe", 224),
+    ("ResNet101", "caffe", 224),
+    ("ResNet152", "caffe", 224),
+    ("ResNet50V2", "tf", 224),
+    ("ResNet101V2", "tf", 224),
+    ("ResNet152V2", "tf", 224),
+    ("VGG16", "caffe", 224),
+    ("VGG19", "caffe", 224),
+    ("Xception", "tf", 299, 71),
+)
+
+ZOO: dict[str, Entry] = {
+    "AlexNet": _own(
+        lambda **sizes: alexnet(classes=None, **sizes),
+        "caffe",
+        image_size=227,
+        smallest=SMALLEST,
+    ),
+    "EfficientNetLite0": _own(
+        efficientnet_lite0,
+        "lite",
+        imagenet=_lite0,
+        source="the extra `offline`",
+        stages=("block1_", "block3_", "block5_", "block11_"),
+    ),
+    "GoogLeNet": _own(lambda **sizes: googlenet(classes=None, **sizes), "caffe"),
+    "Plain20": _cifar(20, residual=False),
+    "Plain56": _cifar(56, residual=False),
+    "ResNet20": _cifar(20, residual=True),
+    "ResNet56": _cifar(56, residual=True),
+    "ResNet110": _cifar(110, residual=True),
+    "ViTTiny16": _vit(width=192, heads=3),
+    "ViTSmall16": _vit(width=384, heads=6),
+    "CSPDarkNetTiny": _keras_cv("CSPDarkNetTiny"),
+    "ResNet18V2": _keras_cv("ResNet18V2"),
+    "ResNet34V2": _keras_cv("ResNet34V2"),
+    **{row[0]: _application(*row) for row in _APPLICATIONS},
+}
