@@ -1,12 +1,21 @@
 """What all tests share: quiet TensorFlow, and the folder of shared data where it is present."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """How a process of the tests died: pytest-xdist says only that it did."""
+    if error is not None:
+        status = node.gateway._io.popen.wait(timeout=60)
+        print(f"\n{node.gateway.id} ended with status {status} (negative: the signal)", file=sys.stderr)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,5 +1,7 @@
-"""Jobs of small processes that import nothing heavy, run in this process or below a launcher of their own."""
+"""Jobs of small processes that import nothing heavy, run in this process or below a launcher of their own; tests that
+need a process of their own."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -28,6 +30,22 @@ sys.exit(supervisor.supervise(
     [sys.executable, "-c", sys.argv[1]], workers=2, logs=pathlib.Path(sys.argv[2]), grace=float(sys.argv[3]),
     pause=float(sys.argv[4]), show=print, tell=lambda text: print("[launch]", text, flush=True)))
 """
+
+
+# a module of tests may ask for pytest's parts when it is imported, and needs none of them to call one function
+CALL = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])[sys.argv[3]](*sys.argv[4:])"
+
+
+def alone(case: Callable[..., None], *arguments: str | Path) -> str:
+    """Calls a function of a module of tests in a process of its own; -> its standard error.
+
+    For what raises signals: one that meets no handler ends the tests' process, and says nothing.
+    """
+    path = Path(inspect.getfile(case)).resolve()
+    command = [sys.executable, "-c", CALL, str(Path(__file__).parent), str(path), case.__name__, *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"
+    return result.stderr
 
 
 class Job:

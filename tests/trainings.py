@@ -59,8 +59,8 @@ class Twin(keras.layers.Layer):
         return ops.stop_gradient(self.twin(x, training=training))
 
 
-def encoder() -> keras.Model:
-    image = keras.Input((16, 16, 3), name="image")
+def encoder(size: int | None = 16) -> keras.Model:
+    image = keras.Input((size, size, 3), name="image")
     x = kv.layers.Preprocess("tf")(image)
     x = keras.layers.Conv2D(8, 3, strides=2, name="conv")(x)
     x = keras.layers.BatchNormalization(name="bn")(x)
@@ -116,7 +116,7 @@ def fine_tuned(optimizer, *, epochs: int = 3, rows: int = 45, dropout: float = 0
     model = kv.transfer.attach(encoder(), keras.Sequential([keras.layers.Dropout(dropout, seed=5), _head()]))
     steps = [
         kv.schedules.Unfreeze(0, "top", 1e-2),
-        kv.schedules.Unfreeze(1, "all", 1e-2, norm="train", decay="constant"),
+        kv.schedules.Unfreeze(1, "all", 1e-2, norm="train", curve=kv.schedules.Constant()),
     ][-epochs:]
     steps[0] = dataclasses.replace(steps[0], epoch=0)
     data = {"validation_data": (IMAGES[:13], LABELS[:13])}
@@ -145,3 +145,27 @@ def arrays(model: keras.Model) -> list[np.ndarray]:
 
 def checksum(model: keras.Model) -> str:
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays(model))).hexdigest()
+
+
+def attached(seed: int = 0) -> keras.Model:
+    """A classifier of three classes whose body has a convolution and a normalization."""
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((16, 16, 3), name="image")
+    x = kv.layers.Preprocess("tf")(image)
+    x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    backbone = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="small")
+    return kv.transfer.attach(backbone, 3)
+
+
+class Record(keras.callbacks.Callback):
+    """What every step saw: learning rate, iterations, count of trainable variables."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates, self.iterations, self.trainable = [], [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+        self.iterations.append(int(self.model.optimizer.iterations))
+        self.trainable.append(len(self.model.trainable_variables))

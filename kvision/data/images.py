@@ -115,7 +115,9 @@ class Images:
         """
         import tensorflow as tf
 
-        stream = self._load(self._order(shuffle_seed, first_epoch), drop_remainder)
+        from kvision.distribute import inputs
+
+        stream = inputs.untuned(self._load(self._order(shuffle_seed, first_epoch), drop_remainder))
         count = len(self) // self.batch_size if drop_remainder else -(-len(self) // self.batch_size)
         return stream.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -34,7 +35,13 @@ class Pipeline:
 
 
 def pipeline(
-    images: Images, *, seed: int | None = None, drop_remainder: bool = False, lost_fraction: float = 0.01
+    images: Images,
+    *,
+    seed: int | None = None,
+    drop_remainder: bool = False,
+    lost_fraction: float = 0.01,
+    fields: Sequence[str] | None = None,
+    batch_size: int | None = None,
 ) -> Pipeline:
     """Batches (images (B, S, S, 3) uint8, labels (B,) int32) of `images.batch_size` (of all replicas together).
 
@@ -43,9 +50,14 @@ def pipeline(
     pixels (`kv.data.folders(..., pixels=...)`) is read instead of them. drop_remainder: leaves out a last, smaller
     batch. lost_fraction: of the images; so many files may vanish or break while the training runs: each is named on
     standard error, counted in `lost`, and another image of its batch stands in for it. One more raises UserError.
+    fields: batches are dictionaries of these instead, as training methods take them (`kv.training.Objective`): "image",
+    "index" (B,) int32, an image's place in `images`, "label". Without "label", no label leaves the data.
+    batch_size: instead of that of `images`.
     """
     if not 0 <= lost_fraction < 1:
         raise checks.error("lost_fraction", expected="a number from 0 to below 1", received=lost_fraction)
+    for name in fields or ():
+        checks.one_of("fields", name, ("image", "index", "label"))
     lost: list[Lost] = []
     allowed = int(lost_fraction * len(images))
     guard = threading.Lock()
@@ -65,7 +77,7 @@ def pipeline(
 
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
 
-    def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(rows: np.ndarray) -> tuple:
         found = list(pool.map(read_one, rows))
         good = [i for i, image in enumerate(found) if image is not None]
         if not good:
@@ -76,8 +88,19 @@ def pipeline(
                 received=lost[-1],
             )
         stand_in = [i if image is not None else good[i % len(good)] for i, image in enumerate(found)]
-        return np.stack([found[i] for i in stand_in]), images.labels[rows[stand_in]].astype("int32")
+        rows = rows[stand_in]
+        values = {
+            "image": lambda: np.stack([found[i] for i in stand_in]),
+            "index": lambda: rows.astype("int32"),
+            "label": lambda: images.labels[rows].astype("int32"),
+        }
+        if fields is None:
+            return values["image"](), values["label"]()
+        return ({name: values[name]() for name in fields},)
 
     size = images.image_size
-    spec = (keras.KerasTensor((None, size, size, 3), "uint8"), keras.KerasTensor((None,), "int32"))
-    return Pipeline(Source(read, len(images), images.batch_size, spec, seed=seed, drop_remainder=drop_remainder), lost)
+    kinds = {name: keras.KerasTensor((None,), "int32") for name in ("index", "label")}
+    kinds["image"] = keras.KerasTensor((None, size, size, 3), "uint8")
+    spec = (kinds["image"], kinds["label"]) if fields is None else ({name: kinds[name] for name in fields},)
+    rows = images.batch_size if batch_size is None else batch_size
+    return Pipeline(Source(read, len(images), rows, spec, seed=seed, drop_remainder=drop_remainder), lost)

@@ -11,6 +11,7 @@ from kvision.distribute.strategy import (
     local_replica_count,
     pick_strategy,
     replica_count,
+    replica_id,
     worker_count,
 )
 from kvision.distribute.values import agree, anyone, barrier, read, write
@@ -30,6 +31,7 @@ __all__ = [
     "pick_strategy",
     "read",
     "replica_count",
+    "replica_id",
     "scope_of",
     "worker_count",
     "write",

@@ -20,4 +20,5 @@ def gather_replicas(x):
     context = tf.distribute.get_replica_context()
     if context is None:  # Keras builds a model symbolically in no replica
         return x
-    return context.all_gather(ops.convert_to_tensor(x), axis=0)
+    # a copy has a device, which what comes from the data has not
+    return context.all_gather(tf.identity(ops.convert_to_tensor(x)), axis=0)

@@ -12,7 +12,7 @@ from kvision.distribute import strategy
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["on_replicas", "stream"]
+__all__ = ["on_replicas", "split", "stream", "untuned"]
 
 
 def stream(
@@ -62,8 +62,21 @@ def stream(
         return ready.map(_plain(give))
 
     if count == 1:
-        return make(0, 1).apply(tf.data.experimental.assert_cardinality(steps))
+        return untuned(make(0, 1)).apply(tf.data.experimental.assert_cardinality(steps))
     return on_replicas(make, steps)
+
+
+def untuned(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
+    """The same dataset without TensorFlow's tuning of it, for whose thread the end of an iterator can wait, and with it
+    the next epoch (TensorFlow 2.21, 2 cores, SimCLR on ResNet-18: 2.7 s, idle, before two of three epochs of 7.2 s).
+
+    AUTOTUNE then stands for a call on each core: as many images a second, where reading is the work.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def _plain(function: Callable) -> Callable:
@@ -96,7 +109,7 @@ def on_replicas(make: Callable[[int, int], "tf.data.Dataset"], steps: int) -> "t
     def local(context: tf.distribute.InputContext) -> tf.data.Dataset:
         each = context.num_replicas_in_sync // context.num_input_pipelines
         first = context.input_pipeline_id * each
-        return make(first, first + each)
+        return untuned(make(first, first + each))
 
     dataset = current.distribute_datasets_from_function(local)
     # Keras asks for the steps of an epoch, and TensorFlow counts the elements of one machine

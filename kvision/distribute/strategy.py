@@ -11,7 +11,16 @@ from kvision.distribute import cluster
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["Single", "current", "is_chief", "local_replica_count", "pick_strategy", "replica_count", "worker_count"]
+__all__ = [
+    "Single",
+    "current",
+    "is_chief",
+    "local_replica_count",
+    "pick_strategy",
+    "replica_count",
+    "replica_id",
+    "worker_count",
+]
 
 KINDS = ("auto", "single", "mirrored", "multiworker")
 _made: dict[str, Any] = {}  # a second strategy in one process meets the collectives of the first and fails
@@ -115,9 +124,20 @@ def replica_count() -> int:
     return current().num_replicas_in_sync
 
 
+def replica_id():
+    """The number of the replica that asks, among those of all machines: 0 to `replica_count()` - 1, an integer or a
+    scalar tensor; 0 outside of one."""
+    if replica_count() == 1:
+        return 0
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group
+
+
 def local_replica_count() -> int:
     """Replicas of this process in the open scope."""
-    return replica_count() // worker_count()
+    return max(replica_count() // worker_count(), 1)  # outside of the scope there is one replica, on any machine
 
 
 def worker_count() -> int:

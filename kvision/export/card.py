@@ -1,11 +1,13 @@
 """The page that travels with a model."""
 
 import hashlib
+from collections.abc import Mapping
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kvision.export import quantize
 from kvision.pixels import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -24,11 +26,13 @@ def checksum(model: "keras.Model") -> str:
 
 
 def model_card(
-    model: "keras.Model", *, data: str, command: str, results: dict[str, dict], best: str, labels: list[str]
-) -> str:
+    model: "keras.Model", *, data: str, command: str, results: dict[str, dict], best: str, labels: list[str],
+    tflite: Mapping[str, dict] | None = None,
+) -> str:  # fmt: skip
     """Markdown: what the model is, what it was made of, its numbers, how to call it.
 
     results: {name: {"accuracy": a, "interval": [lo, hi], ...}}; best: the name that was exported.
+    tflite: {kind: {"megabytes", "milliseconds", "accuracy", "interval", "agreement", "images"}}, as measured.
     """
     side = model.input_shape[1]
     rows = "\n".join(
@@ -63,9 +67,28 @@ inside (EXIF orientation applied, alpha over white, an animation's first frame, 
 | embed | image | feature |
 
 `model.tflite` beside this file holds predict and embed with built-in operations only, and the class names.
-
+{_tflite_table(tflite or {})}
 ## Origin
 Command: `{command}`
 Versions: {versions}
 SHA-256 of all weights: `{checksum(model)}`
+"""
+
+
+def _tflite_table(table: Mapping[str, dict]) -> str:
+    if not table:
+        return ""
+    rows = "\n".join(
+        f"| {quantize.file_name(kind)} | {r['accuracy']:.4f} | {r['interval'][0]:.4f} - {r['interval'][1]:.4f} | "
+        f"{r['agreement']:.4f} | {r['megabytes']:.2f} | {r['milliseconds']:.2f} |"
+        for kind, r in table.items()
+    )
+    return f"""
+Smaller files: float16 holds its weights in half the bytes, int8 computes all but the last layer in 8 bits. On
+{next(iter(table.values()))["images"]} held-out images, with the share answered as float32 answers; milliseconds for one
+image on 2 threads of the machine that exported (median):
+
+| file | accuracy | interval | as float32 | MB | ms |
+|---|---|---|---|---|---|
+{rows}
 """

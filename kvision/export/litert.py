@@ -17,7 +17,7 @@ from kvision.quiet import quiet
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["LARGEST_LABELS", "Runner", "convert", "convert_saved_model", "interpreter", "write_labels"]
+__all__ = ["LARGEST_LABELS", "Runner", "convert", "interpreter", "open_saved_model", "run_converter", "write_labels"]
 
 LARGEST_LABELS = 1 << 20  # bytes: ImageNet-21k's names take half of it
 _LABELS = "labels.txt"
@@ -30,17 +30,18 @@ def convert(model: "keras.Model", *, batch_size: int | None = None) -> bytes:
 
     spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), tf.float32, name="image")
     function = tf.function(lambda image: model(image, training=False)).get_concrete_function(spec)
-    return _convert(tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()))
+    return run_converter(tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()))
 
 
-def convert_saved_model(folder: str | Path, *, signatures: Sequence[str]) -> bytes:
-    """The named signatures of a SavedModel -> one flatbuffer that shares their weights, built-in operations only."""
+def open_saved_model(folder: str | Path, *, signatures: Sequence[str]):
+    """A converter of the named signatures of a SavedModel into one flatbuffer, in which they share their weights."""
     import tensorflow as tf
 
-    return _convert(tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(signatures)))
+    return tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(signatures))
 
 
-def _convert(converter) -> bytes:
+def run_converter(converter) -> bytes:
+    """The flatbuffer that a `tf.lite.TFLiteConverter` makes of built-in operations only, without its talk."""
     import tensorflow as tf
 
     # others need a delegate that the Python interpreters do not have: better no file than one that cannot run

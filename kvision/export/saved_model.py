@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from kvision import atomic, checks
-from kvision.export import litert, seal, signatures, versions, warmup
+from kvision.export import litert, quantize, seal, signatures, versions, warmup
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # `kvision predict` reads this package without importing Kera
 
 __all__ = ["SIGNATURES", "write"]
 
+_HALVES = ("float16", "bfloat16")
 SIGNATURES = ("predict", "serve_bytes", "embed")
 
 
@@ -30,21 +31,30 @@ def write(
     folder: str | Path,
     *,
     labels: Sequence[str] | None = None,
-    card: str | None = None,
+    card: str | Callable[[Path], str] | None = None,
     probe: np.ndarray | None = None,
+    tflite: Sequence[str] = ("float32",),
+    representatives: np.ndarray | None = None,
 ) -> Path:
     """Writes `model` as the next version `folder/<n>/`, TF Serving's layout; returns that folder.
 
-    model: `image` (B, S, S, 3) in [0, 255] -> probabilities (B, C). labels: C class names. card: Markdown. probe: a few
-    images (N, S, S, 3) uint8 to compare on; None takes seeded noise. Signatures: `predict` (also `serving_default`) and
+    model: `image` (B, S, S, 3) in [0, 255] -> probabilities (B, C). labels: C class names. card: Markdown, or a
+    function that is given the folder of the checked `.tflite` files and returns it. probe: a few images (N, S, S, 3)
+    uint8 to compare on; None takes seeded noise. tflite: "float32" (`model.tflite`, always written), "float16"
+    (`model_float16.tflite`: weights in half the bytes), "int8" (`model_int8.tflite`: all but the last layer in a
+    quarter). representatives: for int8, some hundred training images (N, S, S, 3) in [0, 255], of which it learns the
+    range of every activation. All three take and give float32. Signatures: `predict` (also `serving_default`) and
     `embed` take `image` float32, `serve_bytes` takes `image_bytes`; outputs `probabilities`, `label` (int32), `valid`
     (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`,
     `model_card.md` and TF Serving's warm-up requests. The artefact needs neither kvision nor Keras.
-    Both files are loaded in a fresh process and compared with `model` before the version appears; if they differ, or
-    the process is killed, there is no version.
-    Raises UserError for another kind of model, or labels that do not fit it.
+    All files are run in a fresh process and compared with `model` before the version appears (float16: features within
+    10 %; int8: finite numbers of the right shape); if they differ, or the process is killed, there is no version.
+    Raises UserError for another kind of model, labels or representatives that do not fit it, and unknown `tflite`.
     """
     _check(model, labels)
+    kinds = quantize.check(tflite)
+    if "int8" in kinds:
+        _check_representatives(model, representatives)
     side = model.input_shape[1]
     if probe is None:
         probe = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
@@ -57,14 +67,17 @@ def write(
             functions = signatures.plain(model)
             _write_saved_model(model, signatures.served(model, functions), temporary)
             is_written()
-            (extra / "model.tflite").write_bytes(_tflite(model, functions))
+            for kind, content in _tflite(model, functions, kinds, representatives):
+                (extra / quantize.file_name(kind)).write_bytes(content)
+                if labels is not None:
+                    litert.write_labels(extra / quantize.file_name(kind), labels)
             if labels is not None:
                 (extra / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
-                litert.write_labels(extra / "model.tflite", labels)
             is_written()
-            if card is not None:
-                (extra / "model_card.md").write_text(card, encoding="utf-8")
             warmup.write(temporary, _warmup(probe))
+        if card is not None:  # after the other process, beside which nothing can be timed
+            text = card if isinstance(card, str) else card(extra)
+            (extra / "model_card.md").write_text(text, encoding="utf-8")
         seal.write(temporary)  # the last: whatever changes after it breaks it
     return target
 
@@ -72,15 +85,34 @@ def write(
 def _check(model: "keras.Model", labels: Sequence[str] | None) -> None:
     shape = model.input_shape
     named = len(model.inputs) == 1 and model.inputs[0].name == "image"
-    if not named or len(shape) != 4 or None in shape[1:] or shape[1] != shape[2] or len(model.output_shape) != 2:
+    square = len(shape) == 4 and None not in shape[1:] and shape[1] == shape[2] and shape[3] == 3
+    if not named or not square or len(model.output_shape) != 2:
         raise checks.error(
             "model",
             expected="one input `image` (B, S, S, 3) of known size and one output (B, C)",
             received=f"{[tensor.name for tensor in model.inputs]} {shape} -> {model.output_shape}",
         )
+    if half := next((layer for layer in model._flatten_layers() if layer.compute_dtype in _HALVES), None):
+        raise checks.error(
+            "model",
+            problem="computes in half precision, which TFLite cannot",
+            expected="layers that compute in float32",
+            received=f"{half.name}: {half.compute_dtype}",
+            hint='Call kv.training.mixed(model.get_layer("body"), "float32") before',
+        )
     if labels is not None and (len(labels) != model.output_shape[1] or any("\n" in label for label in labels)):
         raise checks.error(
             "labels", expected=f"{model.output_shape[1]} names without line breaks", received=list(labels)
+        )
+
+
+def _check_representatives(model: "keras.Model", images: np.ndarray | None) -> None:
+    if images is None or images.shape[1:] != model.input_shape[1:] or not len(images) or not 1 < images.max() <= 255:
+        raise checks.error(
+            "representatives",
+            problem="are needed for int8" if images is None else "",
+            expected=f"training images (N, {', '.join(map(str, model.input_shape[1:]))}) in [0, 255], some hundred",
+            received=None if images is None else f"{images.dtype} {images.shape}",
         )
 
 
@@ -94,11 +126,17 @@ def _write_saved_model(model: "keras.Model", functions: dict[str, Callable], fol
         tf.saved_model.save(module, str(folder), signatures=functions)
 
 
-def _tflite(model: "keras.Model", functions: dict[str, Callable]) -> bytes:
+def _tflite(
+    model: "keras.Model",
+    functions: dict[str, Callable],
+    kinds: Sequence[str] = ("float32",),
+    representatives: np.ndarray | None = None,
+) -> Iterator[tuple[str, bytes]]:
     """The converter takes several functions only from a SavedModel: one that lives as long as that takes."""
     with tempfile.TemporaryDirectory() as folder:
         _write_saved_model(model, functions, Path(folder))
-        return litert.convert_saved_model(folder, signatures=list(functions))
+        for kind in kinds:
+            yield kind, quantize.convert(folder, kind, names=list(functions), representatives=representatives)
 
 
 def _warmup(probe: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["embedder", "plain", "served", "with_feature"]
+__all__ = ["HEAD", "embedder", "plain", "served", "with_feature"]
+
+HEAD = "kvision_head"  # the scope of what the last layer computes, so that a converter can tell it from the rest
 
 
 def embedder(model: "keras.Model") -> "keras.Model":
@@ -28,15 +30,19 @@ def with_feature(model: "keras.Model") -> "keras.Model":
 
 def plain(model: "keras.Model") -> dict[str, Callable]:
     """`predict` and `embed` of `image` (B, S, S, 3) float32 with B >= 1, as the TFLite converter can take them."""
+    import keras
     import tensorflow as tf
 
     features = embedder(model)
+    head = keras.Model(model.layers[-1].input, model.output, name="head")
     images = _images(model)
 
     # always training=False: Keras' own export leaves Random* layers switched on
     @tf.function(input_signature=[images], autograph=False)
     def predict(image):
-        probabilities = model(image, training=False)
+        feature = features(image, training=False)
+        with tf.name_scope(HEAD):
+            probabilities = head(feature, training=False)
         return {"probabilities": probabilities, "label": tf.argmax(probabilities, 1, tf.int32)}
 
     @tf.function(input_signature=[images], autograph=False)

@@ -1,5 +1,6 @@
 """Numbers about predictions that neither Keras nor scikit-learn gives in one call."""
 
 from kvision.metrics.interval import accuracy_interval
+from kvision.metrics.segmentation import Confusion, boundary_f1, boundary_pixels, trimap_accuracy
 
-__all__ = ["accuracy_interval"]
+__all__ = ["Confusion", "accuracy_interval", "boundary_f1", "boundary_pixels", "trimap_accuracy"]

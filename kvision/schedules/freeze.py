@@ -1,6 +1,7 @@
 """Which layers train, and what their normalization does."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import keras
 
@@ -8,15 +9,16 @@ from kvision import backbones, checks
 from kvision.layers import Body
 from kvision.layers.body import NORMS
 
-__all__ = ["freeze"]
+__all__ = ["body_of", "freeze", "leaves", "require_unique"]
 
 
-def freeze(model: keras.Model, *, above: str = "top", norm: str = "frozen") -> list[keras.Variable]:
+def freeze(model: keras.Model, *, above: str | float = "top", norm: str = "frozen") -> list[keras.Variable]:
     """Lets `above` and everything after it train, freezes the rest; -> the variables that train now.
 
     model: of `kv.transfer.attach`. above: "top" (the head alone), a stage of the backbone ("stage1",
-    "stage2" ..., as `kv.backbones.stages` names them) or "all". norm: what BatchNormalization does in the part that
-    trains (in the frozen part it is fixed):
+    "stage2" ..., as `kv.backbones.stages` names them), the name of one of its layers, "all", or a share in [0, 1]: that
+    part of the backbone's layers with weights trains, counted from the head. norm: what BatchNormalization does in the
+    part that trains (in the frozen part it is fixed):
 
     | norm | statistics | gamma, beta | dropout in the backbone |
     |---|---|---|---|
@@ -27,19 +29,21 @@ def freeze(model: keras.Model, *, above: str = "top", norm: str = "frozen") -> l
     Call `compile` afterwards: Keras ignores the change in a function that it has traced already.
     """
     checks.one_of("norm", norm, NORMS)
-    body = _body(model)
-    layers = list(_leaves(body.backbone))
+    body = body_of(model)
+    layers = list(leaves(body.backbone))
     start = _start(body.backbone, above, layers)
     for layer in model.layers:
         layer.trainable = True
     for i, layer in enumerate(layers):
-        fixed = norm == "frozen" and isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = i >= start and not fixed
+        for inner in layer._flatten_layers():  # itself first; a layer of the user's own may hold others
+            fixed = norm == "frozen" and isinstance(inner, keras.layers.BatchNormalization)
+            inner.trainable = i >= start and not fixed
     body.norm = norm if start < len(layers) else "frozen"
     return model.trainable_variables
 
 
-def _body(model: keras.Model) -> Body:
+def body_of(model: keras.Model) -> Body:
+    """The layer of `kv.transfer.attach` that holds the backbone; UserError for a model without it."""
     bodies = [layer for layer in model.layers if isinstance(layer, Body)]
     if len(bodies) != 1:
         raise checks.error(
@@ -51,21 +55,40 @@ def _body(model: keras.Model) -> Body:
     return bodies[0]
 
 
-def _leaves(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
+def leaves(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
     """The layers inside, in the order of the data; a model inside a model is opened."""
     for inner in layer.layers:
         if isinstance(inner, keras.Model):
-            yield from _leaves(inner)
+            yield from leaves(inner)
         else:
             yield inner
 
 
-def _start(backbone: keras.Model, above: str, layers: list) -> int:
+def require_unique(names: Sequence[str]) -> None:
+    """UserError if two layers of a backbone have one name: a stage that begins there would be the wrong one."""
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise checks.error(
+            "above",
+            problem="cannot name a stage of this backbone",
+            expected="layers with names of their own, in models inside the backbone too",
+            received=f"several layers called '{twice}'",
+            hint="Rename them, or freeze by share (above=0.3)",
+        )
+
+
+def _start(backbone: keras.Model, above: str | float, layers: Sequence[keras.layers.Layer]) -> int:
+    if not isinstance(above, str):
+        if isinstance(above, bool) or not 0 <= above <= 1:
+            raise checks.error("above", expected="a share in [0, 1], or a name", received=above)
+        weighted = [i for i, layer in enumerate(layers) if layer.weights]
+        count = round(above * len(weighted))
+        return weighted[-count] if count else len(layers)
     if above in ("top", "all"):
         return len(layers) if above == "top" else 0
-    if backbone.name not in backbones.available():
-        checks.one_of("above", above, ("top", "all"), problem=f"names no stage of '{backbone.name}'")
-    starts = backbones.stages(backbone)
-    names = ("top", *starts, "all")
-    checks.one_of("above", above, names, problem=f"names no stage of '{backbone.name}'")
-    return next(i for i, layer in enumerate(layers) if layer.name == starts[above])
+    starts, names = backbones.stages(backbone), [layer.name for layer in layers]
+    require_unique(names)
+    if above in names:
+        return names.index(above)
+    checks.one_of("above", above, ("top", *starts, "all"), problem=f"names no stage or layer of '{backbone.name}'")
+    return names.index(starts[above])

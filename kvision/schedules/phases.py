@@ -1,43 +1,62 @@
 """Phases of a training, run one after another with one optimizer."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 
 from kvision import checks, distribute, training
+from kvision.schedules.curves import Cosine, Curve
 from kvision.schedules.freeze import freeze
+from kvision.schedules.groups import GROUPS, rates
 from kvision.training.optimizers import Phased
 
-__all__ = ["Unfreeze", "fit"]
+__all__ = ["Unfreeze", "fit", "phased_optimizer"]
 
 
 @dataclass(frozen=True)
 class Unfreeze:
     """From `epoch` (0 is the first) on, `above` and everything after it trains, see `kv.schedules.freeze`.
 
-    rate: the learning rate at the phase's first step; decay: "cosine" lets it fall to 0 at the phase's end
-    (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, one cycle), "constant" keeps it.
+    rate: the learning rate at the curve's peak; None goes on with the curve of the phase before, which then spans
+    both. curve: how the rate moves from here to the next phase with a rate of its own. layer_decay: the rate of each
+    group of layers is that of the group above it times this, see `kv.schedules.rates`; layers: "stage" or "block".
     """
 
     epoch: int
-    above: str
-    rate: float
+    above: str | float
+    rate: float | None = None
     norm: str = "frozen"
-    decay: str = "cosine"
+    curve: Curve = field(default_factory=Cosine)
+    layer_decay: float = 1.0
+    layers: str = "stage"
 
     def __post_init__(self):
         if self.epoch < 0:
             raise checks.error("epoch", expected="an epoch number from 0", received=self.epoch)
-        if not 0 < self.rate < math.inf:
+        if self.rate is not None and not 0 < self.rate < math.inf:
             raise checks.error("rate", expected="a positive learning rate", received=self.rate)
-        checks.one_of("decay", self.decay, ("cosine", "constant"))
+        if not callable(getattr(self.curve, "factor", None)):
+            raise checks.error("curve", expected="a curve such as kv.schedules.Cosine(warmup=0.1)", received=self.curve)
+        if not 0 < self.layer_decay <= 1:
+            raise checks.error("layer_decay", expected="a factor in (0, 1]", received=self.layer_decay)
+        checks.one_of("layers", self.layers, GROUPS)
 
-    def rate_at(self, progress: float) -> float:
-        """The learning rate at `progress` in [0, 1] of the phase."""
-        return self.rate * (1 + math.cos(math.pi * progress)) / 2 if self.decay == "cosine" else self.rate
+
+def _planned(steps: Sequence[Unfreeze], epochs: int) -> Iterator[tuple[Unfreeze, int, training.PhaseRate]]:
+    """Each step with the epoch at which it ends, and its rate: of the curve that began last."""
+    ends = [*(step.epoch for step in steps[1:]), epochs]
+    curves = [i for i, step in enumerate(steps) if step.rate is not None]
+    for i, (step, end) in enumerate(zip(steps, ends, strict=True)):
+        first = max(c for c in curves if c <= i)
+        begin, until = steps[first], ends[min((c for c in curves if c > i), default=len(steps)) - 1]
+
+        def rate(progress: float, begin: Unfreeze = begin) -> float:
+            return (begin.rate or 0.0) * begin.curve.factor(progress)
+
+        yield step, end, training.PhaseRate(rate, first_epoch=begin.epoch, epochs=until - begin.epoch)
 
 
 def fit(
@@ -61,8 +80,10 @@ def fit(
 
     train, validation_data, batch_size, seed, checkpoints, non_finite: as `kv.training.fit` takes them; replicas and
     machines as there, with `optimizer` made under the model's scope. steps: in the order of their epochs, the first at
-    0. epochs: in all. optimizer: `kv.training.Adam` or `SGD`, built here once on every variable, so that moments and
-    iterations live through the phases; None takes Adam. Each phase is compiled with it anew.
+    0 and with a rate. epochs: in all. optimizer: `kv.training.Adam`, `AdamW`, `SGD`, `Lamb` or `Lars`, built
+    here once on every variable, so that moments, averages and iterations live through the phases; None takes Adam. Each
+    phase is compiled with it anew.
+    A model that computes in float16 (`kv.training.mixed`) has its loss scaled by `keras.optimizers.LossScaleOptimizer`.
     Raises UserError for steps out of order or beyond `epochs`, and for another optimizer.
     """
     starts = [step.epoch for step in steps]
@@ -70,27 +91,23 @@ def fit(
         raise checks.error(
             "steps", expected=f"rising epochs, the first 0, the last below epochs={epochs}", received=starts
         )
+    if steps[0].rate is None:
+        raise checks.error("steps", expected="a rate in the first of them", received=steps[0])
     resume = training.Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
     with distribute.scope_of(model):
-        optimizer = training.Adam() if optimizer is None else optimizer
-        if not isinstance(optimizer, Phased):
-            raise checks.error(
-                "optimizer",
-                problem="cannot live through phases",
-                expected="kv.training.Adam(...) or kv.training.SGD(...)",
-                received=type(optimizer).__name__,
-            )
+        optimizer, phased = phased_optimizer(model, training.Adam() if optimizer is None else optimizer)
         if not optimizer.built:
             optimizer.build(freeze(model, above="all", norm="train"))
         if resume is not None:
             resume.restore(model, optimizer)  # before a phase says which variables are new in it
         history: dict[str, list[float]] = {}
-        for phase, (step, end) in enumerate(zip(steps, [*starts[1:], epochs], strict=True)):
+        for phase, (step, end, rate) in enumerate(_planned(steps, epochs)):
             if resume is not None and phase < resume.position.phase:
                 continue
-            optimizer.activate(freeze(model, above=step.above, norm=step.norm))
-            model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
-            rate = training.PhaseRate(step.rate_at, first_epoch=step.epoch, epochs=end - step.epoch)
+            variables = freeze(model, above=step.above, norm=step.norm)
+            factors = rates(model, step.layer_decay, by=step.layers)
+            phased.activate(variables, [factors[id(variable)] for variable in variables])
+            model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), auto_scale_loss=False)
             logs = training.fit(
                 model,
                 train,
@@ -104,7 +121,23 @@ def fit(
                 checkpoints=resume,
                 non_finite=non_finite,
                 phase=phase,
+                final=phase == len(steps) - 1,
             ).history
             for name, values in logs.items():
                 history.setdefault(name, []).extend(values)
     return history if resume is None else resume.history
+
+
+def phased_optimizer(model: keras.Model, optimizer) -> tuple[keras.optimizers.Optimizer, Phased]:
+    """-> what the model is compiled with, and what lives through the phases: the same, or inside of it."""
+    phased = getattr(optimizer, "inner_optimizer", optimizer)
+    if not isinstance(phased, Phased):
+        raise checks.error(
+            "optimizer",
+            problem="cannot live through phases",
+            expected="kv.training.Adam(...), AdamW(...), SGD(...), Lamb(...) or Lars(...)",
+            received=type(phased).__name__,
+        )
+    if phased is optimizer and any(layer.compute_dtype == "float16" for layer in model._flatten_layers()):
+        return keras.optimizers.LossScaleOptimizer(optimizer), phased
+    return optimizer, phased

@@ -1,31 +1,68 @@
 """Keras callbacks for trainings that run as several `fit` calls, or go on in the middle of an epoch."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import keras
 
-__all__ = ["Callbacks", "KeepBest", "PhaseRate"]
+__all__ = ["Callbacks", "Clock", "KeepBest", "PhaseRate", "PhaseValue"]
 
 
-class PhaseRate(keras.callbacks.Callback):
-    """Sets the learning rate before every step from the progress within a phase.
+class PhaseValue(keras.callbacks.Callback):
+    """Sets a number before every step from the progress within a phase.
 
-    rate: a function progress in [0, 1) -> learning rate. first_epoch, epochs: of the phase; the steps of an epoch come
-    from Keras.
+    value: a function progress in [0, 1) -> number. assign: a function (model, number) that sets it, a weight of a
+    layer, say: `lambda model, m: model.twin.momentum.assign(m)`. first_epoch, epochs: of the phase; the steps of an
+    epoch come from Keras.
     """
 
-    def __init__(self, rate: Callable[[float], float], *, epochs: int, first_epoch: int = 0):
+    def __init__(
+        self,
+        value: Callable[[float], float],
+        assign: Callable[[keras.Model, float], None],
+        *,
+        epochs: int,
+        first_epoch: int = 0,
+    ):
         super().__init__()
-        self.rate, self.epochs, self.first_epoch = rate, epochs, first_epoch
-        self.done = 0
+        # private: checkpoints keep what is public, and would put an earlier call's epochs back
+        self._value, self._assign, self._epochs, self._first_epoch = value, assign, epochs, first_epoch
+        self._done = 0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.done = epoch - self.first_epoch
+        self._done = epoch - self._first_epoch
 
     def on_train_batch_begin(self, batch, logs=None):
         steps = self.params.get("steps") or 1
-        progress = (self.done * steps + batch) / (steps * self.epochs)
-        self.model.optimizer.learning_rate = self.rate(min(progress, 1.0))
+        progress = (self._done * steps + batch) / (steps * self._epochs)
+        self._assign(self.model, self._value(min(progress, 1.0)))
+
+
+class PhaseRate(PhaseValue):
+    """`PhaseValue` of the learning rate. rate: a function progress in [0, 1) -> learning rate."""
+
+    def __init__(self, rate: Callable[[float], float], *, epochs: int, first_epoch: int = 0):
+        super().__init__(rate, _set_rate, epochs=epochs, first_epoch=first_epoch)
+
+
+def _set_rate(model: keras.Model, rate: float) -> None:
+    model.optimizer.learning_rate = rate
+
+
+class Clock(keras.callbacks.Callback):
+    """`seconds`: of the steps of all epochs so far, validation included; checkpoints keep it, so that a training that
+    was ended and went on counts as one."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = 0.0
+        self._begun = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begun = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds += time.monotonic() - self._begun
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -145,7 +145,7 @@ class _FromDataset:
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
         dataset = self.dataset.skip(position.step) if position.step else self.dataset
-        return inputs.split(dataset) if distribute.replica_count() > 1 else dataset
+        return inputs.split(dataset) if distribute.replica_count() > 1 else inputs.untuned(dataset)
 
     def batch_of(self, epoch: int, step: int):
         return None

@@ -10,6 +10,7 @@ import numpy as np
 
 from kvision import checks, distribute
 from kvision.training import guard, preemption
+from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
 from kvision.training.pace import Pace
@@ -33,6 +34,7 @@ def fit(
     checkpoints: str | Path | Resume | None = None,
     non_finite: str = "stop",
     phase: int = 0,
+    final: bool = True,
 ) -> keras.callbacks.History:
     """Trains a compiled model with Keras' own `fit`; -> its History, of earlier, interrupted runs too.
 
@@ -44,8 +46,9 @@ def fit(
     epochs: as Keras counts. checkpoints: a folder, or a `Resume` that says more; the same call again goes on from what
     it holds, and ends bit-identical in a deterministic process where the order follows from a seed. SIGTERM then ends
     the process within a step, after a checkpoint, with exit code 75. non_finite: when a gradient or the loss is not
-    finite, "stop" raises before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase: of
-    a schedule.
+    finite, "stop" raises before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase,
+    final: which phase of a schedule this is, and whether it is the last. An optimizer with `use_ema=True` trains the
+    weights and has its averages judged: in validation, by callbacks at an epoch's end, and in the model after `final`.
     Raises UserError for data without a batch, settings that replicas cannot run, and checkpoints of another model;
     NonFinite, a UserError, names step, rate and layers.
     """
@@ -70,10 +73,15 @@ def fit(
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
         validation = None if validation_data is None else feed(validation_data, batch_size=batch_size, seed=None)
+        before, after = stack.enter_context(averaged(model, final=final))
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
         pace = Pace(batches.rows, distribute.local_replica_count())
         every = Callbacks(
-            [watcher, pace, *callbacks, keeper], model=model, verbose=verbose, epochs=epochs, steps=batches.steps
+            [watcher, pace, *before, *callbacks, *after, keeper],
+            model=model,
+            verbose=verbose,
+            epochs=epochs,
+            steps=batches.steps,
         )
         if resume is not None and going_on:
             # at a phase's beginning callbacks begin with what they had; else they go on with what they had

@@ -13,17 +13,20 @@ __all__ = ["Objective"]
 class Objective(keras.Model):
     """Base of methods that are more than a model with labels. Final subclasses write
 
-    `call(views, training=False)`: a batch of views -> a dict of float32 tensors, each with the batch as first axis;
+    `call(batch, training=False)`: a batch, whose views are `self.look(batch)` -> a dict of float32 tensors, each with
+    the batch as first axis;
     `objective(outputs)`: -> the scalar mean loss of this replica's batch, not divided by replicas;
     `trivial(outputs)`: -> the loss at chance, for the logs; `embedding(outputs)`: -> (B, D), whose spread is logged.
     All parts are made in `__init__`; what is made is `encoder`, a model image -> features, which is embedded, probed
-    and exported; saving the method itself is for resuming. Logs: loss, trivial, and embedding_std, the mean over D of
+    and exported; saving the method itself is for resuming. views: a layer that makes views inside of the step; None,
+    the default, for data that brings them. Logs: loss, trivial, and embedding_std, the mean over D of
     the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
     0 where they have collapsed). drops_tail: a last batch that is smaller than the others is left out by
     `kv.training.fit`, as a loss across examples needs; methods that look at each example alone set it to False.
     """
 
     encoder: keras.Model
+    views: keras.layers.Layer | None = None
     drops_tail = True
 
     def __init__(self, **kwargs):
@@ -39,6 +42,10 @@ class Objective(keras.Model):
 
     @abstractmethod
     def embedding(self, outputs): ...
+
+    def look(self, batch):
+        """The views of a batch: those that `views` makes of it in the step; itself, where the data brings views."""
+        return batch if self.views is None else self.views(batch)
 
     def build(self, input_shape=None):
         self.built = True  # in __init__, with all parts

@@ -1,5 +1,6 @@
 """Optimizers that live through every phase of a schedule with their moments."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -8,14 +9,17 @@ from keras import ops
 
 from kvision import checks, distribute
 
-__all__ = ["SGD", "Adam", "Phased"]
+__all__ = ["SGD", "Adam", "AdamW", "Lamb", "Lars", "Phased"]
 
 
 class Phased:
     """Mixin for a Keras optimizer that is built once on all variables and steps on a subset of them in each phase.
 
     Stock Keras loses moments and iterations when the optimizer is made anew, and its JAX trainer refuses a subset. Call
-    `activate(variables)` before each `compile`.
+    `activate(variables)` before each `compile`. Each variable can have a rate of its own: a factor of the learning
+    rate, of weight decay too. The factors are state like the moments, so that they are saved, and a step that is
+    traced already obeys new ones. (`keras.optimizers.MultiOptimizer` matches variables by path, which a backbone's do
+    not have inside of a model.)
     """
 
     active: tuple[int, ...] = ()
@@ -26,9 +30,14 @@ class Phased:
         # the iteration at which a variable first trained; -1: not yet
         self.birth = self.add_variable((len(variables),), initializer="zeros", dtype="int32", name="birth")
         self.birth.assign(-np.ones(len(variables), "int32"))
+        self.rates = self.add_variable((len(variables),), initializer="ones", dtype="float32", name="rates")
+        if self.weight_decay is not None:  # a variable: a step that is traced already obeys a schedule
+            start = keras.initializers.Constant(self.weight_decay)
+            self.decay = self.add_variable((), initializer=start, dtype="float32", name="decay")
 
-    def activate(self, variables: Sequence) -> None:
-        """Names the variables of the next phase, a subset of those given to `build`, in the order of the model."""
+    def activate(self, variables: Sequence, rates: Sequence[float] | None = None) -> None:
+        """Names the variables of the next phase, a subset of those given to `build`, in the order of the model; rates:
+        of each, as a factor of the learning rate; None is 1."""
         try:
             # indices, not variables: a tracked list of variables would become part of the optimizer's state
             self.active = tuple(self._get_variable_index(v) for v in variables)
@@ -43,6 +52,43 @@ class Phased:
         newborn = [i for i in self.active if birth[i] < 0]
         birth[newborn] = int(distribute.read(self.iterations))
         self.birth.assign(birth)
+        if self.use_ema:  # what has not trained is its own average
+            for i in np.flatnonzero(birth < 0):
+                if (average := self._model_variables_moving_average[i]) is not None:
+                    distribute.write(average, distribute.read(self._trainable_variables[i]))
+        factors = np.ones(len(birth), "float32")
+        factors[list(self.active)] = 1.0 if rates is None else rates
+        self.rates.assign(factors)
+
+    def update_step(self, gradient, variable, learning_rate) -> None:
+        index, rate = self._own_rate(variable, learning_rate)
+        if self.weight_decay is not None and self._use_weight_decay(variable):
+            self.assign_sub(variable, variable * ops.cast(self.decay, variable.dtype) * rate)
+        super().update_step(gradient, variable, rate * ops.cast(self._correction(index), variable.dtype))
+
+    def _own_rate(self, variable, learning_rate):
+        """-> the variable's index and its rate."""
+        index = self._get_variable_index(variable)
+        return index, ops.cast(learning_rate * self.rates[index], variable.dtype)
+
+    def _age(self, index: int):
+        """Steps of a variable with this one, counted from its first; from the optimizer's without `activate`."""
+        return ops.cast(self.iterations + 1, "float32") - ops.cast(ops.maximum(self.birth[index], 0), "float32")
+
+    def _apply_weight_decay(self, variables) -> None:
+        """Nothing: `update_step` does it, by each variable's own rate."""
+
+    def _update_model_variables_moving_average(self, trainable_variables) -> None:
+        """Of the phase's variables alone: on JAX the trainer has taken the others away, elsewhere it saves the work."""
+        for i in self.active:
+            variable, average = self._trainable_variables[i], self._model_variables_moving_average[i]
+            if average is not None:
+                momentum = ops.cast(ops.where(self._age(i) > 1, self.ema_momentum, 0.0), variable.dtype)
+                average.assign(momentum * average + (1 - momentum) * variable)
+
+    def _correction(self, index: int):
+        """A factor of the rate beside the decay's."""
+        return 1.0
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):  # the JAX trainer's door
         live = [self._trainable_variables[i] for i in self.active]
@@ -71,12 +117,88 @@ class Adam(Phased, keras.optimizers.Adam):
     unfrozen at step 1000 would move up to five times too fast.
     """
 
-    def update_step(self, gradient, variable, learning_rate) -> None:
-        index = self._get_variable_index(variable)
+    def _correction(self, index: int):
         step = ops.cast(self.iterations + 1, "float32")
-        age = step - ops.cast(self.birth[index], "float32")
 
         def correction(steps):
             return ops.sqrt(1 - ops.power(self.beta_2, steps)) / (1 - ops.power(self.beta_1, steps))
 
-        super().update_step(gradient, variable, learning_rate * correction(age) / correction(step))
+        return correction(self._age(index)) / correction(step)
+
+
+@keras.saving.register_keras_serializable(package="kvision")
+class AdamW(Adam):
+    """`Adam` with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2), by each variable's
+    own rate. weight_decay: Keras' default."""
+
+    def __init__(self, learning_rate=0.001, *, weight_decay: float = 0.004, **options):
+        super().__init__(learning_rate, weight_decay=weight_decay, **options)
+
+
+@keras.saving.register_keras_serializable(package="kvision")
+class Lamb(Phased, keras.optimizers.Lamb):
+    """LAMB for large batches (You et al. 2020, arXiv 1904.00962, algorithm 2), which lives through phases.
+
+    Decay is part of the update whose norm the trust ratio compares, as in the paper and in tensorflow-addons (matched
+    to 1e-6); `keras.optimizers.Lamb` decays beside it and ends 3e-3 away after ten steps. Variables that
+    `exclude_from_weight_decay` names are not adapted either: their ratio is 1. epsilon: 1e-6, the paper's code.
+    """
+
+    def __init__(self, learning_rate=0.001, *, epsilon: float = 1e-6, **options):
+        super().__init__(learning_rate, epsilon=epsilon, **options)
+
+    def update_step(self, gradient, variable, learning_rate) -> None:
+        index, rate = self._own_rate(variable, learning_rate)
+        gradient, age = ops.cast(gradient, variable.dtype), ops.cast(self._age(index), variable.dtype)
+        m, v = self._momentums[index], self._velocities[index]
+        self.assign_add(m, (gradient - m) * (1 - self.beta_1))
+        self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
+        # 1 - beta^age; in float32 the difference itself would be off by 1e-4 in the first steps
+        one, two = (-ops.expm1(age * math.log(beta)) for beta in (self.beta_1, self.beta_2))
+        update = m / one / (ops.sqrt(v / two) + self.epsilon)
+        if not self._use_weight_decay(variable):
+            self.assign_sub(variable, rate * update)
+            return
+        if self.weight_decay is not None:
+            update = update + ops.cast(self.decay, variable.dtype) * variable
+        weight_norm, update_norm = (ops.sqrt(ops.sum(ops.square(x))) for x in (variable, update))
+        known = ops.logical_and(weight_norm > 0, update_norm > 0)
+        ratio = ops.where(known, weight_norm / ops.where(known, update_norm, 1.0), 1.0)
+        self.assign_sub(variable, rate * ratio * update)
+
+
+@keras.saving.register_keras_serializable(package="kvision")
+class Lars(Phased, keras.optimizers.Optimizer):
+    """LARS for large batches (You et al. 2017, arXiv 1708.03888), which lives through phases, by the rule of SimCLR's
+    TF2 code: g + decay * w is scaled by trust * |w| / |g + decay * w|, 1 where one of them is 0; the learning rate
+    multiplies before the momentum, which remembers it.
+
+    Biases and gains (variables of one axis), and what `exclude_from_weight_decay` names, neither decay nor are scaled.
+    """
+
+    def __init__(
+        self, learning_rate=0.3, *, momentum: float = 0.9, trust: float = 0.001, weight_decay: float = 1e-6, **options
+    ):
+        super().__init__(learning_rate, weight_decay=weight_decay, **options)
+        self.momentum, self.trust = momentum, trust
+
+    def build(self, variables) -> None:
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums = [self.add_variable_from_reference(v, name="momentum") for v in variables]
+
+    def update_step(self, gradient, variable, learning_rate) -> None:
+        index, rate = self._own_rate(variable, learning_rate)
+        gradient, past = ops.cast(gradient, variable.dtype), self._momentums[index]
+        if len(variable.shape) > 1 and self._use_weight_decay(variable):
+            if self.weight_decay is not None:
+                gradient = gradient + ops.cast(self.decay, variable.dtype) * variable
+            length, size = (ops.sqrt(ops.sum(ops.square(x))) for x in (gradient, variable))
+            known = ops.logical_and(length > 0, size > 0)
+            rate = rate * ops.where(known, self.trust * size / ops.where(known, length, 1.0), 1.0)
+        self.assign(past, self.momentum * past + rate * gradient)
+        self.assign_sub(variable, past)
+
+    def get_config(self):
+        return {**super().get_config(), "momentum": self.momentum, "trust": self.trust}

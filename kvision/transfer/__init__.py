@@ -1,5 +1,6 @@
 """Transfer: a backbone that knows, a head that learns."""
 
 from kvision.transfer.attach import attach
+from kvision.transfer.choose_head import choose_head
 
-__all__ = ["attach"]
+__all__ = ["attach", "choose_head"]

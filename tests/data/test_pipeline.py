@@ -101,3 +101,61 @@ def test_a_training_takes_it_and_tells_of_what_it_lost(photographs, tmp_path):
     (tmp_path / "dark" / "04.png").unlink()
     with pytest.raises(UserError, match=r"04.png"):
         kv.training.fit(model, pipe, epochs=1, verbose=0)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_an_index_stays_with_its_image_in_every_epochs_order(photographs, seed):
+    source = kv.data.pipeline(photographs, seed=seed, fields=("image", "index", "label")).source
+    orders = []
+    for epoch in (0, 1):
+        batches = [batch for batch, *_ in read(source, epoch)]
+        assert [set(batch) for batch in batches] == [{"image", "index", "label"}] * 7
+        images, index, labels = (np.concatenate([batch[name] for batch in batches]) for name in batches[0])
+        np.testing.assert_array_equal(index, images[:, 0, 0, 0] // 6)
+        np.testing.assert_array_equal(labels, photographs.labels[index])
+        assert sorted(index) == list(range(40)) and index.dtype == labels.dtype == np.int32
+        assert images.dtype == np.uint8 and images.shape == (40, 8, 8, 3)
+        orders.append(index.tolist())
+    assert (orders[0] == orders[1]) == (seed is None)
+
+
+@pytest.mark.parametrize("fields", [("image",), ("image", "index"), ("index",)])
+def test_no_label_leaves_the_data_unless_asked_for(photographs, fields):
+    source = kv.data.pipeline(photographs, fields=fields).source
+    photographs.labels = None  # so that a look at them would fail
+    (batch,) = source.read(np.array([3, 30]))
+    assert set(batch) == set(fields) == set(source.spec[0])
+    for name, array in batch.items():
+        assert source.spec[0][name].dtype == str(array.dtype)
+        assert source.spec[0][name].shape[1:] == array.shape[1:]
+
+
+def test_a_stand_in_brings_its_own_index_and_label(photographs, tmp_path):
+    pipe = kv.data.pipeline(photographs, seed=2, lost_fraction=0.05, fields=("image", "index", "label"))
+    (tmp_path / "dark" / "03.png").unlink()
+    (tmp_path / "light" / "30.png").unlink()
+    batches = [batch for batch, *_ in read(pipe.source, 0)]
+    index = np.concatenate([batch["index"] for batch in batches])
+    images = np.concatenate([batch["image"] for batch in batches])
+    np.testing.assert_array_equal(index, images[:, 0, 0, 0] // 6)
+    np.testing.assert_array_equal(np.concatenate([batch["label"] for batch in batches]), index >= 20)
+    assert len(index) == 40 and set(range(40)) - set(index.tolist()) == {3, 30}
+    assert len(pipe.lost) == 2
+
+
+def test_a_field_that_is_not_known_is_refused(photographs):
+    with pytest.raises(
+        UserError, match=r"`fields` is not known. Expected one of: image, index, label\. Received: 'labels'"
+    ):
+        kv.data.pipeline(photographs, fields=("image", "labels"))
+
+
+def test_a_method_takes_the_fields_it_wants(photographs):
+    image = keras.Input((8, 8, 3), name="image")
+    encoder = keras.Model(image, keras.layers.Flatten()(image))
+    views = kv.views.MultiView({"a": kv.views.RandomResizedCrop(8)})
+    method = kv.selfsup.NPID(encoder, views, count=40, width=4, momentum=0.0)
+    method.compile("sgd")
+    before = kv.distribute.read(method.bank.rows)
+    kv.training.fit(method, kv.data.pipeline(photographs, fields=("image", "index")), epochs=1, verbose=0)
+    assert np.abs(kv.distribute.read(method.bank.rows) - before).max(axis=1).min() > 1e-4, "every row has moved"

@@ -56,6 +56,19 @@ def test_shares_are_the_batch_once(rows, replicas_count):
             assert np.array_equal(part, expected) and share == weight
 
 
+def test_nothing_tunes_what_a_training_reads():
+    """The end of an epoch can wait for its thread."""
+    import tensorflow as tf
+
+    spec = (keras.KerasTensor((None,)),)
+    stream = inputs.stream(lambda: iter([np.arange(2)]), lambda n: (n.astype("float32"),), spec, 1)
+    given = tf.data.Dataset.range(3).map(lambda i: i, tf.data.AUTOTUNE)
+    assert given.options().autotune.enabled is None, "the control: TensorFlow's own default"
+    for dataset in (stream, inputs.untuned(given), inputs.untuned(given).prefetch(1)):
+        assert dataset.options().autotune.enabled is False
+    assert list(inputs.untuned(given).as_numpy_iterator()) == [0, 1, 2]
+
+
 def test_one_replica_gets_keras_batches_epoch_by_epoch():
     told: list[int] = []
     numbers = iter([[np.arange(3), np.arange(3, 5)], [np.arange(2)]])

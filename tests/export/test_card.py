@@ -27,8 +27,19 @@ def test_card_tells_numbers_signatures_and_origin(model):
         best="knn",
         labels=["a", "b", "c"],
     )
+    assert "Smaller files" not in card
     for text in (
         "| knn (this model) | 0.5000 | 0.4000 - 0.6000 |", "| forest | 0.7500 |", "photographs: 3 classes",
         "`kvision x --y`", checksum(model), "(batch, 32, 32, 3)", "serve_bytes", f"keras {keras.__version__}",
     ):  # fmt: skip
         assert text in card
+
+
+def test_card_tells_what_smaller_files_lose(model):
+    results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}}
+    row = {"accuracy": 0.5, "interval": [0.4, 0.6], "agreement": 0.875, "megabytes": 1.234, "milliseconds": 0.5}
+    card = model_card(
+        model, data="", command="", results=results, best="knn", labels=["a"], tflite={"int8": {**row, "images": 300}}
+    )
+    assert "300 held-out images" in card
+    assert "| model_int8.tflite | 0.5000 | 0.4000 - 0.6000 | 0.8750 | 1.23 | 0.50 |" in card

@@ -70,6 +70,7 @@ def test_a_tflite_of_another_model_is_found(exported, probe, other, tmp_path):
     copy = tmp_path / "1"
     shutil.copytree(exported, copy)
     path = copy / "assets.extra/model.tflite"
-    path.write_bytes(saved_model._tflite(other, signatures.plain(other)))
+    ((_, content),) = saved_model._tflite(other, signatures.plain(other))
+    path.write_bytes(content)
     litert.write_labels(path, ["Hund", "猫", "o l w"])
     assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite predict", "model.tflite embed"]

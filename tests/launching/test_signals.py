@@ -1,10 +1,14 @@
 import os
 import signal
 
+import pytest
+from processes import alone
+
 from kvision.launching.signals import SignalWatch
 
 
-def test_the_first_counts_and_interrupts_are_counted():
+def the_first_counts_and_interrupts_are_counted():
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whatever started the tests may ignore it
     with SignalWatch() as watch:
         assert watch.first is None and watch.interrupts == 0
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGINT, signal.SIGTERM):
@@ -13,23 +17,29 @@ def test_the_first_counts_and_interrupts_are_counted():
         assert watch.interrupts == 2
 
 
-def test_an_ignored_hangup_stays_ignored_and_handlers_come_back():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with SignalWatch() as watch:
-            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN != signal.getsignal(signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert watch.first is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+def an_ignored_hangup_stays_ignored_and_handlers_come_back():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with SignalWatch() as watch:
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN != signal.getsignal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert watch.first is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
 
 
-def test_ctrl_c_counts_even_where_a_shell_had_it_ignored():
-    """`kvision launch ... &` in a script: `kill -INT` must reach it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with SignalWatch() as watch:
-            os.kill(os.getpid(), signal.SIGINT)
-        assert watch.first == signal.SIGINT and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
+def ctrl_c_counts_even_where_a_shell_had_it_ignored():  # `kvision launch ... &` in a script
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with SignalWatch() as watch:
+        os.kill(os.getpid(), signal.SIGINT)
+    assert watch.first == signal.SIGINT and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        the_first_counts_and_interrupts_are_counted,
+        an_ignored_hangup_stays_ignored_and_handlers_come_back,
+        ctrl_c_counts_even_where_a_shell_had_it_ignored,
+    ],
+    ids=lambda case: case.__name__,
+)
+def test_signals(case):
+    alone(case)

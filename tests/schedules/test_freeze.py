@@ -61,6 +61,19 @@ def test_policy_holds_in_fit_and_after_reload(tmp_path, norm):
         before = _statistics(model)
 
 
+def test_from_a_layer_up_and_by_share(model):
+    backbone = model.get_layer("body").backbone
+    last = backbone.get_layer("Conv_1")
+    assert names(kv.schedules.freeze(model, above="Conv_1", norm="train")) == {last.name, "Conv_1_bn", "probabilities"}
+    weighted = [layer.name for layer in backbone.layers if layer.weights]
+    for share, count in ((0.0, 0), (0.5, len(weighted) // 2), (1.0, len(weighted))):
+        expected = {*weighted[len(weighted) - count :], "probabilities"}
+        assert names(kv.schedules.freeze(model, above=share, norm="train")) == expected
+    for wrong in (1.5, -0.1, True):
+        with pytest.raises(UserError, match="`above`"):
+            kv.schedules.freeze(model, above=wrong)
+
+
 def test_frozen_body_does_not_move_while_the_head_trains(model):
     def fit(model):
         kv.schedules.freeze(model, above="top", norm="train")
@@ -72,8 +85,40 @@ def test_frozen_body_does_not_move_while_the_head_trains(model):
     assert np.abs(model.get_layer("probabilities").get_weights()[1] - bias).max() > 0
 
 
+@keras.saving.register_keras_serializable("tests")
+class Block(keras.layers.Layer):
+    """A layer of a user's own with normalization inside."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.conv, self.norm = keras.layers.Conv2D(4, 3), keras.layers.BatchNormalization()
+
+    def call(self, x, training=False):
+        return self.norm(self.conv(x), training=training)
+
+
+def test_normalization_inside_a_layer_of_the_users_own_is_fixed_too():
+    image = keras.Input((8, 8, 3), name="image")
+    model = kv.transfer.attach(keras.Model(image, Block(name="block")(image), name="mine"), 3)
+    counts = {norm: len(kv.schedules.freeze(model, above="all", norm=norm)) for norm in ("frozen", "stats", "train")}
+    assert counts == {"frozen": 4, "stats": 6, "train": 6}
+    assert len(kv.schedules.freeze(model, above="top")) == 2
+
+
+def test_a_stage_of_layers_with_one_name_is_refused():
+    def block(channels, filters):
+        return keras.Sequential([keras.Input((None, None, channels)), keras.layers.Conv2D(filters, 3, 2, name="conv")])
+
+    image = keras.Input((32, 32, 3), name="image")
+    backbone = keras.Sequential([image, block(3, 4), block(4, 8)], name="twice")
+    model = kv.transfer.attach(backbone, 3)
+    with pytest.raises(UserError, match=r"several layers called 'conv'.*by share"):
+        kv.schedules.freeze(model, above="stage2")
+    assert len(kv.schedules.freeze(model, above=0.5)) == 4
+
+
 def test_errors(model):
-    with pytest.raises(UserError, match=r"no stage of 'MobileNetV2'.*Did you mean 'stage5'"):
+    with pytest.raises(UserError, match=r"no stage or layer of 'MobileNetV2'.*Did you mean 'stage5'"):
         kv.schedules.freeze(model, above="stage6")
     with pytest.raises(UserError, match="`norm`"):
         kv.schedules.freeze(model, norm="batch")

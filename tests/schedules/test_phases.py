@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from trainings import Record, attached
 
 import kvision as kv
 from kvision.checks import UserError
@@ -11,32 +12,9 @@ IMAGES = RANDOM.integers(0, 256, (24, 16, 16, 3)).astype("float32")
 LABELS = np.arange(24) % 3
 
 
-def attached(seed: int = 0) -> keras.Model:
-    keras.utils.set_random_seed(seed)
-    image = keras.Input((16, 16, 3), name="image")
-    x = kv.layers.Preprocess("tf")(image)
-    x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
-    x = keras.layers.BatchNormalization(name="bn")(x)
-    backbone = keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="small")
-    return kv.transfer.attach(backbone, 3)
-
-
-class Record(keras.callbacks.Callback):
-    """What every step saw: learning rate, iterations, count of trainable variables."""
-
-    def __init__(self):
-        super().__init__()
-        self.rates, self.iterations, self.trainable = [], [], []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.rates.append(float(self.model.optimizer.learning_rate))
-        self.iterations.append(int(self.model.optimizer.iterations))
-        self.trainable.append(len(self.model.trainable_variables))
-
-
 def test_phases_follow_the_data_with_one_optimizer():
     record, optimizer = Record(), kv.training.Adam()
-    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(2, "all", 1e-3, norm="train", decay="constant")]
+    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(2, "all", 1e-3, norm="train", curve=kv.schedules.Constant())]
     history = kv.schedules.fit(
         attached(), (IMAGES, LABELS), steps, epochs=4, optimizer=optimizer, callbacks=[record], verbose=0
     )
@@ -51,7 +29,7 @@ def test_phases_follow_the_data_with_one_optimizer():
 def test_one_phase_is_kerass_own_fit():
     """The same data, rate and order through plain Keras end at the same weights."""
     ours, plain = attached(), attached()
-    steps = [Unfreeze(0, "all", 1e-2, norm="train", decay="constant")]
+    steps = [Unfreeze(0, "all", 1e-2, norm="train", curve=kv.schedules.Constant())]
     data = [(IMAGES[i : i + 8], LABELS[i : i + 8]) for i in (0, 8, 16)]
     kv.schedules.fit(ours, _Batches(data), steps, epochs=2, verbose=0)
     kv.schedules.freeze(plain, above="all", norm="train")
@@ -91,9 +69,109 @@ def test_values_are_checked_where_they_are_written():
     for arguments, text in [((-1, "top", 1e-3), "`epoch`"), ((0, "top", 0), "`rate`"), ((0, "top", np.nan), "`rate`")]:
         with pytest.raises(UserError, match=text):
             Unfreeze(*arguments)
-    with pytest.raises(UserError, match="Did you mean 'cosine'"):
-        Unfreeze(0, "top", 1e-3, decay="cosin")
+    with pytest.raises(UserError, match=r"`curve`.*kv\.schedules\.Cosine"):
+        Unfreeze(0, "top", 1e-3, curve="cosine")
+    with pytest.raises(UserError, match="`layer_decay`"):
+        Unfreeze(0, "top", 1e-3, layer_decay=2.6)
+    with pytest.raises(UserError, match="Did you mean 'block'"):
+        Unfreeze(0, "top", 1e-3, layers="blocks")
+    with pytest.raises(UserError, match="a rate in the first"):
+        kv.schedules.fit(attached(), (IMAGES, LABELS), [Unfreeze(0, "top")], epochs=1)
     with pytest.raises(UserError, match=r"kv\.training\.Adam"):
         kv.schedules.fit(
             attached(), (IMAGES, LABELS), [Unfreeze(0, "top", 1e-3)], epochs=1, optimizer=keras.optimizers.Adam()
         )
+
+
+def test_a_phase_without_a_rate_goes_on_with_the_curve_before():
+    """One cosine over the first three epochs, though the second opens the body; then another for the last."""
+    record = Record()
+    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(1, "all", norm="stats"), Unfreeze(3, "all", 1e-3, norm="stats")]
+    kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=4, callbacks=[record], verbose=0)
+    expected = [1e-2 * (1 + np.cos(np.pi * p)) / 2 for p in (0, 1 / 3, 2 / 3)]
+    np.testing.assert_allclose(record.rates, [*expected, 1e-3], rtol=1e-5)
+    assert record.trainable == [2, 6, 6, 6]
+
+
+class Deltas(keras.callbacks.Callback):
+    """How far each variable moved in the last step."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.before = {v.path: keras.ops.convert_to_numpy(v).copy() for v in self.model.trainable_variables}
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = {v.path: keras.ops.convert_to_numpy(v) for v in self.model.trainable_variables}
+        self.moved = {path: float(np.abs(now[path] - value).max()) for path, value in self.before.items()}
+
+
+def test_layer_decay_slows_layers_by_their_depth_in_one_optimizer():
+    """Adam's first step is the rate itself, whatever the gradient: a stage below moves by a half of it."""
+    deltas = Deltas()
+    steps = [Unfreeze(0, "all", 1e-3, norm="stats", curve=kv.schedules.Constant(), layer_decay=0.5)]
+    kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=1, callbacks=[deltas], verbose=0)
+    assert deltas.moved["probabilities/kernel"] == pytest.approx(1e-3, rel=1e-2)
+    assert deltas.moved["conv/kernel"] == pytest.approx(0.5e-3, rel=1e-2)
+
+
+def test_float16_scales_the_loss_through_all_phases():
+    """One LossScaleOptimizer around one optimizer: its counter goes on across the unfreezing, and all steps count."""
+    model, optimizer = attached(), kv.training.Adam()
+    kv.training.mixed(model.get_layer("body"), "mixed_float16")
+    scales = []
+
+    class Scale(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            scales.append((type(self.model.optimizer).__name__, int(self.model.optimizer.step_counter)))
+
+    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(2, "all", 1e-3, norm="train")]
+    kv.schedules.fit(model, (IMAGES, LABELS), steps, epochs=4, optimizer=optimizer, callbacks=[Scale()], verbose=0)
+    assert scales == [("LossScaleOptimizer", n) for n in (1, 2, 3, 4)]
+    assert int(optimizer.iterations) == 4
+    assert sorted(keras.ops.convert_to_numpy(optimizer.birth)) == [0, 0, 2, 2, 2, 2]
+
+
+def test_half_precision_learns_what_float32_learns():
+    histories = {}
+    for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
+        model = attached()
+        kv.training.mixed(model.get_layer("body"), precision)
+        steps = [Unfreeze(0, "all", 1e-2, norm="train")]
+        histories[precision] = kv.schedules.fit(model, (IMAGES, LABELS), steps, epochs=6, verbose=0)["loss"]
+    for precision in ("mixed_bfloat16", "mixed_float16"):
+        np.testing.assert_allclose(histories[precision], histories["float32"], atol=5e-3)
+        assert histories[precision] != histories["float32"], "control: it computes in another precision"
+    assert histories["float32"][-1] < histories["float32"][0] - 0.01
+
+
+def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path):
+    """With averages, rates by layer and moving statistics: stopped in the first epoch after the unfreezing."""
+
+    class Killed(Exception):
+        pass
+
+    class Kill(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == 7:
+                raise Killed
+
+    def train(*callbacks, **options):
+        optimizer = kv.training.Adam(use_ema=True, ema_momentum=0.5, weight_decay=0.01)
+        steps = [
+            Unfreeze(0, "top", 1e-2),
+            Unfreeze(2, "all", norm="train", layer_decay=0.5),
+            Unfreeze(3, "all", 1e-3, norm="train", curve=kv.schedules.OneCycle()),
+        ]
+        model = attached()
+        history = kv.schedules.fit(
+            model, (IMAGES, LABELS), steps, epochs=4, batch_size=8, optimizer=optimizer, verbose=0,
+            validation_data=(IMAGES, LABELS), callbacks=callbacks, **options,
+        )  # fmt: skip
+        return history, [keras.ops.convert_to_numpy(v) for v in [*model.variables, *optimizer.variables]]
+
+    whole = train()
+    with pytest.raises(Killed):
+        train(Kill(), checkpoints=kv.training.Resume(tmp_path, every=1))
+    resumed = train(checkpoints=kv.training.Resume(tmp_path, every=1))
+    assert resumed[0] == whole[0]
+    for ours, theirs in zip(resumed[1], whole[1], strict=True):
+        np.testing.assert_array_equal(ours, theirs)

@@ -1,7 +1,9 @@
 import keras
 import numpy as np
+import pytest
 
-from kvision.training import KeepBest, PhaseRate
+import kvision as kv
+from kvision.training import KeepBest, PhaseRate, PhaseValue
 from kvision.training.callbacks import Callbacks
 
 
@@ -46,6 +48,90 @@ def test_phase_rate_sees_every_step():
     m.fit(np.ones((6, 1)), np.ones((6, 1)), batch_size=2, epochs=2, callbacks=[PhaseRate(rate, epochs=2)], verbose=0)
     np.testing.assert_allclose(seen, np.arange(6) / 6)
     assert float(m.optimizer.learning_rate) == np.float32(0.5 + 5 / 6)
+
+
+class Dial(keras.layers.Layer):
+    """A weight that does not train, and what it was in each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.number = self.add_weight((), initializer="zeros", trainable=False, name="number")
+        self.seen = self.add_weight((64,), initializer="zeros", trainable=False, name="seen")
+        self.step = self.add_weight((), initializer="zeros", dtype="int32", trainable=False, name="step")
+
+    def call(self, x, training=False):
+        if training:
+            here = keras.ops.arange(64) == self.step
+            self.seen.assign(keras.ops.where(here, self.number, self.seen))
+            self.step.assign(self.step + 1)
+        return x
+
+
+def dialed() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    m = keras.Sequential([keras.Input((1,)), Dial(), keras.layers.Dense(1, use_bias=False)])
+    m.compile("sgd", "mse")
+    return m
+
+
+def value(progress: float) -> float:
+    return 1 - (1 - 0.9) * (np.cos(np.pi * progress) + 1) / 2  # BYOL's momentum
+
+
+def callback(**options) -> PhaseValue:
+    return PhaseValue(value, lambda m, number: m.layers[0].number.assign(number), **options)
+
+
+X = np.ones((6, 1), "float32")
+
+
+def seen(m: keras.Model, count: int) -> np.ndarray:
+    assert int(kv.distribute.read(m.layers[0].step)) == count
+    return kv.distribute.read(m.layers[0].seen)[:count]
+
+
+@pytest.mark.parametrize("parts", [(3,), (1, 3), (2, 3)])
+def test_a_layers_weight_follows_the_progress_over_several_fits(parts):
+    m, done, one = dialed(), 0, callback(epochs=3)
+    for end in parts:
+        m.fit(X, X, batch_size=2, initial_epoch=done, epochs=end, callbacks=[one], verbose=0)
+        done = end
+    np.testing.assert_array_equal(seen(m, 9), [np.float32(value(step / 9)) for step in range(9)])
+
+
+def test_it_counts_from_its_first_epoch_and_does_not_go_beyond_its_end():
+    m = dialed()
+    m.fit(X, X, batch_size=2, initial_epoch=4, epochs=7, callbacks=[callback(first_epoch=4, epochs=2)], verbose=0)
+    expected = [value(min(step / 6, 1.0)) for step in range(9)]
+    np.testing.assert_array_equal(seen(m, 9), np.float32(expected))
+    assert expected[5] < 1 == expected[6] == expected[8]
+
+
+class Strike(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 4:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_is_resumed_in_an_epoch_goes_on_with_it(tmp_path):
+    m = dialed()
+    with pytest.raises(KeyboardInterrupt):
+        keeper = kv.training.Resume(tmp_path, every=1)
+        given = {"checkpoints": keeper, "callbacks": [callback(epochs=3), Strike()]}
+        kv.training.fit(m, (X, X), epochs=3, batch_size=2, verbose=0, **given)
+    again = dialed()
+    given = {"checkpoints": tmp_path, "callbacks": [callback(epochs=3)]}
+    kv.training.fit(again, (X, X), epochs=3, batch_size=2, verbose=0, **given)
+    np.testing.assert_array_equal(seen(again, 9), [np.float32(value(step / 9)) for step in range(9)])
+
+
+def test_a_rate_is_such_a_value():
+    m, rates = model(), []
+    record = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: rates.append(float(m.optimizer.learning_rate))
+    )
+    m.fit(X, X, batch_size=2, epochs=2, callbacks=[PhaseRate(value, epochs=2), record], verbose=0)
+    np.testing.assert_array_equal(rates, [np.float32(value(step / 6)) for step in range(6)])
 
 
 class Diary(keras.callbacks.Callback):

@@ -63,6 +63,7 @@ def test_a_dataset_brings_its_order_and_is_entered_by_skipping():
     assert some.spec[0]["image"].shape == (None, 2) and some.spec[1].dtype == "int64"
     assert labels(some.start(Position())) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert labels(some.start(Position(step=2))) == [[8, 9]]
+    assert some.start(Position()).options().autotune.enabled is False
     unknown = feed(dataset.filter(lambda *_: True), batch_size=1, seed=0)
     assert unknown.steps is None and len(labels(unknown.start(Position()))) == 3
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from processes import alone
 
 import kvision as kv
 from kvision.checks import UserError
@@ -164,7 +165,7 @@ def test_a_dataset_goes_on_from_the_middle_of_an_epoch(tmp_path):
     equal(whole, again)
 
 
-def test_sigterm_after_the_last_step_of_an_epoch_keeps_its_end(tmp_path):
+def sigterm_after_the_last_step_of_an_epoch(folder):
     class Ask(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if batch == 2:
@@ -174,11 +175,15 @@ def test_sigterm_after_the_last_step_of_an_epoch_keeps_its_end(tmp_path):
     whole, struck, again = made(), made(), made()
     expected = kv.training.fit(whole, (X, Y), **options).history
     with pytest.raises(kv.training.Preempted):
-        kv.training.fit(struck, (X, Y), callbacks=[Ask()], checkpoints=tmp_path, **options)
-    assert kv.training.Resume(tmp_path).position == Position(0, 0, 3)
-    history = kv.training.fit(again, (X, Y), checkpoints=tmp_path, **options).history
+        kv.training.fit(struck, (X, Y), callbacks=[Ask()], checkpoints=folder, **options)
+    assert kv.training.Resume(folder).position == Position(0, 0, 3)
+    history = kv.training.fit(again, (X, Y), checkpoints=folder, **options).history
     equal(whole, again)
     assert history == expected
+
+
+def test_sigterm_after_the_last_step_of_an_epoch_keeps_its_end(tmp_path):
+    alone(sigterm_after_the_last_step_of_an_epoch, tmp_path)
 
 
 def test_a_strategy_with_one_replica_is_like_none():

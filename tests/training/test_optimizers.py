@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import trainings
 
 import kvision as kv
 from kvision.checks import UserError
@@ -43,8 +44,8 @@ def test_bias_correction_counts_from_each_variables_first_step():
 
 def test_control_without_birth_a_late_layer_moves_too_fast():
     class Stock(kv.training.Adam):
-        def update_step(self, gradient, variable, learning_rate):
-            keras.optimizers.Adam.update_step(self, gradient, variable, learning_rate)
+        def _correction(self, index):
+            return 1.0
 
     gradients = np.ones((210, 2), "float32")
     ours, stock = steps(kv.training.Adam(1e-2), gradients, [0, 200]), steps(Stock(1e-2), gradients, [0, 200])
@@ -54,7 +55,13 @@ def test_control_without_birth_a_late_layer_moves_too_fast():
 
 
 @pytest.mark.parametrize(
-    ("ours", "stock"), [(kv.training.Adam, keras.optimizers.Adam), (kv.training.SGD, keras.optimizers.SGD)]
+    ("ours", "stock"),
+    [
+        (kv.training.Adam, keras.optimizers.Adam),
+        (kv.training.AdamW, lambda rate: keras.optimizers.AdamW(rate, weight_decay=0.004)),
+        (kv.training.Lamb, keras.optimizers.Lamb),
+        (kv.training.SGD, keras.optimizers.SGD),
+    ],
 )
 def test_one_phase_is_the_stock_optimizer(ours, stock):
     gradients = np.random.default_rng(1).normal(size=(30, 2)).astype("float32")
@@ -62,7 +69,272 @@ def test_one_phase_is_the_stock_optimizer(ours, stock):
     variables = [keras.Variable(0.0) for _ in range(2)]
     for row in gradients:
         plain.apply([keras.ops.convert_to_tensor(g) for g in row], variables)
-    np.testing.assert_allclose(steps(ours(1e-2), gradients, [0, 0]), [float(v.value) for v in variables], rtol=1e-4)
+    expected = [float(v.value) for v in variables]
+    np.testing.assert_allclose(steps(ours(1e-2), gradients, [0, 0]), expected, rtol=1e-4)
+    unphased, variables = ours(1e-2), [keras.Variable(0.0) for _ in range(2)]
+    for row in gradients:
+        unphased.apply([keras.ops.convert_to_tensor(g) for g in row], variables)
+    np.testing.assert_allclose([float(v.value) for v in variables], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "stock"),
+    [
+        (kv.training.Adam, keras.optimizers.Adam),
+        (kv.training.AdamW, keras.optimizers.AdamW),
+        (kv.training.SGD, keras.optimizers.SGD),
+    ],
+)
+def test_weight_decay_is_the_stock_one_and_follows_each_variables_rate(ours, stock):
+    """A variable at half the rate moves as in a stock optimizer at half the rate, decay included."""
+    gradients = np.random.default_rng(2).normal(size=(20, 3)).astype("float32")
+    expected = []
+    for column, rate in enumerate((1e-2, 5e-3)):
+        plain, variable = stock(rate, weight_decay=0.1), keras.Variable(1.0)
+        for row in gradients:
+            plain.apply([keras.ops.convert_to_tensor(row[column])], [variable])
+        expected.append(float(variable.value))
+    optimizer, variables = ours(1e-2, weight_decay=0.1), [keras.Variable(1.0, name=f"w{i}") for i in range(3)]
+    optimizer.exclude_from_weight_decay([variables[2]])
+    optimizer.build(variables)
+    optimizer.activate(variables, [1.0, 0.5, 0.0])
+    for row in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(g) for g in row], variables)
+    np.testing.assert_allclose([float(v.value) for v in variables], [*expected, 1.0], rtol=2e-5)
+
+
+def test_a_traced_step_obeys_new_rates_and_a_saved_optimizer_keeps_them(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    optimizer = kv.training.SGD(0.1)
+    model.compile(optimizer, "mse")
+    optimizer.build(model.trainable_variables)
+    x, y = np.eye(2, dtype="float32")[:1], np.zeros((1, 1), "float32")
+    optimizer.activate(model.trainable_variables, [0.0])
+    model.train_on_batch(x, y)
+    assert model.get_weights()[0][0, 0] == 1.0
+    traced = model.train_function
+    optimizer.activate(model.trainable_variables, [0.5])
+    model.train_on_batch(x, y)
+    assert model.get_weights()[0][0, 0] == pytest.approx(0.9) and model.train_function is traced
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.models.load_model(tmp_path / "model.keras")
+    assert keras.ops.convert_to_numpy(reloaded.optimizer.rates).tolist() == [0.5]
+    reloaded.train_on_batch(x, y)
+    assert reloaded.get_weights()[0][0, 0] == pytest.approx(0.81)
+
+
+def lamb_trajectory(data, optimizer) -> np.ndarray:
+    w, b = keras.Variable(data["lamb_w0"], name="w"), keras.Variable(data["lamb_b0"], name="b")
+    optimizer.exclude_from_weight_decay([b])
+    optimizer.build([w, b])
+    found = []
+    for gw, gb in zip(data["lamb_gw"], data["lamb_gb"], strict=True):
+        optimizer.apply([keras.ops.convert_to_tensor(gw), keras.ops.convert_to_tensor(gb)], [w, b])
+        found.append(np.concatenate([np.ravel(keras.ops.convert_to_numpy(v)) for v in (w, b)]))
+    return np.array(found)
+
+
+def test_lamb_follows_tensorflow_addons(shared):
+    """10 steps at .05 with decay .01, the bias excluded from decay and adaptation. Keras' own is the control."""
+    data = np.load(shared / "reference" / "addons_parity.npz", allow_pickle=False)
+    expected = data["lamb_traj"]
+    np.testing.assert_allclose(lamb_trajectory(data, kv.training.Lamb(0.05, weight_decay=0.01)), expected, atol=1e-5)
+    stock = np.abs(lamb_trajectory(data, keras.optimizers.Lamb(0.05, weight_decay=0.01)) - expected)
+    assert stock[-1, :20].max() > 1e-3 and stock[-1, 20:].max() > 1e-1
+
+
+def test_lambs_bias_correction_counts_from_each_variables_first_step():
+    """Two equal variables, the second 50 steps later: the same way from its own beginning."""
+    gradients = np.ones((60, 2), "float32")
+    late = steps(kv.training.Lamb(1e-2), gradients, [0, 50])
+    early = steps(kv.training.Lamb(1e-2), gradients[:10], [0, 0])
+    assert late[1] == pytest.approx(early[0], rel=1e-5)
+
+
+LARS = {"w": (3, 4), "empty": (2, 2), "still": (2, 3), "bias": (4,), "named": (2, 2)}
+RATES = [0.5, 0.5, 0.4, 0.3, 0.3, 0.9, 0.1, 0.1, 0.05, 0.01]
+
+
+def lars_start() -> tuple[dict, dict]:
+    """Weights and the gradients of ten steps: "empty" begins at 0, "still" has no gradient at first."""
+    random = np.random.default_rng(0)
+    start = {name: random.normal(size=shape).astype("float32") for name, shape in LARS.items()}
+    start["empty"] *= 0
+    gradients = {name: random.normal(size=(10, *shape)).astype("float32") for name, shape in LARS.items()}
+    gradients["still"][:4] = 0
+    return start, gradients
+
+
+def lars_by_hand(*, decay: float, trust: float = 0.02, momentum: float = 0.8, plain=("bias", "named")) -> dict:
+    """google-research/simclr, tf2/lars_optimizer.py with classic momentum, in float64, one variable after another."""
+    start, gradients = lars_start()
+    found = {}
+    for name, w in start.items():
+        w, v = w.astype("float64"), np.zeros(w.shape)
+        for rate, g in zip(RATES, gradients[name].astype("float64"), strict=True):
+            ratio = 1.0
+            if name not in plain:
+                g = g + decay * w
+                w_norm, g_norm = np.sqrt((w**2).sum()), np.sqrt((g**2).sum())
+                if w_norm > 0 and g_norm > 0:
+                    ratio = trust * w_norm / g_norm
+            v = momentum * v + ratio * rate * g
+            w = w - v
+        found[name] = w
+    return found
+
+
+def lars_run(optimizer) -> dict:
+    start, gradients = lars_start()
+    variables = {name: keras.Variable(w, name=name) for name, w in start.items()}
+    optimizer.exclude_from_weight_decay([variables["named"]])
+    optimizer.build(list(variables.values()))
+    for step, rate in enumerate(RATES):
+        optimizer.learning_rate = rate
+        optimizer.apply([keras.ops.convert_to_tensor(gradients[n][step]) for n in variables], list(variables.values()))
+    return {name: kv.distribute.read(variable) for name, variable in variables.items()}
+
+
+@pytest.mark.parametrize("decay", [0.1, 0.0, None])
+def test_lars_is_the_rule_of_simclrs_code(decay):
+    found = lars_run(kv.training.Lars(0.5, momentum=0.8, trust=0.02, weight_decay=decay))
+    expected = lars_by_hand(decay=decay or 0.0)
+    for name, w in expected.items():
+        np.testing.assert_allclose(found[name], w, rtol=1e-4, atol=1e-5, err_msg=name)
+    if decay:
+        scaled = lars_by_hand(decay=decay, plain=())
+        for name in ("bias", "named"):
+            assert np.abs(scaled[name] - expected[name]).max() > 0.1, "control: these were neither decayed nor scaled"
+
+
+def test_lars_is_not_scaled_where_a_length_is_zero_and_then_is():
+    """The first step from weights of 0 is the rate itself; without decay one without a gradient does not move."""
+    for start, gradient, moved in ((0.0, 2.0, 0.5 * 2.0), (3.0, 0.0, 0.0), (3.0, 2.0, 0.5 * 0.02 * 3.0)):
+        variable, optimizer = keras.Variable([[start]]), kv.training.Lars(0.5, trust=0.02, weight_decay=0.0)
+        optimizer.apply([keras.ops.convert_to_tensor([[gradient]])], [variable])
+        assert float(variable[0, 0]) == pytest.approx(start - moved, rel=1e-6)
+
+
+def test_lars_remembers_the_rate_of_each_step():
+    """The rate multiplies before the momentum: at a rate of 0 it moves on."""
+    variable, optimizer = keras.Variable([1.0]), kv.training.Lars(0.5, momentum=0.8)
+    optimizer.apply([keras.ops.convert_to_tensor([1.0])], [variable])
+    optimizer.learning_rate = 0.0
+    optimizer.apply([keras.ops.convert_to_tensor([1.0])], [variable])
+    assert float(variable[0]) == pytest.approx(1 - 0.5 - 0.8 * 0.5)
+
+
+@pytest.mark.parametrize("kind", [kv.training.Lars, kv.training.AdamW, kv.training.Lamb])
+def test_each_variable_has_its_own_rate(kind):
+    """At half the rate a variable moves as under an optimizer of half the rate; at 0 not at all."""
+    gradients = np.random.default_rng(2).normal(size=(10, 2, 2)).astype("float32")
+
+    def alone(rate: float) -> np.ndarray:
+        variable, optimizer = keras.Variable(np.ones((2, 2))), kind(rate, weight_decay=0.1)
+        for gradient in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
+        return kv.distribute.read(variable)
+
+    variables = [keras.Variable(np.ones((2, 2)), name=f"w{i}") for i in range(3)]
+    optimizer = kind(0.1, weight_decay=0.1)
+    optimizer.build(variables)
+    optimizer.activate(variables, [1.0, 0.5, 0.0])
+    for gradient in gradients:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)] * 3, variables)
+    for variable, expected in zip(variables, (alone(0.1), alone(0.05), np.ones((2, 2))), strict=True):
+        np.testing.assert_allclose(kv.distribute.read(variable), expected, rtol=2e-5)
+
+
+def test_lars_lives_through_phases():
+    """What joins late moves as from its own beginning; what was there keeps its momentum."""
+    gradients = np.random.default_rng(3).normal(size=(6, 2, 2)).astype("float32")
+    variables, optimizer = [keras.Variable(np.ones((2, 2)), name=n) for n in "ab"], kv.training.Lars(0.5, trust=0.1)
+    optimizer.build(variables)
+    tensors = [keras.ops.convert_to_tensor(g) for g in gradients]
+    optimizer.activate(variables[:1])
+    for g in tensors[:3]:
+        optimizer.apply([g], variables[:1])
+    np.testing.assert_array_equal(kv.distribute.read(variables[1]), 1)
+    optimizer.activate(variables)
+    for g in tensors[3:]:
+        optimizer.apply([g, g], variables)
+    for variable, given in zip(variables, (tensors, tensors[3:]), strict=True):
+        alone, plain = keras.Variable(np.ones((2, 2))), kv.training.Lars(0.5, trust=0.1)
+        for g in given:
+            plain.apply([g], [alone])
+        np.testing.assert_allclose(kv.distribute.read(variable), kv.distribute.read(alone), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [kv.training.Lars, kv.training.AdamW])
+def test_a_fit_of_two_phases_takes_it(kind):
+    """Six steps of the head, six of all: the other moments begin with the second phase."""
+    optimizer = kind(weight_decay=0.01)
+    model = trainings.fine_tuned(optimizer, epochs=2)
+    assert model.optimizer is optimizer and int(kv.distribute.read(optimizer.iterations)) == 12
+    births = kv.distribute.read(optimizer.birth).tolist()
+    head = {id(v) for v in model.layers[-1].variables}
+    assert births == [0 if id(v) in head else 6 for v in optimizer._trainable_variables]
+    assert {0, 6} == set(births) and all(np.abs(kv.distribute.read(m)).max() > 0 for m in optimizer._momentums)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "shrinks"),
+    [
+        (lambda: kv.training.SGD(0.1, weight_decay=0.0), lambda decay: 1 - 0.1 * decay),
+        (lambda: kv.training.AdamW(0.1, weight_decay=0.0), lambda decay: 1 - 0.1 * decay),
+        (lambda: kv.training.Lamb(0.1, weight_decay=0.0), lambda decay: 1 - 0.1 * (decay > 0)),  # |w| / |decay * w|
+        (lambda: kv.training.Lars(0.1, momentum=0, trust=0.5, weight_decay=0), lambda decay: 1 - 0.05 * (decay > 0)),
+    ],
+)
+def test_a_traced_step_obeys_a_schedule_of_weight_decay(optimizer, shrinks):
+    """Without a gradient the decay is all that moves a weight."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")])
+    model.compile(optimizer(), "mse")
+    x, y, expected, traced = np.zeros((1, 2)), np.zeros((1, 2)), 1.0, None
+    for decay in (0.0, 0.5, 0.25, 0.0):
+        if traced is not None:
+            model.optimizer.decay.assign(decay)
+        model.train_on_batch(x, y)
+        assert traced in (None, model.train_function)
+        traced, expected = model.train_function, expected * shrinks(decay)
+        np.testing.assert_allclose(model.get_weights()[0], expected, rtol=1e-5)
+
+
+def test_a_saved_optimizer_keeps_its_decay_and_momentum(tmp_path):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")])
+    model.compile(kv.training.Lars(0.1, momentum=0.7, trust=0.3, weight_decay=0.2), "mse")
+    x, y = np.eye(2), np.zeros((2, 2))
+    model.train_on_batch(x, y)
+    model.optimizer.decay.assign(0.05)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert float(kv.distribute.read(again.optimizer.decay)) == pytest.approx(0.05)
+    for each in (model, again):
+        each.train_on_batch(x, y)
+    np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options"),
+    [
+        (kv.training.Lars, {"momentum": 0.7, "trust": 0.02, "weight_decay": 0.1}),
+        (kv.training.Lars, {"weight_decay": None}),
+        (kv.training.AdamW, {"beta_2": 0.95, "weight_decay": 0.05}),
+        (kv.training.Lamb, {"epsilon": 1e-5, "weight_decay": 0.05}),
+        (kv.training.SGD, {"momentum": 0.7, "nesterov": True}),
+    ],
+)
+def test_config_round_trip(optimizer, options):
+    made = optimizer(0.25, **options)
+    copy = keras.optimizers.deserialize(keras.optimizers.serialize(made))
+    assert type(copy) is optimizer and copy.get_config() == made.get_config()
+    assert {name: copy.get_config()[name] for name in options} == options
+    assert float(copy.learning_rate) == 0.25
+
+
+def test_adamw_decays_by_default_as_keras_does():
+    assert kv.training.AdamW().weight_decay == keras.optimizers.AdamW().weight_decay == 0.004
+    assert kv.training.Adam().weight_decay is None
 
 
 def test_foreign_variable_and_config():

@@ -3,44 +3,60 @@ import threading
 from pathlib import Path
 
 import pytest
+from processes import alone
 
 from kvision.exit_codes import RUN_AGAIN
 from kvision.training.preemption import Preempted, watch
 
 
-@pytest.fixture
-def before():
-    """Who gets the signal outside of a training."""
-    got = []
-    old = signal.signal(signal.SIGTERM, lambda *_: got.append("before"))
-    yield got
-    signal.signal(signal.SIGTERM, old)
+def outside() -> list[str]:
+    """What came to the handler that was there before the training's."""
+    got: list[str] = []
+    signal.signal(signal.SIGTERM, lambda *_: got.append("before"))
+    return got
 
 
-def test_sigterm_is_noticed_and_the_handler_put_back(before):
-    with pytest.raises(Preempted), watch() as notice:
-        assert not notice.given()
+def noticed_and_the_handler_put_back():
+    before = outside()
+    try:
+        with watch() as notice:
+            assert not notice.given()
+            signal.raise_signal(signal.SIGTERM)
+            assert notice.given() and before == []
+            raise Preempted(Path("here"))
+    except Preempted:
         signal.raise_signal(signal.SIGTERM)
-        assert notice.given() and before == []
-        raise Preempted(Path("here"))
-    signal.raise_signal(signal.SIGTERM)
     assert before == ["before"], "acted on: it does not come twice"
 
 
-def test_a_signal_on_which_nobody_acted_comes_again(before):
+def comes_again_where_nobody_acted():
+    before = outside()
     with watch():
         signal.raise_signal(signal.SIGTERM)
     assert before == ["before"]
 
 
-def test_another_error_goes_before(before):
-    with pytest.raises(ValueError, match="mine"), watch():
-        signal.raise_signal(signal.SIGTERM)
-        raise ValueError("mine")
+def another_error_goes_before():
+    before = outside()
+    try:
+        with watch():
+            signal.raise_signal(signal.SIGTERM)
+            raise ValueError("mine")
+    except ValueError:
+        pass
     assert before == []
 
 
-def test_in_another_thread_nothing_is_noticed(before):
+@pytest.mark.parametrize(
+    "case",
+    [noticed_and_the_handler_put_back, comes_again_where_nobody_acted, another_error_goes_before],
+    ids=lambda case: case.__name__,
+)
+def test_sigterm(case):
+    alone(case)
+
+
+def test_in_another_thread_nothing_is_noticed():
     seen = []
 
     def run():

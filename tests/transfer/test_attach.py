@@ -75,3 +75,23 @@ def test_others_are_refused_by_name(backbone):
     two = keras.Model(backbone.input, [backbone.output, backbone.output])
     with pytest.raises(UserError, match="one output"):
         kv.transfer.attach(two, 2)
+
+
+def test_random_changes_work_in_training_alone_and_no_export_holds_them(tmp_path, backbone):
+    flip = keras.layers.RandomFlip("horizontal", seed=0)
+    model = kv.transfer.attach(backbone, 3, augment=flip)
+    plain = kv.transfer.attach(backbone, 3)
+    plain.set_weights(model.get_weights())
+    images = IMAGES[:32].astype("float32")
+    still = np.asarray(plain(images, training=False))
+    np.testing.assert_array_equal(np.asarray(model(images, training=False)), still)
+    turned = np.asarray(plain(images[:, :, ::-1], training=False))
+    seen = np.asarray(model(images, training=True))  # the body stays in inference mode: only the flip is random
+    flipped = [np.allclose(row, other, atol=1e-6) for row, other in zip(seen, turned, strict=True)]
+    kept = [np.allclose(row, other, atol=1e-6) for row, other in zip(seen, still, strict=True)]
+    assert all(a or b for a, b in zip(flipped, kept, strict=True)) and 4 < sum(flipped) < 28
+    folder = kv.export.write(model, tmp_path)
+    from kvision.export.litert import Runner
+
+    lite = Runner(folder / "assets.extra" / "model.tflite")(images)["probabilities"]
+    np.testing.assert_allclose(lite, still, atol=1e-5)

@@ -1,0 +1,61 @@
+import keras
+import numpy as np
+import pytest
+from trainings import attached
+
+import kvision as kv
+from kvision.checks import UserError
+from kvision.schedules.find_rate import _valley
+
+RANDOM = np.random.default_rng(1)
+LABELS = np.arange(64) % 3
+# brightness tells the class: something to learn
+IMAGES = np.clip(RANDOM.normal(60 + 60 * LABELS[:, None, None, None], 20, (64, 16, 16, 3)), 0, 255).astype("float32")
+
+
+def test_rates_grow_by_equal_factors_and_losses_fall_then_diverge():
+    found = kv.schedules.find_rate(attached(), (IMAGES, LABELS), norm="train", steps=60, batch_size=16)
+    np.testing.assert_allclose(np.diff(np.log(found.rates)), np.log(1e8) / 59, rtol=1e-5)
+    assert found.rates[0] == pytest.approx(1e-7) and len(found.rates) <= 60
+    best = int(found.losses.argmin())
+    assert found.losses[best] < 0.9 * found.losses[0]
+    assert found.rates[0] < found.suggestion < found.rates[best]
+
+
+def test_the_suggestion_trains_better_than_a_hundredth_and_a_thousandfold():
+    rate = kv.schedules.find_rate(attached(), (IMAGES, LABELS), norm="train", batch_size=16).suggestion
+    losses = {}
+    for factor in (0.01, 1, 1000):
+        steps = [kv.schedules.Unfreeze(0, "all", rate * factor, norm="train")]
+        history = kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=5, batch_size=16, verbose=0)
+        losses[factor] = history["loss"][-1]
+    assert losses[1] == min(losses.values()), (rate, losses)
+
+
+def test_everything_is_put_back():
+    model = attached()
+    kv.schedules.freeze(model, above="top")
+    before, trainable = [keras.ops.convert_to_numpy(v).copy() for v in model.variables], len(model.trainable_variables)
+    kv.schedules.find_rate(model, (IMAGES, LABELS), norm="train", steps=20, batch_size=16)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(variable), value)
+    assert len(model.trainable_variables) == trainable and model.get_layer("body").norm == "frozen"
+    assert model.get_layer("body").backbone.get_layer("bn").trainable is False
+
+
+def test_the_valleys_middle():
+    """fastai's valley on a curve with a fall from 10 to 29: the middle of it."""
+    losses = [5.0] * 10 + [5 - 0.2 * i for i in range(1, 21)] + [10.0] * 5
+    assert _valley(losses) == 9 + 6 + 3  # start 9, a third of the 20 steps, half of a third
+
+
+def test_errors():
+    model = attached()
+    with pytest.raises(UserError, match="`lowest`"):
+        kv.schedules.find_rate(model, (IMAGES, LABELS), lowest=1, highest=0.1)
+    with pytest.raises(UserError, match=r"kv\.transfer\.attach"):
+        kv.schedules.find_rate(model.get_layer("body").backbone, (IMAGES, LABELS))
+    with pytest.raises(UserError, match="`steps`"):
+        kv.schedules.find_rate(model, (IMAGES, LABELS), steps=3)
+    with pytest.raises(UserError, match="learned nothing"):
+        kv.schedules.find_rate(model, (0 * IMAGES, 0 * LABELS), lowest=1e-30, highest=1e-29, steps=20)
