@@ -6,9 +6,9 @@ fine-tuning) with nearest neighbours and a random forest beside logistic regress
 Run:      kvision transfer                       scikit-learn's digits, EfficientNet-Lite0, no download
           kvision transfer --data FOLDER         one sub-folder per class
           kvision transfer --data FILE.npz       x_train y_train x_test y_test class_names
-Expect:   built-in digits: knn .886, forest .894, logistic .922, finetune .986 of 359 held-out images (seed 0, 96 px,
-          65 s on 2 CPU cores). CIFAR-10 subset, 10,000 training images at 96 px: .712, .692, .754, .866 of 2,000
-          (seed 0, 2 CPU cores, 14 minutes beside other work)
+Expect:   built-in digits: knn .886, forest .894, logistic .922, finetune .986 of 359 held-out images, and .978 in
+          another run (seed 0, 96 px, 65 s on 2 CPU cores). CIFAR-10 subset, 10,000 training images at 96 px: .712,
+          .692, .754 of 2,000, finetune .866 and .874 in two runs (seed 0, 2 CPU cores, 14 minutes beside other work)
 
 k, metric, C, the epoch and the exported head are chosen on a split of the training images; the held-out images are
 read once.
@@ -16,14 +16,12 @@ read once.
 
 import dataclasses
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 import kvision as kv
 from kvision import atomic, checks, runs
@@ -31,12 +29,10 @@ from kvision import atomic, checks, runs
 __all__ = ["SMOKE", "Config", "load", "run"]
 
 HEADS = ("knn", "forest", "logistic", "finetune")
+# of kv.schedules, which --help does without
+PRESETS = ("two_phase", "fine_tune", "lp_ft", "gradual", "keras_guide", "bit")
 _TUNE_FRACTION = 0.2
-_HELD_OUT_FRACTION = 0.2
-_DIGITS_SIZE = 96
-_METRICS = ("euclidean", "cosine")
-# accuracy with 32 bins and without, 300 trees: CIFAR-10 subset at 224 px .724 and .724 (another seed: .730, .724)
-_BINS = 32
+_DIGITS_SIZE, _SMALL_SIZE = 96, 64
 _RECORD = {"chosen": str, "tune_accuracy": float, "predicted": list, "seconds": float}
 
 
@@ -46,88 +42,64 @@ class Config(runs.Settings):
     weights: str = runs.setting("imagenet", "imagenet, none, or a file saved from the same backbone")
     heads: tuple[str, ...] = runs.setting(HEADS, "what to train on it")
     image_size: int | None = runs.setting(None, "pixels; default: the backbone's own, 96 for the built-in digits")
-    epochs: int = runs.setting(5, "of fine-tuning, the first of them for the head alone; the best one is kept")
+    small: bool = runs.setting(False, "the smallest images the backbone takes, at least 64 pixels")
+    preset: str = runs.setting("two_phase", "schedule of fine-tuning: " + ", ".join(PRESETS))
+    epochs: int | None = runs.setting(None, "of fine-tuning, the best one is kept; default: the preset's own")
+    rate: float | None = runs.setting(None, "learning rate of the preset's last phase; default: the preset's own")
+    find_rate: bool = runs.setting(False, "look for that rate before, and draw the search")
+    augment: bool = runs.setting(True, "the random changes to images that the preset prescribes (flips)")
+    batch_size: int = runs.setting(32, "images a step, on all devices together")
+    precision: str = runs.setting("float32", "of fine-tuning: float32, mixed_bfloat16 or mixed_float16")
     train_per_class: int | None = runs.setting(None, "use only so many training images of each class")
     test_per_class: int | None = runs.setting(None, "use only so many held-out images of each class")
 
 
-SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, image_size=64)
+SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, small=True)
 
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     """Reads, checks and splits the data. cache: a folder for what was scanned, None keeps nothing."""
     checks.one_of("--backbone", config.backbone, kv.backbones.available())
+    if config.weights == "imagenet":
+        kv.backbones.require_imagenet(config.backbone)  # better said before the scan
     for head in config.heads or ("",):
         checks.one_of("--heads", head, HEADS)
-    if config.epochs < 1:
-        raise checks.error("--epochs", expected="a count of at least 1", received=config.epochs)
-    images, held_out, name, bad = _source(config, cache)
-    notes = []
-    if isinstance(held_out, kv.data.Images):
-        train, val = images, held_out
-        leaks = kv.data.leaks(train.digests, val.digests)
-        if len(leaks):
-            notes.append(f"{len(leaks)} training images equal a held-out one and are left out of training")
-            train = train.subset(np.setdiff1d(np.arange(len(train)), leaks))
-    else:
-        rest, part = kv.data.split(
-            images.labels,
-            images.digests,
-            fraction=_HELD_OUT_FRACTION,
-            seed=config.seed,
-            class_names=images.class_names,
-        )
-        train, val = images.subset(rest), images.subset(part)
-    train = train.subset(kv.data.sample(train.labels, config.train_per_class, seed=config.seed))
-    val = val.subset(kv.data.sample(val.labels, config.test_per_class, seed=config.seed))
-    # a class must be on both sides of the split that k, C and the epoch are chosen on: better said now
-    kv.data.split(train.labels, train.digests, fraction=_TUNE_FRACTION, seed=config.seed, class_names=train.class_names)
-    return runs.Data(
-        train=train,
-        val=val,
-        class_names=train.class_names,
-        bad_images=bad,
-        name=f"{name}: {len(train)} training, {len(val)} held-out images of {len(train.class_names)} classes",
-        fingerprint=_fingerprint(config, train, val),
-        notes=tuple(notes),
+    checks.one_of("--preset", config.preset, PRESETS)
+    checks.one_of("--precision", config.precision, kv.training.PRECISIONS)
+    if config.rate is not None and config.rate <= 0:
+        raise checks.error("--rate", expected="a positive learning rate", received=config.rate)
+    for flag, count in {"--epochs": config.epochs, "--batch-size": config.batch_size}.items():
+        if count is not None and count < 1:
+            raise checks.error(flag, expected="a count of at least 1", received=count)
+    data = runs.labeled(
+        config.data,
+        image_size=_size(config),
+        batch_size=config.batch_size,
+        seed=config.seed,
+        train_per_class=config.train_per_class,
+        test_per_class=config.test_per_class,
+        cache=cache,
     )
+    # a class must be on both sides of the split that k, C and the epoch are chosen on: better said now
+    train = data.train
+    kv.data.split(train.labels, train.digests, fraction=_TUNE_FRACTION, seed=config.seed, class_names=train.class_names)
+    if config.weights in ("imagenet", "none") or not Path(config.weights).is_file():
+        return data
+    weights = hashlib.sha256(Path(config.weights).read_bytes()).hexdigest()
+    return dataclasses.replace(data, fingerprint=hashlib.sha256((data.fingerprint + weights).encode()).hexdigest())
 
 
-def _fingerprint(config: Config, train: "kv.data.Images", val: "kv.data.Images") -> str:
-    """Whatever a finished head depends on besides the settings: pixels, labels, names, a file of weights."""
-    parts: list = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in (train, val)]
-    if config.weights not in ("imagenet", "none") and Path(config.weights).is_file():
-        parts.append(hashlib.sha256(Path(config.weights).read_bytes()).hexdigest())
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
-def _source(config: Config, cache: Path | None):
-    """-> all images, the held-out ones if the data names them, a name, the bad files."""
-    size = config.image_size or kv.backbones.image_size(config.backbone)
-    if config.data is None:
-        x, y, names = kv.data.digits()
-        size = config.image_size or _DIGITS_SIZE
-        return kv.data.arrays(x, y, class_names=names, image_size=size), None, "scikit-learn digits", ()
-    path = Path(config.data)
-    if path.suffix == ".npz":
-        data = kv.data.load_npz(path)
-        train = kv.data.arrays(data.x_train, data.y_train, class_names=data.class_names, image_size=size)
-        val = kv.data.arrays(data.x_test, data.y_test, class_names=data.class_names, image_size=size)
-        return train, val, path.name, ()
-    known = pixels = None
-    if cache is not None:
-        known = cache / f"scan-{_short(path)}.csv"
-        pixels = kv.data.PixelStore(cache / f"pixels-{_short(path)}-{size}.bin", size)
-    scan = kv.data.scan(path, cache=known, pixels=pixels)
-    images = kv.data.folders(scan, image_size=size, pixels=pixels)
-    if scan.held_out is None:
-        return images, None, path.resolve().name, scan.bad
-    train, val = images.subset(np.flatnonzero(~scan.held_out)), images.subset(np.flatnonzero(scan.held_out))
-    return train, val, path.resolve().name, scan.bad
-
-
-def _short(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+def _size(config: Config) -> int:
+    smallest = kv.backbones.smallest_size(config.backbone)
+    size = config.image_size
+    if size is None and config.small:
+        size = max(_SMALL_SIZE, smallest)
+    elif size is None:
+        size = kv.backbones.image_size(config.backbone) if config.data else max(_DIGITS_SIZE, smallest)
+    if size < smallest:
+        expected = f"at least {smallest} (pixels) for {config.backbone}"
+        raise checks.error("--image-size", expected=expected, received=size)
+    return size
 
 
 def run(
@@ -162,7 +134,7 @@ def run(
     for name in config.heads:
         print(f"{name} ...", flush=True)
         if name == "finetune":
-            record, model = _fine_tune(backbone, train, val, fit, tune, config, stages)
+            record, model = _fine_tune(backbone, train, val, fit, tune, features, config, stages, cache)
             history = record["history"]
         else:
             record, head = _fit_head(name, features, train.labels, held_out, fit, tune, stages)
@@ -180,8 +152,16 @@ def run(
                 axes, val.labels, np.array(records[best]["predicted"]), val.class_names
             ),
             "accuracy.png": lambda axes: kv.plots.accuracy_bars(axes, metrics),
+            **_rate_picture(records.get("finetune", {}).get("found")),
         },
     )
+
+
+def _rate_picture(found: dict | None) -> dict[str, Callable]:
+    if found is None:
+        return {}
+    curve = kv.schedules.FoundRate(np.array(found["rates"]), np.array(found["losses"]), found["suggestion"])
+    return {"rate.png": lambda axes: kv.plots.rate_curve(axes, curve)}
 
 
 def _measure(record: dict, labels: np.ndarray) -> dict:
@@ -196,51 +176,17 @@ def _measure(record: dict, labels: np.ndarray) -> dict:
     }
 
 
-def _candidates(name: str, images: int) -> dict[str, Callable]:
-    """What to choose from: {description: unfitted head}."""
-    if name == "knn":
-        return {
-            f"k={k}, {metric}": lambda k=k, metric=metric: kv.heads.KNNHead(k, metric=metric)
-            for metric in _METRICS
-            for k in _counts(images)
-        }
-    if name == "forest":
-        return {"300 trees": lambda: kv.heads.ForestHead(bins=_BINS, verbose=True)}
-    return {f"C={C:g}": lambda C=C: kv.heads.LogisticHead(C) for C in (1e-4, 1e-3, 1e-2, 1e-1)}
-
-
-def _counts(images: int) -> list[int]:
-    return [k for k in (1, 3, 5, 10, 20) if k <= images]
-
-
-def _scores(name: str, candidates: dict[str, Callable], features, labels, fit, tune) -> dict[str, float]:
-    """Accuracy on `tune` of each candidate fitted on `fit`."""
-    scores = {}
-    if name == "knn":
-        counts = _counts(len(fit))
-        for metric in _METRICS:
-            head = kv.heads.KNNHead(max(counts), metric=metric).fit(features[fit], labels[fit])
-            found = head.scores(features[tune], labels[tune], counts)
-            scores |= {f"k={k}, {metric}": score for k, score in found.items()}
-        return scores
-    for text, make in tqdm(candidates.items(), name, unit=" fits", leave=False, disable=len(candidates) == 1):
-        scores[text] = make().fit(features[fit], labels[fit]).score(features[tune], labels[tune])
-    return scores
-
-
 def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     """Chooses on (fit, tune), fits the choice on all of them -> record, head."""
     path = stages.path(f"{name}.npz")
     if record := stages.done(name, **_RECORD) if stages.leads else stages.wait(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
-    candidates = _candidates(name, len(fit))
-    scores = _scores(name, candidates, features, labels, fit, tune)
-    chosen = max(scores, key=lambda text: scores[text])
-    head = candidates[chosen]().fit(features, labels)
+    head, chosen, accuracy = kv.transfer.choose_head(name, features, labels, fit=fit, tune=tune)
+    head.fit(features, labels)
     record = {
         "chosen": chosen,
-        "tune_accuracy": float(scores[chosen]),
+        "tune_accuracy": accuracy,
         "predicted": head.predict(held_out).tolist(),
         "seconds": round(time.monotonic() - started, 2),
     }
@@ -250,31 +196,41 @@ def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     return record, head
 
 
-def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Stages):
-    """The head alone for an epoch, then everything; keeps the epoch that is best on `tune` -> record, model."""
+def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages: runs.Stages, cache: Path | None):
+    """By the preset; keeps the epoch that is best on `tune` -> record, model."""
     from kvision.backbones import weights
 
-    model = _classifier(backbone, len(train.class_names), config.seed)
+    classes = len(train.class_names)
+    model = _classifier(backbone, classes, config.seed)
     path = stages.path("finetune.weights.h5")
     if record := stages.done("finetune", **_RECORD, history=dict):
         weights.load(model, path)
         return record, model
     started = time.monotonic()
-    steps = [kv.schedules.Unfreeze(epoch=0, above="top", rate=1e-3)]
-    if config.epochs > 1:
-        # 1e-3 with fixed statistics ends at chance; moving statistics do not settle in the few hundred steps of a small
-        # data set (scikit-learn's digits, 4 epochs: .830 at 1e-3, against .983)
-        steps.append(kv.schedules.Unfreeze(epoch=1, above="all", rate=3e-4, norm="frozen"))
-    best = kv.training.KeepBest("val_accuracy")
+    options = {
+        "epochs": config.epochs,
+        "images": len(fit),
+        "batch_size": train.batch_size,
+        "stages": len(kv.backbones.stages(backbone)),
+    }
+    preset = kv.schedules.preset(config.preset, rate=config.rate, **options)
+    head = _probe(backbone, train, fit, tune, features, stages, cache) if preset.head == "logistic" else classes
+    best, found = kv.training.KeepBest("val_accuracy"), None
     with kv.distribute.pick_strategy(config.strategy).scope():
-        trained = _classifier(backbone, len(train.class_names), config.seed)
+        augment = preset.augment(config.seed) if preset.augment and config.augment else None
+        trained = _classifier(backbone, head, config.seed, zeros=preset.head == "zeros", augment=augment)
+        kv.training.mixed(trained.get_layer("body"), config.precision)
         batches = kv.data.pipeline(train.subset(fit), seed=config.seed)
+        if config.find_rate:
+            found = _find_rate(trained, batches, preset, stages)
+            preset = kv.schedules.preset(config.preset, rate=found["suggestion"], **options)
         resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints)
         history = kv.schedules.fit(
             trained,
             batches,
-            steps,
-            epochs=config.epochs,
+            preset.steps,
+            epochs=preset.epochs,
+            optimizer=preset.optimizer(),
             validation_data=kv.data.pipeline(train.subset(tune)),
             callbacks=[best],
             verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
@@ -287,10 +243,12 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
         return stages.wait("finetune", **_RECORD, history=dict), model
     predicted = kv.backbones.embed(model, val, progress=False).argmax(axis=1)
     record = {
-        "chosen": f"epoch {best.epoch + 1} of {config.epochs}",
+        "chosen": f"epoch {best.epoch + 1} of {preset.epochs}, {config.preset}"
+        + (f" at {found['suggestion']:.1e}" if found else ""),
         "tune_accuracy": best.value,
         "predicted": predicted.tolist(),
         "history": history,
+        "found": found,
         "lost": [lost.path for lost in batches.lost],
         "seconds": round(time.monotonic() - started, 2),
     }
@@ -303,13 +261,45 @@ def _fine_tune(backbone, train, val, fit, tune, config: Config, stages: runs.Sta
     return record, model
 
 
-def _classifier(backbone, classes: int, seed: int):
-    """A new head on a backbone of its own (the frozen heads' must not move), made in the open strategy's scope."""
+def _probe(backbone, train, fit, tune, features, stages: runs.Stages, cache: Path | None):
+    """The logistic head that fine-tuning starts from, fitted on `fit` alone: `tune` judges what comes after."""
+    path = stages.path("probe.npz")
+    if stages.done("probe") if stages.leads else stages.wait("probe"):
+        return kv.heads.load(path)
+    if features is None:
+        features = kv.backbones.embed(backbone, train, cache=cache)
+    head, chosen, accuracy = kv.transfer.choose_head("logistic", features, train.labels, fit=fit, tune=tune)
+    head.fit(features[fit], train.labels[fit])
+    if path is not None:
+        kv.heads.save(head, path)
+    stages.finish("probe", {"chosen": chosen, "tune_accuracy": accuracy})
+    return head
+
+
+def _find_rate(model, batches, preset, stages: runs.Stages) -> dict:
+    """The search for the rate of the preset's last phase -> rates, losses, suggestion."""
+    if record := stages.done("rate", rates=list, losses=list, suggestion=float):
+        return record
+    last = preset.steps[-1]
+    phase = {name: getattr(last, name) for name in ("above", "norm", "layer_decay", "layers")}
+    found = kv.schedules.find_rate(model, batches, optimizer=preset.optimizer(), **phase)
+    record = {"rates": found.rates.tolist(), "losses": found.losses.tolist(), "suggestion": found.suggestion}
+    print(f"learning rate found: {found.suggestion:.1e}", flush=True)
+    stages.finish("rate", record)
+    return record
+
+
+def _classifier(backbone, head, seed: int, *, zeros: bool = False, augment=None):
+    """A head (a fitted one, or new for a count of classes) on a backbone of its own (the frozen heads' must not move),
+    made in the open strategy's scope."""
     import keras
 
     keras.utils.set_random_seed(seed)  # whatever heads were fitted, or found finished, before
-    model = kv.transfer.attach(keras.models.clone_model(backbone), classes)
+    model = kv.transfer.attach(keras.models.clone_model(backbone), head, augment=augment)
     model.get_layer("body").backbone.set_weights(backbone.get_weights())
+    if zeros:
+        layer = model.layers[-1]
+        layer.set_weights([np.zeros_like(weight) for weight in layer.get_weights()])
     return model
 
 

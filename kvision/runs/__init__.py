@@ -1,8 +1,23 @@
 """What every recipe shares: settings as flags, a run's folder, the report, the export. Imports nothing heavy."""
 
-from kvision.runs.main import main
+from kvision.runs import pretraining
+from kvision.runs.labeled import labeled
+from kvision.runs.main import device, main, start, tell_bad_images
 from kvision.runs.result import Data, Result
-from kvision.runs.settings import Settings, setting
+from kvision.runs.settings import Settings, add_flags, setting
 from kvision.runs.stages import Stages
 
-__all__ = ["Data", "Result", "Settings", "Stages", "main", "setting"]
+__all__ = [
+    "Data",
+    "Result",
+    "Settings",
+    "Stages",
+    "add_flags",
+    "device",
+    "labeled",
+    "main",
+    "pretraining",
+    "setting",
+    "start",
+    "tell_bad_images",
+]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import logging
 import os
 import platform
 import shlex
@@ -20,14 +21,15 @@ from types import ModuleType
 
 from kvision import __version__, atomic, checks
 from kvision.exit_codes import RUN_AGAIN
+from kvision.export import quantize
 from kvision.quiet import quiet
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
 from kvision.runs.stages import Stages
 
-__all__ = ["main"]
+__all__ = ["device", "main", "start", "tell_bad_images"]
 
-_REPORT = {"results": dict, "best": str, "exports": list, "pictures": list, "next": str}
+_REPORT = {"results": dict, "best": str, "columns": list, "exports": list, "pictures": list, "next": str}
 
 
 class _Terminated(BaseException):
@@ -41,11 +43,12 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
     try:
         arguments = vars(_parser(recipe, name).parse_args(argv))
         smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
+        tflite = quantize.check(arguments.pop("tflite"), argument="--tflite")
         out = Path(arguments.pop("out") or Path("saved_models", name))
         config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
-        _start(config)
+        start(config)
         with _told_of_sigterm():  # after the strategy, which takes the signal for itself
-            return _run(recipe, name, config, out, again, bad_images, shlex.join(["kvision", name, *argv]))
+            return _run(recipe, name, config, out, again, bad_images, tflite, shlex.join(["kvision", name, *argv]))
     except checks.UserError as problem:
         print(f"kvision {name}: {problem}", file=sys.stderr)
         return 2
@@ -101,6 +104,14 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
         help="images that cannot be used are left out and listed (report, the default), stop the run before it trains "
         "(error), or are left out, listed and copied to the run's folder (quarantine); no file of yours is moved",
     )
+    parser.add_argument(
+        "--tflite",
+        type=lambda text: [kind.strip() for kind in text.split(",")],
+        default=["float32"],
+        metavar="A,B,...",
+        help=f"TFLite files to write, of {', '.join(quantize.KINDS)}; beside float32, the default, which is always "
+        "written, all are measured on held-out images",
+    )
     parser.add_argument("--smoke", action="store_true", help="a minute's run on little data, to see that all works")
     parser.add_argument(
         "--again", action="store_true", help="run a finished command again: another model version; others go on"
@@ -108,9 +119,10 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _start(config: Settings) -> None:
+def start(config: Settings) -> None:
     """Backend, seed, devices: what comes before any use of TensorFlow."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks in a process are traced each, as meant
     with quiet():
         import keras
 
@@ -131,7 +143,10 @@ def _start(config: Settings) -> None:
     distribute.pick_strategy(config.strategy)  # machines must meet before TensorFlow is used
 
 
-def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, command: str) -> int:
+def _run(
+    recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, tflite: tuple[str, ...],
+    command: str,
+) -> int:  # fmt: skip
     from kvision import distribute, export
 
     started = time.monotonic()
@@ -141,7 +156,7 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     data: Data = recipe.load(config, cache=cache)
     if leads:
         distribute.barrier()
-        _tell_bad_images(data)
+        tell_bad_images(data)
     distribute.agree("--data", int(data.fingerprint[:12], 16))
     if bad_images == "error" and data.bad_images:
         raise checks.error(
@@ -161,7 +176,8 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
         _copy_bad_images(data, Path(config.data or ""), quarantine)
     stages = Stages(folder, again=again, leads=leads)
     distribute.barrier()
-    if report := stages.done("report", **_REPORT):
+    report = stages.done("report", **_REPORT)
+    if report and set(tflite) <= {"float32", *report.get("tflite", ())}:  # else everything but the export is finished
         if leads:
             print(f"This run is finished ({folder}). `--again` runs it once more.\n")
             _tell(report, folder)
@@ -171,20 +187,23 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
         stages.wait("report", **_REPORT)
         return 0
     print("\nExport, and check in a fresh process ...", flush=True)
-    version = _export(result, data, out, command)
+    table: dict[str, dict] = {}
+    version = _export(result, data, out, command, tflite, table)
     report = {
         "recipe": name,
         "data": data.name,
         "seed": config.seed,
-        "device": _device(),
-        "seconds": round(time.monotonic() - started, 1),
+        "device": device(),
+        "seconds": report["seconds"] if report else round(time.monotonic() - started, 1),
         "results": result.metrics,
         "best": result.best,
+        "columns": list(result.columns),
         "history": result.history,
         "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images],
         "quarantine": quarantine and str(quarantine),
         "notes": list(data.notes),
-        "exports": [str(version)],
+        "exports": [*(report["exports"] if report else ()), str(version)],
+        "tflite": table,
         "checksum": export.checksum(result.model),
         "config": dataclasses.asdict(config),
         "command": command,
@@ -196,7 +215,8 @@ def _run(recipe: ModuleType, name: str, config: Settings, out: Path, again: bool
     return 0
 
 
-def _tell_bad_images(data: Data) -> None:
+def tell_bad_images(data: Data) -> None:
+    """Notes, and what cannot be used with the reasons, before anything trains."""
     for note in data.notes:
         print(f"Note: {note}")
     if data.bad_images:
@@ -223,15 +243,24 @@ def _copy_bad_images(data: Data, source: Path, quarantine: Path) -> None:
     print(f"{copied} of these {len(data.bad_images)} are files, and were copied to {quarantine}", file=sys.stderr)
 
 
-def _export(result: Result, data: Data, out: Path, command: str) -> Path:
+def _export(result: Result, data: Data, out: Path, command: str, tflite: tuple[str, ...], table: dict) -> Path:
+    """The new version; fills `table` with the measurements of its TFLite files, if there is more than one."""
     from kvision import export
+    from kvision.runs import tflite_table
 
     labels = list(data.class_names)
-    card = export.model_card(
-        result.model, data=data.name, command=command, results=result.metrics, best=result.best, labels=labels
-    )
+    facts = {"data": data.name, "command": command, "results": result.metrics, "best": result.best, "labels": labels}
+
+    def card(folder: Path) -> str:
+        if len(tflite) > 1:
+            table.update(tflite_table.measure(folder, tflite, data.val))
+        return export.model_card(result.model, **facts, tflite=table)
+
     probe, _ = next(iter(data.val))
-    return export.write(result.model, out, labels=labels, card=card, probe=probe[:4])
+    some = tflite_table.representatives(data.train) if "int8" in tflite else None
+    return export.write(
+        result.model, out, labels=labels, card=card, probe=probe[:4], tflite=tflite, representatives=some
+    )
 
 
 def _next_command(data: Data, version: Path, folder: Path) -> str:
@@ -263,7 +292,8 @@ def _draw(result: Result, folder: Path) -> list[str]:
     return paths
 
 
-def _device() -> str:
+def device() -> str:
+    """What this runs on, for reports."""
     import tensorflow as tf
 
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
@@ -273,13 +303,15 @@ def _device() -> str:
 
 
 def _tell(report: dict, folder: Path) -> None:
-    print(
-        f"\n{'head':<12}{'accuracy':>10}{'95 % interval':>18}{'seconds':>10}   chosen on a split of the training images"
-    )
+    print(f"\n{report['columns'][0]:<12}{'accuracy':>10}{'95 % interval':>18}{'seconds':>10}   {report['columns'][1]}")
     for name, row in report["results"].items():
         interval = "{:.3f} - {:.3f}".format(*row["interval"])
         mark = "  <- exported" if name == report["best"] else ""
         print(f"{name:<12}{row['accuracy']:>10.4f}{interval:>18}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
+    if table := report.get("tflite"):
+        from kvision.runs import tflite_table
+
+        print("", *tflite_table.lines(table), sep="\n")
     print(f"\nModel:    {report['exports'][-1]}")
     print(f"Report:   {folder / 'report.json'}")
     for picture in report["pictures"]:

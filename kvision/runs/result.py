@@ -31,6 +31,7 @@ class Result:
     """model: the best one. history: logs by name, one an epoch. metrics: {name: {"accuracy", "interval", ...}}.
 
     best: the name in metrics that `model` is. pictures: {file name: function that draws on matplotlib axes}.
+    columns: what the first and the last column of the printed table are, names and "chosen".
     """
 
     model: "keras.Model"
@@ -38,3 +39,4 @@ class Result:
     metrics: dict[str, dict]
     best: str
     pictures: dict[str, Callable] = field(default_factory=dict)
+    columns: tuple[str, str] = ("head", "chosen on a split of the training images")

@@ -87,7 +87,7 @@ def test_slurm_prints_and_starts_nothing(tmp_path):
         ("--workers 0 -- transfer", ["`--workers`", "1 or more", "Received: 0"]),
         ("--workers two -- transfer", ["argument --workers: invalid int value: 'two'"]),
         ("--workers 2 -- trnsfer", ["`RECIPE` is not known", "Did you mean 'transfer'"]),
-        ("--workers 2 -- predict a.tflite", ["`RECIPE` is a command", "one of: transfer"]),
+        ("--workers 2 -- predict a.tflite", ["`RECIPE` is a command", "one of: ", "transfer"]),
         ("--workers 2 -- launch", ["`RECIPE` is a command"]),
         ("--workers 2 -- --data x", ["`RECIPE` is not known"]),
         ("--workers 3 --hosts a,b -- transfer", ["`--workers` does not fit --hosts", "2, one a host", "Received: 3"]),

@@ -223,3 +223,79 @@ def test_on_two_devices_the_recipe_is_the_same():
     for name in ("knn", "finetune"):
         assert one["metrics"][name]["accuracy"] == two["metrics"][name]["accuracy"]
     np.testing.assert_allclose(one["history"]["loss"], two["history"]["loss"], rtol=1e-4)
+
+
+def test_a_preset_with_a_rate_that_is_looked_for_in_half_precision(folder, tmp_path):
+    """The head begins as the probe's solution, the search is drawn, and the exported model is float32."""
+    arguments = ["--heads", "finetune", "--image-size", "32", "--epochs", "2", "--preset", "lp_ft", "--find-rate"]
+    arguments += ["--precision", "mixed_float16", "--batch-size", "8"]
+    result = command("transfer", "--data", str(folder), "--out", str(tmp_path), *arguments)
+    assert result.returncode == 0, result.stderr
+    (path,) = tmp_path.glob("runs/*/report.json")
+    report = json.loads(path.read_text())
+    assert "lp_ft at " in report["results"]["finetune"]["chosen"] and "learning rate found" in result.stdout
+    found = json.loads((path.parent / "rate.json").read_text())
+    assert found["rates"][0] < found["suggestion"] < found["rates"][-1]
+    assert json.loads((path.parent / "probe.json").read_text())["chosen"].startswith("C=")
+    assert "rate.png" in "".join(report["pictures"]) or importlib.util.find_spec("matplotlib") is None
+    assert set(report["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert report["history"]["val_accuracy"][0] > 0.6, "it begins with a head that knows"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--preset", "finetune"), "Did you mean 'fine_tune'"),
+        (("--precision", "bfloat16"), "`--precision`"),
+        (("--batch-size", "0"), "`--batch-size`"),
+        (("--epochs", "0"), "`--epochs`"),
+    ],
+)
+def test_settings_of_fine_tuning_are_checked_before_the_data(arguments, text, capsys):
+    assert runs.main(transfer, ["--data", "nowhere", *arguments]) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_smaller_files_of_the_recipe_as_a_command(tmp_path):
+    arguments = ["--smoke", "--heads", "knn", "--tflite", "float32,float16,int8", "--out", str(tmp_path)]
+    result = command("transfer", *arguments)
+    assert result.returncode == 0, result.stderr
+    extra = tmp_path / "1/assets.extra"
+    sizes = [(extra / f"model{kind}.tflite").stat().st_size for kind in ("", "_float16", "_int8")]
+    assert sizes == sorted(sizes, reverse=True)
+    (report,) = tmp_path.glob("runs/*/report.json")
+    table = json.loads(report.read_text())["tflite"]
+    assert list(table) == ["float32", "float16", "int8"]
+    for kind, row in table.items():
+        assert {"megabytes", "milliseconds", "accuracy", "interval"} <= set(row) and row["images"] == 100
+        assert f"\n{kind} " in result.stdout and f"{row['accuracy']:.4f}" in result.stdout
+    assert table["float32"]["accuracy"] == json.loads(report.read_text())["results"]["knn"]["accuracy"]
+    assert abs(table["int8"]["accuracy"] - table["float32"]["accuracy"]) < 0.15
+    image = json.loads(report.read_text())["next"].split()[-1]
+    answer = command("predict", str(extra / "model_int8.tflite"), image)
+    assert answer.returncode == 0 and len(answer.stdout.splitlines()) == 1, answer.stderr
+
+
+def test_small_images_are_no_smaller_than_the_backbone_takes():
+    sizes = {}
+    for name in ("InceptionV3", "Xception", "AlexNet", "EfficientNetLite0"):
+        config = dataclasses.replace(transfer.SMOKE, backbone=name, weights="none")
+        sizes[name] = transfer.load(config).train.image_size
+    assert sizes == {"InceptionV3": 75, "Xception": 71, "AlexNet": 67, "EfficientNetLite0": 64}
+    with pytest.raises(UserError, match=r"`--image-size`.*at least 75 .pixels. for InceptionV3"):
+        transfer.load(transfer.Config(backbone="InceptionV3", weights="none", image_size=74, data="nowhere"))
+    assert transfer.load(dataclasses.replace(transfer.SMOKE, image_size=32)).train.image_size == 32
+
+
+def test_missing_weights_are_told_before_the_scan():
+    with pytest.raises(UserError, match=r"'imagenet' of AlexNet are not at hand.*--weights none"):
+        transfer.load(transfer.Config(backbone="AlexNet", data="nowhere"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", kv.backbones.available())
+def test_every_backbone_runs_the_smoke_run(name, tmp_path):
+    arguments = ["--smoke", "--backbone", name, "--weights", "none", "--heads", "knn", "--out", str(tmp_path)]
+    result = command("transfer", *arguments)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert (tmp_path / "1" / "saved_model.pb").is_file()

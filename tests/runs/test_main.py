@@ -11,12 +11,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from processes import alone
 
 import kvision as kv
 from kvision import runs
 from kvision.checks import UserError
 from kvision.data import BadFile
 from kvision.exit_codes import RUN_AGAIN
+from kvision.export import quantize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +78,30 @@ def test_again_makes_another_version_and_another_setting_another_run(first, caps
     assert (first / "3").exists() and sorted(report["config"]["level"] for report in reports(first)) == [1, 4]
 
 
+def test_smaller_files_of_a_finished_run_are_another_version_of_it(tmp_path, capsys):
+    arguments = ["--out", str(tmp_path)]
+    assert runs.main(RECIPE, arguments) == 0 and reports(tmp_path)[0]["tflite"] == {}
+    assert ".tflite  " not in capsys.readouterr().out
+    assert runs.main(RECIPE, [*arguments, "--tflite", "int8, float16"]) == 0
+    (report,) = reports(tmp_path)
+    assert list(report["tflite"]) == ["float32", "float16", "int8"]
+    extra = tmp_path / "2/assets.extra"
+    assert sorted(path.name for path in extra.glob("*.tflite")) == [
+        "model.tflite", "model_float16.tflite", "model_int8.tflite",
+    ]  # fmt: skip
+    shown, card = capsys.readouterr().out, (extra / "model_card.md").read_text()
+    for kind, row in report["tflite"].items():
+        assert f"\n{kind} " in shown and f"{row['accuracy']:.4f}" in shown
+        assert f"| {quantize.file_name(kind)} | {row['accuracy']:.4f} |" in card
+    assert runs.main(RECIPE, [*arguments, "--tflite", "float16"]) == 0
+    assert "This run is finished" in capsys.readouterr().out and not (tmp_path / "3").exists()
+
+
+def test_an_unknown_kind_of_file_is_told_before_any_work(tmp_path, capsys):
+    assert runs.main(RECIPE, ["--out", str(tmp_path / "x"), "--tflite", "float8"]) == 2
+    assert "Did you mean 'float32'?" in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
 def test_another_strategy_is_the_same_run(first, capsys):
     assert runs.main(RECIPE, ["--out", str(first), "--level", "4", "--strategy", "single"]) == 0
     assert "This run is finished" in capsys.readouterr().out
@@ -102,17 +128,17 @@ def ended_by(raises) -> SimpleNamespace:
     return SimpleNamespace(**{**vars(RECIPE), "run": ends})
 
 
-def test_sigterm_asks_to_be_run_again(tmp_path, capsys):
+def ended_by_sigterm(out):
     got = []
-    before = signal.signal(signal.SIGTERM, lambda *_: got.append("outside"))
-    try:
-        recipe = ended_by(lambda: signal.raise_signal(signal.SIGTERM))
-        assert runs.main(recipe, ["--out", str(tmp_path)]) == RUN_AGAIN
-        assert "kvision toy: ended by SIGTERM. The same command goes on" in capsys.readouterr().err
-        signal.raise_signal(signal.SIGTERM)
-        assert got == ["outside"], "the handler is put back"
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    signal.signal(signal.SIGTERM, lambda *_: got.append("outside"))
+    assert runs.main(ended_by(lambda: signal.raise_signal(signal.SIGTERM)), ["--out", out]) == RUN_AGAIN
+    signal.raise_signal(signal.SIGTERM)
+    assert got == ["outside"], "the handler is put back"
+
+
+def test_sigterm_asks_to_be_run_again(tmp_path):
+    told = alone(ended_by_sigterm, tmp_path)
+    assert "kvision toy: ended by SIGTERM. The same command goes on" in told
 
 
 def test_so_does_a_training_that_wrote_its_checkpoint_and_other_exits_pass(tmp_path, capsys):

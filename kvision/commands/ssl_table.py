@@ -1,0 +1,181 @@
+"""Pre-trains one encoder by each self-supervised method, on the same data and budget, and compares what it is worth.
+
+Every row has one set of images, seed, encoder (a ViT for MAE, SimMIM), evaluation and, with --minutes, time of training
+steps. Judged by neighbors and by a linear classifier, with labels, on held-out images, beside the untrained encoder and
+one that was trained with the labels. Written to OUT/runs/<hash>/ after each row: table.txt, table.json, table.png. The
+same command goes on where it was ended, and a finished row is not trained again; nor is it with other --methods.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import importlib.util
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kvision import __version__, atomic, checks, runs
+from kvision.exit_codes import RUN_AGAIN
+from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pretrain
+
+__all__ = ["main"]
+
+_METHODS = ("supervised", "npid", "npid_plus_plus", "moco", "moco_v2", "simclr", "swav", "mae", "simmim")
+_HIDING = ("mae", "simmim")  # patches, so that only a ViT will do
+_COLUMNS = ("method", "encoder", "parameters", "KNN", "95 % interval", "linear", "95 % interval", "epochs", "minutes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(Pretraining):
+    methods: tuple[str, ...] = runs.setting(_METHODS, "rows")
+
+
+_SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command; returns the exit status: 0, 1: a row failed, 2: a wrong call, 75: the same goes on."""
+    parser = argparse.ArgumentParser(
+        prog="kvision ssl-table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    runs.add_flags(parser, Config)
+    parser.add_argument("--out", metavar="FOLDER", help="where rows are kept (default: saved_models/ssl-table)")
+    parser.add_argument("--smoke", action="store_true", help="a few minutes on little data, to see that all works")
+    arguments = vars(parser.parse_args(argv))
+    out = Path(arguments.pop("out") or Path("saved_models", "ssl-table"))
+    config = dataclasses.replace(_SMOKE if arguments.pop("smoke") else Config(), **arguments)
+    try:
+        runs.start(config)
+        return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]))
+    except checks.UserError as problem:
+        print(f"kvision ssl-table: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nkvision ssl-table: stopped. The same command goes on.", file=sys.stderr)
+        return 130
+    except SystemExit as stop:
+        if stop.code != RUN_AGAIN:
+            raise
+        print(f"kvision ssl-table: {stop}", file=sys.stderr)
+        return RUN_AGAIN
+
+
+def _run(config: Config, out: Path, command: str) -> int:
+    from kvision import distribute, selfsup
+
+    if distribute.worker_count() > 1:
+        expected = "one machine: auto, single or mirrored, outside of kvision launch"
+        raise checks.error("--strategy", expected=expected, received="several")
+    if config.rate is not None:
+        raise checks.error(
+            "--rate", expected="each method's own: they train by different optimizers", received=config.rate
+        )
+    for method in config.methods or ("",):
+        checks.one_of("--methods", method, selfsup.METHODS)
+    cache = out / "cache"
+    data = load(config, cache=cache)
+    runs.tell_bad_images(data)
+    # the methods are no part of it: another one later finds the others finished
+    settings = {
+        name: value for name, value in dataclasses.asdict(config).items() if name not in ("methods", "strategy")
+    }
+    key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
+    folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    stages, failed = runs.Stages(folder), []
+    about = {"data": data.name, "seed": config.seed, "device": runs.device(), "command": command}
+    about |= {"notes": list(data.notes), "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images]}
+
+    def judge(name: str, encoder, record: dict) -> None:
+        """Once; kept as the record of a stage."""
+        if stages.done(f"row-{name}", knn=float, linear=float) is None:
+            found = evaluate(encoder, data.train, data.val, config, cache=cache)
+            stages.finish(f"row-{name}", {"method": name} | _row(found, encoder, record))
+
+    for method in config.methods:
+        print(f"{method} ...", flush=True)
+        own = config if (config.encoder or "").startswith("ViT") or method not in _HIDING else _with_own_encoder(config)
+        try:
+            encoder, record = pretrain(method, data.train, own, stages, watch=data.val)
+            before = encoder_of(method, own)
+            judge(f"untrained {before.name}", before, {})
+            judge(method, encoder, record)
+        except checks.UserError as problem:  # the other rows are worth having
+            failed.append(method)
+            print(f"kvision ssl-table: {method} failed: {problem}", file=sys.stderr)
+        rows = _rows(folder)
+        atomic.write_text(folder / "table.json", json.dumps({**about, "rows": rows}, indent=1))
+        atomic.write_text(folder / "table.txt", _text(rows))
+        picture = _draw(rows, folder)
+    print(_text(rows), *(f"{name + ':':<9} {about[name]}" for name in ("data", "seed", "device", "command")), sep="\n")
+    print(f"Table:    {folder / 'table.txt'}", picture, sep="\n")
+    if failed:
+        print(f"kvision ssl-table: without {', '.join(failed)} (above)", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _with_own_encoder(config: Config) -> Config:
+    return dataclasses.replace(config, encoder=None)
+
+
+def _rows(folder: Path) -> dict[str, dict]:
+    """All that were judged with these settings, now or earlier: untrained ones first, then in the order of methods."""
+    from kvision.selfsup import METHODS
+
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("row-*.json")]
+    order = {name: number for number, name in enumerate(METHODS, 1)}
+    return {row["method"]: row for row in sorted(found, key=lambda row: (order.get(row["method"], 0), row["method"]))}
+
+
+def _described(encoder) -> str:
+    return f"{encoder.name}, {encoder.output_shape[-1]} features"
+
+
+def _row(found, encoder, record: dict) -> dict:
+    measured = ("knn", "knn_interval", "knn_near", "linear", "linear_interval", "rate", "uniformity", "spread")
+    row = {name: getattr(found, name) for name in measured}
+    row |= {"encoder": _described(encoder), "parameters": encoder.count_params()}
+    return row | {name: value for name, value in record.items() if name != "parameters"}
+
+
+def _text(rows: dict[str, dict]) -> str:
+    lines = [_COLUMNS]
+    for name, row in rows.items():
+        knn, linear = ("{:.3f}-{:.3f}".format(*row[f"{each}_interval"]) for each in ("knn", "linear"))
+        lines.append(
+            (
+                name,
+                row["encoder"],
+                f"{row['parameters']:,}",
+                f"{row['knn']:.3f}",
+                knn,
+                f"{row['linear']:.3f}",
+                linear,
+                str(row.get("epochs", 0)),
+                f"{row.get('seconds', 0) / 60:.1f}",
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _draw(rows: dict[str, dict], folder: Path) -> str:
+    if not rows:
+        return ""
+    if importlib.util.find_spec("matplotlib") is None:
+        return "Left out, since matplotlib is not installed (pip install 'kvision[plots]'): table.png"
+    from types import SimpleNamespace
+
+    from matplotlib.figure import Figure
+
+    from kvision import plots
+
+    figure = Figure(figsize=(8, 1 + 0.6 * len(rows)), layout="constrained")
+    plots.method_table(figure.subplots(), {name: SimpleNamespace(**row) for name, row in rows.items()})
+    with atomic.file(folder / "table.png") as temporary:
+        figure.savefig(temporary, dpi=120)
+    return f"Picture:  {folder / 'table.png'}"

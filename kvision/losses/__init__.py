@@ -1,0 +1,21 @@
+"""Losses as plain functions of tensors: a value an example, unreduced, float32 inside; each names its trivial value."""
+
+from kvision.losses.info_nce import info_nce
+from kvision.losses.masked import masked_error
+from kvision.losses.non_parametric import noise_contrastive, non_parametric_softmax
+from kvision.losses.nt_xent import nt_xent
+from kvision.losses.pixels import dice, focal, lovasz_softmax, pixel_cross_entropy
+from kvision.losses.swapped_prediction import swapped_prediction
+
+__all__ = [
+    "dice",
+    "focal",
+    "info_nce",
+    "lovasz_softmax",
+    "masked_error",
+    "noise_contrastive",
+    "non_parametric_softmax",
+    "nt_xent",
+    "pixel_cross_entropy",
+    "swapped_prediction",
+]

@@ -1,0 +1,8 @@
+"""Pure tensor functions, on every backend."""
+
+from kvision.ops.interleave import interleave
+from kvision.ops.patches import from_patches, to_patches
+from kvision.ops.sizes import sizes
+from kvision.ops.unit import unit
+
+__all__ = ["from_patches", "interleave", "sizes", "to_patches", "unit"]

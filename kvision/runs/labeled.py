@@ -1,0 +1,89 @@
+"""The data of a recipe: images with labels, read, checked, and split into what trains and what is held out."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from kvision.runs.result import Data
+
+__all__ = ["labeled"]
+
+_HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
+
+
+def labeled(
+    path: str | Path | None,
+    *,
+    image_size: int,
+    batch_size: int,
+    seed: int,
+    train_per_class: int | None = None,
+    test_per_class: int | None = None,
+    cache: Path | None = None,
+) -> Data:
+    """Training and held-out images (`kv.data.Images`) of one source, without those that are in both.
+
+    path: a folder with one sub-folder per class, or with `train` and `test`; an .npz file; None: scikit-learn's digits.
+    image_size: pixels. seed: of the split, where the data has none, and of `train_per_class`, `test_per_class`: so many
+    images of each class. cache: a folder for what was scanned; None keeps nothing.
+    """
+    from kvision import data
+
+    images, held_out, name, bad = _source(path, image_size, batch_size, cache)
+    notes = []
+    if isinstance(held_out, data.Images):
+        train, val = images, held_out
+        leaks = data.leaks(train.digests, val.digests)
+        if len(leaks):
+            notes.append(f"{len(leaks)} training images equal a held-out one and are left out of training")
+            train = train.subset(np.setdiff1d(np.arange(len(train)), leaks))
+    else:
+        rest, part = data.split(
+            images.labels,
+            images.digests,
+            fraction=_HELD_OUT_FRACTION,
+            seed=seed,
+            class_names=images.class_names,
+        )
+        train, val = images.subset(rest), images.subset(part)
+    train = train.subset(data.sample(train.labels, train_per_class, seed=seed))
+    val = val.subset(data.sample(val.labels, test_per_class, seed=seed))
+    parts = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in (train, val)]
+    return Data(
+        train=train,
+        val=val,
+        class_names=train.class_names,
+        bad_images=bad,
+        name=f"{name}: {len(train)} training, {len(val)} held-out images of {len(train.class_names)} classes",
+        fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        notes=tuple(notes),
+    )
+
+
+def _source(path: str | Path | None, size: int, batch_size: int, cache: Path | None):
+    """-> all images, the held-out ones if the data names them, a name, the bad files."""
+    from kvision import data
+
+    options = {"image_size": size, "batch_size": batch_size}
+    if path is None:
+        x, y, names = data.digits()
+        return data.arrays(x, y, class_names=names, **options), None, "scikit-learn digits", ()
+    path = Path(path)
+    if path.suffix == ".npz":
+        found = data.load_npz(path)
+        train = data.arrays(found.x_train, found.y_train, class_names=found.class_names, **options)
+        val = data.arrays(found.x_test, found.y_test, class_names=found.class_names, **options)
+        return train, val, path.name, ()
+    known = pixels = None
+    if cache is not None:
+        short = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+        known = cache / f"scan-{short}.csv"
+        pixels = data.PixelStore(cache / f"pixels-{short}-{size}.bin", size)
+    scan = data.scan(path, cache=known, pixels=pixels)
+    images = data.folders(scan, image_size=size, pixels=pixels, batch_size=batch_size)
+    if scan.held_out is None:
+        return images, None, path.resolve().name, scan.bad
+    train, val = images.subset(np.flatnonzero(~scan.held_out)), images.subset(np.flatnonzero(scan.held_out))
+    return train, val, path.resolve().name, scan.bad

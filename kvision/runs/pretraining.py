@@ -1,0 +1,305 @@
+"""What the recipes of self-supervised learning share: settings, data, a training, and what its encoder is worth."""
+
+import dataclasses
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kvision import atomic, checks
+from kvision.runs.labeled import labeled
+from kvision.runs.result import Data, Result
+from kvision.runs.settings import Settings, setting
+from kvision.runs.stages import Stages
+
+if TYPE_CHECKING:
+    import keras
+
+    from kvision.data import Images
+    from kvision.selfsup import Evaluation, Preset
+
+__all__ = ["Pretraining", "encoder_of", "evaluate", "load", "pretrain", "run"]
+
+_RECORD = {"history": dict, "epochs": int, "seconds": float}
+_ONLINE = (2000, 1000)  # images whose neighbors are looked up, and that are looked up, ten times in a training
+_TIMED_STEPS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretraining(Settings):
+    preset: str = setting("small", "settings: small (images of 32 to 96 pixels), imagenet (the paper's) or smoke")
+    encoder: str | None = setting(None, "name in kv.backbones.available(); default: the preset's own")
+    image_size: int | None = setting(None, "pixels; default: 32, of the preset imagenet 224")
+    epochs: int | None = setting(None, "default: the preset's own")
+    minutes: float | None = setting(None, "instead of epochs: as many as fit, at least one, timed on a few steps")
+    batch_size: int | None = setting(None, "images a step, on all devices together; the rate is scaled with it")
+    rate: float | None = setting(None, "peak of the learning rate; default: the preset's own")
+    precision: str = setting("float32", "float32, mixed_bfloat16 or mixed_float16")
+    train_per_class: int | None = setting(None, "use only so many training images of each class")
+    test_per_class: int | None = setting(None, "use only so many held-out images of each class")
+
+
+def load(config: Pretraining, *, cache: Path | None = None) -> Data:
+    """Checks the settings, reads and splits the data. cache: a folder for what was scanned, None keeps nothing."""
+    from kvision import backbones, selfsup, training
+
+    checks.one_of("--preset", config.preset, selfsup.SIZES)
+    checks.one_of("--precision", config.precision, training.PRECISIONS)
+    if config.encoder is not None:
+        checks.one_of("--encoder", config.encoder, backbones.available())
+    positive = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--image-size": config.image_size}
+    for flag, value in {**positive, "--rate": config.rate, "--minutes": config.minutes}.items():
+        if value is not None and not 0 < value < math.inf:
+            raise checks.error(flag, expected="a positive number", received=value)
+    if config.epochs is not None and config.minutes is not None:
+        raise checks.error("--minutes", expected="no --epochs beside it", received=f"{config.epochs} epochs")
+    data = labeled(
+        config.data,
+        image_size=_size(config),
+        batch_size=256,  # of the passes that embed
+        seed=config.seed,
+        train_per_class=config.train_per_class,
+        test_per_class=config.test_per_class,
+        cache=cache,
+    )
+    counts = np.bincount(data.train.labels, minlength=len(data.class_names))
+    if len(counts) < 2 or counts.min() < 2:  # better said now than after the training
+        raise checks.error(
+            "--data",
+            problem="cannot judge an encoder",
+            expected="two classes or more with two training images each; labels are used for judging alone",
+            received=dict(zip(data.class_names, counts.tolist(), strict=True)),
+        )
+    return data
+
+
+def _size(config: Pretraining) -> int:
+    from kvision import selfsup
+
+    return config.image_size or selfsup.preset("simclr", config.preset).image_size
+
+
+def run(
+    name: str,
+    train: "Images",
+    val: "Images",
+    config: Pretraining,
+    *,
+    stages: Stages | None = None,
+    cache: Path | None = None,
+) -> Result:
+    """Trains a method of `kv.selfsup.METHODS` on the images of `train`, without their labels, and judges its encoder by
+    a linear classifier and by neighbors, trained with these labels, on `val`; the encoder before training beside it.
+    """
+    from kvision import backbones, plots, transfer
+
+    stages = stages or Stages()
+    encoder, record = pretrain(name, train, config, stages, watch=val)
+    if not stages.leads:
+        return Result(model=encoder, history=record["history"], metrics={}, best=name)
+    encoders = {"untrained": encoder_of(name, config), name: encoder}
+    rows = {row: evaluate(model, train, val, config, cache=cache) for row, model in encoders.items()}
+    metrics = {row: _metrics(found, record["seconds"] if row == name else 0.0) for row, found in rows.items()}
+
+    def embedding(axes):
+        features = backbones.embed(encoder, val, cache=cache, progress=False)
+        return plots.embedding_map(axes, features, val.labels, val.class_names, seed=config.seed)
+
+    return Result(
+        model=transfer.attach(encoder, rows[name].probe),
+        history=record["history"],
+        metrics=metrics,
+        best=name,
+        columns=("encoder", "neighbors (held-out accuracy); the linear classifier's rate"),
+        pictures={
+            "embedding.png": embedding,
+            "loss.png": lambda axes: plots.training_curve(axes, record["history"]),
+            "accuracy.png": lambda axes: plots.accuracy_bars(axes, metrics),
+        },
+    )
+
+
+def evaluate(
+    encoder: "keras.Model", train: "Images", val: "Images", config: Pretraining, *, cache: Path | None = None
+) -> "Evaluation":
+    """`kv.selfsup.evaluate` as a run's settings have it: a short probe where all is short."""
+    from kvision import selfsup
+
+    epochs = {"epochs": 5} if config.preset == "smoke" else {}
+    return selfsup.evaluate(encoder, train, val, cache=cache, seed=config.seed, **epochs)
+
+
+def _metrics(found: "Evaluation", seconds: float) -> dict:
+    return {
+        "accuracy": found.linear,
+        "interval": list(found.linear_interval),
+        "seconds": seconds,
+        "chosen": f"{found.knn:.4f} by {min(200, found.train_count)}; {found.rate:g}",
+        "knn": found.knn,
+        "knn_interval": list(found.knn_interval),
+        "knn_near": found.knn_near,
+        "uniformity": found.uniformity,
+        "spread": found.spread,
+    }
+
+
+def pretrain(
+    name: str, train: "Images", config: Pretraining, stages: Stages, *, watch: "Images | None" = None
+) -> tuple["keras.Model", dict]:
+    """-> the encoder, and a record: history, epochs, seconds, images a second; found finished, or trained to the end.
+
+    watch: held-out images for the log `knn`, ten times in the training; nothing is chosen by it.
+    """
+    from kvision import distribute, selfsup, training
+    from kvision.backbones import weights
+
+    preset = _preset(name, config)
+    if len(train) < preset.batch_size:
+        expected = f"at most the {len(train)} training images"
+        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
+    stage, path, encoder = f"train-{name}", stages.path(f"{name}.weights.h5"), encoder_of(name, config)
+    if record := stages.done(stage, **_RECORD):
+        weights.load(encoder, path)
+        return encoder, record
+    resume = None if stages.checkpoints is None else training.Resume(stages.checkpoints / name)
+    with distribute.pick_strategy(config.strategy).scope():
+        epochs = _epochs(name, preset, train, config, stages)
+        method = _method(name, preset, train, config)
+        clock = training.Clock()
+        callbacks: list = [
+            training.PhaseRate(lambda p: preset.rate * preset.curve.factor(p), epochs=epochs),
+            clock,
+            selfsup.CollapseGuard(),
+        ]
+        if watch is not None:
+            some = [_some(images, count, config.seed) for images, count in zip((train, watch), _ONLINE, strict=True)]
+            callbacks.append(selfsup.OnlineKNN(method.encoder, *some, every=max(1, epochs // 10)))
+        history = training.fit(
+            method,
+            _pipeline(preset, train, config),
+            epochs=epochs,
+            seed=config.seed,
+            callbacks=callbacks,
+            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            checkpoints=resume,
+        ).history
+    for ours, theirs in zip(encoder.weights, method.encoder.weights, strict=True):
+        ours.assign(distribute.read(theirs))
+    seconds = clock.seconds
+    record = {
+        "history": history,
+        "epochs": epochs,
+        "seconds": round(seconds, 1),
+        "images_per_second": round(epochs * len(train) / seconds, 1),
+        "parameters": encoder.count_params(),
+    }
+    if not stages.leads:
+        return encoder, stages.wait(stage, **_RECORD)
+    if path is not None:
+        with atomic.file(path) as temporary:
+            encoder.save_weights(temporary)
+    stages.finish(stage, record)
+    if resume is not None:
+        resume.checkpoints.clear()
+    return encoder, record
+
+
+def _preset(name: str, config: Pretraining) -> "Preset":
+    from kvision import selfsup
+
+    preset = selfsup.preset(name, config.preset)
+    if config.batch_size is not None:
+        preset = preset.at_batch(config.batch_size)
+    if config.rate is not None:
+        preset = dataclasses.replace(preset, rate=config.rate)
+    return preset
+
+
+def encoder_of(name: str, config: Pretraining) -> "keras.Model":
+    """A method's encoder before its training, with the weights of the seed."""
+    import keras
+
+    from kvision import backbones
+
+    keras.utils.set_random_seed(config.seed)
+    if config.encoder is None:
+        return _preset(name, config).encoder(_size(config))
+    return backbones.create(config.encoder, image_size=_size(config), pooling="avg")
+
+
+def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -> "keras.Model":
+    """The method, compiled; made in the open strategy's scope."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.precision)
+    try:
+        method = preset.method(
+            encoder_of(name, config),
+            preset.views(_size(config)),
+            images=len(train),
+            classes=len(train.class_names),
+            steps=_pipeline(preset, train, config).source.steps,
+            image_size=_size(config),
+            seed=config.seed,
+        )
+        method.compile(preset.optimizer())  # which Keras lets scale the loss of a float16 model
+    except checks.UserError as problem:
+        raise checks.error(
+            "--encoder, --image-size, --batch-size",
+            problem=f"do not suit {name}",
+            expected="what the method can train",
+            received=f"{config.encoder or 'its own encoder'}, {_size(config)} pixels, batches of {preset.batch_size}",
+            hint=str(problem),
+        ) from problem
+    finally:
+        keras.config.set_dtype_policy(before)
+    queue, twin = getattr(method, "queue", None), getattr(method, "twin", None)
+    if queue is not None and queue.size % preset.batch_size:
+        expected = f"a divisor of {name}'s queue, {queue.size}"
+        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
+    if twin is not None and preset.batch_size % twin.groups:
+        expected = f"a multiple of the groups of {name}'s twin, {twin.groups}"
+        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
+    return method
+
+
+def _pipeline(preset: "Preset", train: "Images", config: Pretraining):
+    from kvision import data
+
+    return data.pipeline(train, seed=config.seed, fields=preset.fields, batch_size=preset.batch_size)
+
+
+def _some(images: "Images", count: int, seed: int) -> "Images":
+    return images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:count]))
+
+
+def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, stages: Stages) -> int:
+    """As many as asked for; with a budget as many as fit, found once and kept, so that a resumed run, and each machine,
+    has as many."""
+    import keras
+
+    from kvision import training
+
+    if config.minutes is None:
+        return config.epochs or preset.epochs
+    if record := stages.done(f"budget-{name}", epochs=int):
+        return record["epochs"]
+    steps = min(_TIMED_STEPS, len(train) // preset.batch_size)
+    times: list[float] = []
+    epoch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: times.append(time.monotonic()))
+    last = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.monotonic()))
+    few = train.subset(np.arange(preset.batch_size * steps))
+    method = _method(name, preset, train, config)
+    # the first epoch traces
+    training.fit(method, _pipeline(preset, few, config), epochs=2, callbacks=[epoch, last], verbose=0)
+    if not stages.leads:
+        return stages.wait(f"budget-{name}", epochs=int)["epochs"]
+    step = (times[-1] - times[-2]) / steps
+    epochs = max(1, int(60 * config.minutes / (step * _pipeline(preset, train, config).source.steps)))
+    print(f"{name}: {step:.3f} s a step, {epochs} epochs in {config.minutes:g} minutes", flush=True)
+    stages.finish(f"budget-{name}", {"epochs": epochs, "seconds_per_step": step})
+    return epochs

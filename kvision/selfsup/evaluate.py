@@ -1,0 +1,97 @@
+"""What an encoder is worth: one pass over the images, every number by which methods are compared."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from kvision import backbones
+from kvision.metrics import accuracy_interval
+from kvision.selfsup.geometry import spread, uniformity
+from kvision.selfsup.inputs import Labeled, images_and_labels
+from kvision.selfsup.knn import knn_accuracy
+from kvision.selfsup.linear_probe import LinearProbe, linear_probe
+
+__all__ = ["Evaluation", "evaluate", "untrained"]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Of an encoder; accuracies in [0, 1] on the held-out images, with their 95 % intervals.
+
+    knn: k = 200, temperature .1. knn_near: k = 20, temperature .07. linear: of `probe`, which
+    `kv.transfer.attach(encoder, evaluation.probe)` takes, at the rate that suited. uniformity, spread: of the held-out
+    features. train_count, test_count: images.
+    """
+
+    knn: float
+    knn_interval: tuple[float, float]
+    knn_near: float
+    linear: float
+    linear_interval: tuple[float, float]
+    rate: float
+    uniformity: float
+    spread: float
+    train_count: int
+    test_count: int
+    probe: LinearProbe
+
+
+def evaluate(
+    encoder: keras.Model,
+    train: Labeled,
+    test: Labeled,
+    *,
+    cache: str | Path | None = None,
+    seed: int = 0,
+    epochs: int = 30,
+    batch_size: int = 256,
+    progress: bool = True,
+) -> Evaluation:
+    """Embeds two labeled sets once, and lets `knn_accuracy`, `linear_probe`, `uniformity` and `spread` judge.
+
+    encoder: images (B, H, W, 3) in [0, 255] -> (B, D), such as `method.encoder` without its projector; inference mode.
+    train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. cache: a folder for features, see
+    `kv.backbones.embed`. seed, epochs, batch_size: of the probe. Judge `untrained(encoder)` beside it: a random network
+    with a probe is far above chance.
+    """
+    images, labels = images_and_labels("train", train)
+    held_out, truth = images_and_labels("test", test)
+    bank, features = backbones.embed_each(
+        encoder, [images, held_out], batch_size=batch_size, cache=cache, progress=progress
+    )
+    probe = linear_probe(bank, labels, features, truth, epochs=epochs, batch_size=batch_size, seed=seed)
+    knn = knn_accuracy(bank, labels, features, truth)
+    return Evaluation(
+        knn=knn,
+        knn_interval=accuracy_interval(round(knn * len(truth)), len(truth)),
+        knn_near=knn_accuracy(bank, labels, features, truth, k=20, temperature=0.07),
+        linear=probe.accuracy,
+        linear_interval=probe.interval,
+        rate=probe.rate,
+        uniformity=uniformity(features),
+        spread=spread(features),
+        train_count=len(labels),
+        test_count=len(truth),
+        probe=probe,
+    )
+
+
+def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:
+    """The same network with fresh weights, as its initializers draw them from `seed`: the row that others must beat.
+
+    Constants that were measured and not learned (`keras.layers.Normalization`) stay. The program's random numbers go on
+    as if nothing had been drawn.
+    """
+    state = random.getstate()
+    random.seed(seed)  # Keras' initializers take their seeds from it, at the time when they are made
+    try:
+        fresh = keras.models.clone_model(encoder)
+    finally:
+        random.setstate(state)
+    for old, new in zip(encoder._flatten_layers(), fresh._flatten_layers(), strict=True):
+        if isinstance(old, keras.layers.Normalization) and old.weights:
+            new.set_weights(old.get_weights())
+            new.finalize_state()
+    return fresh

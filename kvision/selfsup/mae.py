@@ -1,0 +1,100 @@
+"""MAE: three quarters of an image's patches are hidden, and regressed from the rest."""
+
+import keras
+from keras import layers, ops
+
+from kvision import checks, losses
+from kvision.backbones import transformer, vit_tokens
+from kvision.layers import SinCosPositions
+from kvision.ops import to_patches
+from kvision.selfsup.tokens import grid, patch_model, pooled
+from kvision.training import Objective
+from kvision.views import Key, next_key
+
+__all__ = ["MAE"]
+
+_EPSILON = 1e-6  # of a patch's variance, as in the published code
+
+
+class MAE(Objective):
+    """Masked autoencoder (He et al. 2021, arXiv 2111.06377, section 3).
+
+    vit: a model of `kv.backbones.vit`, or a ViT of the zoo. views: a layer that makes the view "a". ratio: of patches
+    that are hidden; the encoder sees the others alone, int(L * (1 - ratio)) of L, drawn anew for each image and step.
+    decoder_width, decoder_depth, decoder_heads: 512, 8, 16 in the paper. normalized: each patch's own mean and standard
+    deviation (unbiased) are taken off its target (table 1d). Targets are pixels in [0, 1]. Our ViT has no class token:
+    the features of `encoder` are the mean of its tokens, as in the paper's fine-tuning code.
+    """
+
+    drops_tail = False
+
+    def __init__(
+        self,
+        vit: keras.Model,
+        views: keras.layers.Layer | None = None,
+        *,
+        ratio: float = 0.75,
+        decoder_width: int = 512,
+        decoder_depth: int = 8,
+        decoder_heads: int = 16,
+        normalized: bool = True,
+        seed: int | None = None,
+    ):
+        super().__init__(name="mae")
+        self.patch_size, self.rows, self.columns = grid(vit)
+        self.vit, self.patches, self.encoder = vit, patch_model(vit), pooled(vit)
+        self.views, self.normalized = views, normalized
+        self.kept = int(self.rows * self.columns * (1 - ratio))
+        if not 1 <= self.kept < self.rows * self.columns:
+            raise checks.error("ratio", expected="a share that hides some patches, not all", received=ratio)
+        self.order = keras.random.SeedGenerator(seed)
+        values = self.patch_size**2 * vit.input_shape[-1]
+        self.narrow = layers.Dense(decoder_width, name="narrow")
+        self.narrow.build((None, self.kept, self.patches.output_shape[-1]))
+        self.hidden = self.add_weight(
+            (decoder_width,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="hidden"
+        )
+        tokens = keras.Input((self.rows, self.columns, decoder_width), name="tokens")
+        x = transformer(SinCosPositions(name="positions")(tokens), depth=decoder_depth, heads=decoder_heads)
+        pixels = layers.Dense(values, dtype="float32", name="pixels")(x)
+        self.decoder = keras.Model(tokens, pixels, name="decoder")
+
+    def call(self, batch, training=False):
+        images = self.look(batch)["a"]
+        count, length = ops.shape(images)[0], self.rows * self.columns
+        order = ops.argsort(keras.random.uniform((count, length), seed=Key(next_key(self.order))), axis=-1)
+        back = ops.argsort(order, axis=-1)
+        tokens = self.vit.get_layer("positions")(self.patches(images))
+        tokens = ops.reshape(tokens, (count, length, tokens.shape[-1]))
+        seen = ops.take_along_axis(tokens, order[:, : self.kept, None], axis=1)
+        coded = vit_tokens(self.vit, seen[:, :, None], training=training)[:, :, 0]
+        x = self.narrow(coded)
+        hidden = ops.broadcast_to(ops.cast(self.hidden, x.dtype), (count, length - self.kept, x.shape[-1]))
+        x = ops.take_along_axis(ops.concatenate([x, hidden], axis=1), back[:, :, None], axis=1)
+        x = self.decoder(ops.reshape(x, (count, self.rows, self.columns, x.shape[-1])), training=training)
+        return {
+            "prediction": ops.reshape(x, (count, length, x.shape[-1])),
+            "target": self._target(images),
+            "mask": ops.cast(back >= self.kept, "float32"),
+            "feature": ops.cast(ops.mean(coded, axis=1), "float32"),
+        }
+
+    def _target(self, images):
+        patches = to_patches(ops.cast(images, "float32") / 255, self.patch_size)
+        patches = ops.reshape(patches, (-1, self.rows * self.columns, patches.shape[-1]))
+        if not self.normalized:
+            return patches
+        values = patches.shape[-1]
+        variance = ops.var(patches, axis=-1, keepdims=True) * (values / (values - 1))
+        return (patches - ops.mean(patches, axis=-1, keepdims=True)) / ops.sqrt(variance + _EPSILON)
+
+    def objective(self, outputs):
+        return ops.mean(losses.masked_error(outputs["prediction"], outputs["target"], outputs["mask"]))
+
+    def trivial(self, outputs):
+        """Of a prediction of each patch's mean where targets are normalized, of gray in the middle elsewhere."""
+        guess = ops.full_like(outputs["target"], 0.0 if self.normalized else 0.5)
+        return ops.mean(losses.masked_error(guess, outputs["target"], outputs["mask"]))
+
+    def embedding(self, outputs):
+        return outputs["feature"]

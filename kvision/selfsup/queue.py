@@ -1,0 +1,52 @@
+"""The features of the last batches, first in first out."""
+
+import keras
+from keras import ops
+
+from kvision import checks, distribute
+from kvision.ops import unit
+
+__all__ = ["FeatureQueue"]
+
+
+def unit_rows(shape, dtype=None):
+    """Initializer: random directions."""
+    return unit(keras.random.normal(shape, dtype=dtype or "float32"))
+
+
+class FeatureQueue(keras.layers.Layer):
+    """A queue of `size` features of `width` (He et al. 2020, arXiv 1911.05722, section 3.2), begun with random units.
+
+    Call it once a step, `queue(keys, training=training)`: returns a copy (size, width) of the rows before this step;
+    in training then takes in `keys` (B, width) float32 of all replicas. `size` is a multiple of the global batch.
+    `count`, int32: features taken in so far. State: saved, restored and replicated as weights.
+    Raises UserError if the batch is known and does not divide `size`.
+    """
+
+    def __init__(self, size: int, width: int, *, name: str | None = None):
+        super().__init__(name=name, dtype="float32")
+        for name, value in {"size": size, "width": width}.items():
+            if value < 1:
+                raise checks.error(name, expected="a count of at least 1", received=value)
+        self.size, self.width = size, width
+        state = {"trainable": False, "aggregation": "only_first_replica"}
+        self.rows = self.add_weight((size, width), initializer=unit_rows, name="rows", **state)
+        self.count = self.add_weight((), initializer="zeros", dtype="int32", name="count", **state)
+        self.built = True
+
+    def call(self, keys, training=False):
+        old = ops.copy(self.rows)
+        if training:
+            keys = distribute.gather_replicas(ops.stop_gradient(keys))
+            batch = keys.shape[0]
+            if batch is not None and self.size % batch:
+                raise checks.error("size", expected=f"a multiple of the batch, {batch}", received=self.size)
+            batch = ops.shape(keys)[0]
+            where = (self.count + ops.arange(batch, dtype="int32")) % self.size
+            self.rows.assign(ops.scatter_update(old, where[:, None], keys))
+            # counts on only until it is full, then around: an int32 would end after 2^31 features
+            self.count.assign(ops.where(self.count + batch >= 2 * self.size, self.size, self.count + batch))
+        return old
+
+    def compute_output_shape(self, input_shape):
+        return (self.size, self.width)

@@ -1,0 +1,51 @@
+"""Labels, through the same views and the same step: what the methods without labels are measured against."""
+
+import keras
+from keras import layers, ops
+
+from kvision import checks
+from kvision.training import Objective
+
+__all__ = ["Supervised"]
+
+
+class Supervised(Objective):
+    """Cross entropy of a linear layer on the encoder (Krizhevsky et al. 2012), the row `supervised` of a table.
+
+    encoder: as `SimCLR` has it. views: a layer that makes the view "a" and hands on "label", (B,) integers in
+    [0, classes). smoothing: of the labels (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    """
+
+    drops_tail = False
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        views: keras.layers.Layer | None = None,
+        *,
+        classes: int,
+        smoothing: float = 0.0,
+    ):
+        super().__init__(name="supervised")
+        if classes < 2:
+            raise checks.error("classes", expected="a count of at least 2", received=classes)
+        if not 0 <= smoothing < 1:
+            raise checks.error("smoothing", expected="a share in [0, 1)", received=smoothing)
+        self.encoder, self.views, self.classes, self.smoothing = encoder, views, classes, smoothing
+        self.head = layers.Dense(classes, dtype="float32", name="logits")
+        self.head.build(encoder.output_shape)
+
+    def call(self, batch, training=False):
+        views = self.look(batch)
+        feature = self.encoder(views["a"], training=training)
+        return {"logits": self.head(feature), "label": views["label"], "feature": ops.cast(feature, "float32")}
+
+    def objective(self, outputs):
+        target = ops.one_hot(outputs["label"], self.classes) * (1 - self.smoothing) + self.smoothing / self.classes
+        return -ops.mean(ops.sum(target * ops.log_softmax(outputs["logits"]), axis=-1))
+
+    def trivial(self, outputs):
+        return ops.log(float(self.classes))
+
+    def embedding(self, outputs):
+        return outputs["feature"]

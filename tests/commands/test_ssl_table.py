@@ -1,0 +1,77 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kvision import selfsup
+from kvision.commands import ssl_table
+
+
+def run(out, *arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "kvision", "ssl-table", "--smoke", "--image-size", "16", "--out", str(out)]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """All methods but one."""
+    out = tmp_path_factory.mktemp("table")
+    methods = [name for name in selfsup.METHODS if name != "npid"]
+    result = run(out, "--methods", ",".join(methods))
+    assert result.returncode == 0, result.stderr
+    (folder,) = (out / "runs").iterdir()
+    return out, result.stdout, folder
+
+
+def test_text_json_and_picture(finished):
+    _, printed, folder = finished
+    table = json.loads((folder / "table.json").read_text())
+    expected = {"untrained ResNet18", "untrained ViT", *selfsup.METHODS} - {"npid"}
+    assert set(table["rows"]) == expected and list(table["rows"])[:2] == ["untrained ResNet18", "untrained ViT"]
+    assert {"data", "seed", "device", "command", "notes", "bad_images"} <= set(table)
+    text = (folder / "table.txt").read_text()
+    assert text in printed and text.splitlines()[0].split()[:4] == ["method", "encoder", "parameters", "KNN"]
+    for name, row in table["rows"].items():
+        (line,) = (line for line in text.splitlines() if line.startswith(f"{name}  "))
+        assert f"{row['knn']:.3f}" in line and f"{row['linear']:.3f}" in line and f"{row['parameters']:,}" in line
+        assert row["linear_interval"][0] <= row["linear"] <= row["linear_interval"][1]
+        assert 0.1 < row["linear"] <= 1, "above chance"
+    assert table["rows"]["simclr"]["epochs"] == 2 and table["rows"]["simclr"]["seconds"] > 0
+    assert (folder / "table.png").stat().st_size > 5000
+    assert not list(folder.glob("checkpoints/*/*.npz")), "what only a resumed training needs is gone"
+
+
+def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(finished):
+    out, _, folder = finished
+    before = {path: path.read_bytes() for path in folder.glob("*-*.json")}
+    result = run(out, "--methods", "npid")
+    assert result.returncode == 0, result.stderr
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert result.stdout.count("Epoch 1/") == 1, "that of the new row"
+    table = json.loads((folder / "table.json").read_text())
+    assert set(table["rows"]) == {"untrained ResNet18", "untrained ViT", *selfsup.METHODS}
+    failing = run(out, "--methods", "moco,npid", "--batch-size", "6", "--epochs", "1")
+    assert failing.returncode == 1
+    assert "moco failed: `--batch-size` is not valid. Expected a divisor of moco's queue, 64" in failing.stderr
+    assert "without moco (above)" in failing.stderr and "\nnpid" in failing.stdout
+
+
+def test_its_rows_are_all_methods():
+    assert set(ssl_table.Config().methods) == set(selfsup.METHODS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--methods", "simclear"], "`--methods` is not known.*Did you mean 'simclr'"),
+        (["--rate", "1"], "`--rate` is not valid. Expected each method's own"),
+        (["--minutes", "nan"], "`--minutes` is not valid"),
+        (["--epochs", "2", "--minutes", "1"], "`--minutes` is not valid. Expected no --epochs beside it"),
+    ],
+)
+def test_wrong_calls_say_what_to_do(arguments, text, capsys, tmp_path):
+    import re
+
+    assert ssl_table.main([*arguments, "--out", str(tmp_path)]) == 2
+    assert re.search(text, capsys.readouterr().err)

@@ -1,0 +1,45 @@
+"""What every recipe of self-supervised learning keeps. Each method is trained in tests/commands/test_ssl_table.py."""
+
+from types import ModuleType
+
+import numpy as np
+
+import kvision as kv
+from kvision import runs
+
+
+def recipe(module: ModuleType, tmp_path, method: str, **changes) -> runs.Result:
+    """A smoke run from Python: trains, judges the encoder beside the untrained one, and repeats nothing."""
+    import dataclasses
+
+    config = dataclasses.replace(module.SMOKE, **changes)
+    data = module.load(config)
+    stages = runs.Stages(tmp_path)
+    result = module.run(data.train, data.val, config, stages=stages)
+    assert set(result.metrics) == {"untrained", method} and result.best == method
+    assert len(result.history["loss"]) == 2 and np.isfinite(result.history["loss"]).all()
+    assert set(result.pictures) == {"embedding.png", "loss.png", "accuracy.png"}
+    for row in result.metrics.values():
+        assert 0.1 < row["accuracy"] <= 1 and 0.1 < row["knn"] <= 1, "above chance"
+        assert row["interval"][0] <= row["accuracy"] <= row["interval"][1]
+    images = next(iter(data.val))[0]
+    probabilities = result.model.predict(images, verbose=0)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    hits = (kv.backbones.embed(result.model, data.val, progress=False).argmax(axis=1) == data.val.labels).mean()
+    assert hits == np.float64(result.metrics[method]["accuracy"]), "what is exported is what was measured"
+    (record,) = tmp_path.glob("train-*.json")
+    before = record.read_bytes()
+    again = module.run(data.train, data.val, config, stages=stages)
+    assert record.read_bytes() == before and again.metrics[method]["knn"] == result.metrics[method]["knn"]
+    for ours, theirs in zip(again.model.get_weights(), result.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    return result
+
+
+def asked(monkeypatch, module: ModuleType, config) -> str:
+    """The method that a recipe runs with a setting."""
+    names = []
+    monkeypatch.setattr(runs.pretraining, "run", lambda name, *_, **__: names.append(name))
+    module.run(None, None, config)
+    (name,) = names
+    return name

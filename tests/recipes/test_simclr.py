@@ -1,0 +1,31 @@
+import json
+import subprocess
+import sys
+
+import pretraining
+
+from kvision.recipes import simclr
+
+
+def test_a_smoke_run(tmp_path):
+    pretraining.recipe(simclr, tmp_path, "simclr")
+
+
+def test_the_command_reports_exports_and_answers(tmp_path):
+    """In half precision, and with another encoder; then `kvision predict` on what it wrote."""
+    command = [sys.executable, "-m", "kvision", "simclr", "--smoke", "--out", str(tmp_path)]
+    command += ["--encoder", "ResNet20", "--precision", "mixed_bfloat16", "--epochs", "1"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "simclr" in result.stdout and "untrained" in result.stdout and "<- exported" in result.stdout
+    (path,) = tmp_path.glob("runs/*/report.json")
+    report = json.loads(path.read_text())
+    assert report["best"] == "simclr" and len(report["history"]["knn"]) == 1
+    for picture in ("embedding.png", "loss.png", "accuracy.png"):
+        assert (path.parent / picture).stat().st_size > 5000
+    example = path.parent / "example.png"
+    model = tmp_path / "1" / "assets.extra" / "model.tflite"
+    predicted = subprocess.run(
+        [sys.executable, "-m", "kvision", "predict", "--json", str(model), str(example)], capture_output=True, text=True
+    )
+    assert predicted.returncode == 0 and len(json.loads(predicted.stdout)) == 1, predicted.stderr

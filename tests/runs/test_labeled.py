@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from kvision import runs
+from kvision.checks import UserError
+
+OPTIONS = {"image_size": 16, "batch_size": 8, "seed": 0}
+
+
+def test_the_digits_are_split_by_the_seed_alone():
+    one, same, other = (runs.labeled(None, **{**OPTIONS, "seed": seed}) for seed in (0, 0, 1))
+    assert len(one.train) + len(one.val) == 1797 and 0.18 < len(one.val) / 1797 < 0.22
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert not set(one.train.names) & set(one.val.names)
+
+
+def test_so_many_of_each_class():
+    data = runs.labeled(None, train_per_class=5, test_per_class=3, **OPTIONS)
+    assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.val.labels).tolist() == [3] * 10
+    assert "50 training, 30 held-out images of 10 classes" in data.name
+
+
+def test_images_in_both_parts_of_a_file_leave_training(tmp_path):
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 256, (12, 8, 8, 3)).astype("uint8"), np.arange(12) % 2
+    test = np.concatenate([x[:2], random.integers(0, 256, (4, 8, 8, 3)).astype("uint8")])
+    np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=test, y_test=np.arange(6) % 2, class_names=["a", "b"])
+    data = runs.labeled(tmp_path / "x.npz", **OPTIONS)
+    assert len(data.train) == 10 and len(data.val) == 6
+    assert data.notes == ("2 training images equal a held-out one and are left out of training",)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UserError, match="`data`"):
+        runs.labeled(tmp_path / "none.npz", **OPTIONS)

@@ -1,0 +1,150 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision import runs
+from kvision.checks import UserError
+from kvision.recipes import simclr
+from kvision.runs import pretraining
+
+SMALL = dataclasses.replace(simclr.SMOKE, image_size=16)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"preset": "large"}, "`--preset` is not known"),
+        ({"encoder": "ResNet51"}, "`--encoder` is not known.*Did you mean 'ResNet56'"),
+        ({"precision": "half"}, "`--precision` is not known"),
+        ({"minutes": -1.0}, "`--minutes` is not valid"),
+        ({"minutes": float("nan")}, "`--minutes` is not valid"),
+        ({"minutes": 1.0, "epochs": 2}, "`--minutes` is not valid. Expected no --epochs beside it"),
+        ({"epochs": 0}, "`--epochs` is not valid"),
+        ({"rate": 0.0}, "`--rate` is not valid"),
+    ],
+)
+def test_settings_are_checked_before_the_data(change, text):
+    with pytest.raises(UserError, match=text):
+        pretraining.load(dataclasses.replace(SMALL, data="/no/such/file.npz", **change))
+
+
+def test_more_images_a_step_than_there_are(tmp_path):
+    config = dataclasses.replace(SMALL, batch_size=500)
+    data = pretraining.load(config)
+    with pytest.raises(UserError, match=r"`--batch-size` is not valid. Expected at most the 120 training images"):
+        pretraining.pretrain("simclr", data.train, config, runs.Stages())
+
+
+def test_a_budget_is_timed_without_tracing_and_kept(tmp_path, capsys):
+    config = dataclasses.replace(SMALL, minutes=0.05)
+    data = pretraining.load(config)
+    stages = runs.Stages(tmp_path)
+    _, record = pretraining.pretrain("npid", data.train, config, stages)
+    assert "epochs in 0.05 minutes" in capsys.readouterr().out
+    timed = stages.done("budget-npid", epochs=int, seconds_per_step=float)
+    assert timed["epochs"] == record["epochs"] == len(record["history"]["loss"]) >= 3
+    assert timed["seconds_per_step"] < 0.5, "a trace takes seconds, a step milliseconds"
+    (tmp_path / "train-npid.json").unlink()
+    _, again = pretraining.pretrain("npid", data.train, config, stages)
+    assert again["epochs"] == record["epochs"] and "minutes" not in capsys.readouterr().out
+
+
+def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):
+    config = dataclasses.replace(SMALL, epochs=3)
+    data = pretraining.load(config)
+    fit, stopped = kv.training.fit, []
+
+    def stopping(*args, callbacks, **options):
+        class Stop(keras.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == 2:
+                    stopped.append(next(c.seconds for c in callbacks if isinstance(c, kv.training.Clock)))
+                    raise KeyboardInterrupt
+
+        return fit(*args, callbacks=[*callbacks, Stop()], **options)
+
+    monkeypatch.setattr(kv.training, "fit", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        pretraining.pretrain("npid", data.train, config, runs.Stages(tmp_path))
+    monkeypatch.undo()
+    _, record = pretraining.pretrain("npid", data.train, config, runs.Stages(tmp_path))
+    assert record["seconds"] >= round(stopped[0], 1) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "text"),
+    [
+        ("moco", {"batch_size": 6}, "a divisor of moco's queue, 64"),
+        ("mae", {"encoder": "ResNet20"}, "do not suit mae.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
+        ("simmim", {"image_size": 36}, "do not suit simmim.*36 pixels"),
+    ],
+)
+def test_what_does_not_suit_a_method_names_flags(name, change, text):
+    config = dataclasses.replace(SMALL, **change)
+    data = pretraining.load(config)
+    with pytest.raises(UserError, match=text):
+        pretraining.pretrain(name, data.train, config, runs.Stages())
+
+
+def test_too_few_labels_are_said_before_the_training():
+    with pytest.raises(UserError, match=r"`--data` cannot judge an encoder.*two classes or more with two training"):
+        pretraining.load(dataclasses.replace(SMALL, train_per_class=1))
+
+
+def test_the_papers_presets_have_their_size():
+    assert pretraining._size(SMALL) == 16
+    assert pretraining._size(simclr.Config()) == 32
+    assert pretraining._size(simclr.Config(preset="imagenet")) == 224
+
+
+def test_untrained_is_the_encoder_before_its_training():
+    data = pretraining.load(SMALL)
+    still = dataclasses.replace(SMALL, rate=1e-12, epochs=1)
+    encoder, _ = pretraining.pretrain("simclr", data.train, still, runs.Stages())
+    before = pretraining.encoder_of("simclr", SMALL)
+    for a, b in zip(encoder.trainable_weights, before.trainable_weights, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+WORKERS = """
+import dataclasses
+from pathlib import Path
+from kvision import distribute, runs
+from kvision.recipes import npid
+
+config = dataclasses.replace(npid.SMOKE, image_size=16, epochs=1)
+data = npid.load(config)
+stages = runs.Stages(Path(sys.argv[1]), leads=distribute.is_chief())
+result = npid.run(data.train, data.val, config, stages=stages)
+found = [float(abs(w).sum()) for w in result.model.get_weights()[:3]]
+answer(found=found)
+"""
+
+
+@pytest.mark.multiworker
+def test_two_workers_train_a_recipe(tmp_path):
+    """With an index to gather; then the first judges alone."""
+    import replicas
+
+    first, second = replicas.run(WORKERS, workers=2, arguments=[str(tmp_path)])
+    assert first["found"] == second["found"]
+
+
+def test_labels_do_not_reach_the_training():
+    data = pretraining.load(SMALL)
+    other = data.train.subset(np.arange(len(data.train)))
+    other.labels = other.labels[::-1].copy()
+    one, two = (pretraining.pretrain("simclr", images, SMALL, runs.Stages())[0] for images in (data.train, other))
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_half_precision_scales_its_loss():
+    config = dataclasses.replace(SMALL, precision="mixed_float16", epochs=1)
+    data = pretraining.load(config)
+    encoder, record = pretraining.pretrain("simclr", data.train, config, runs.Stages())
+    assert encoder.compute_dtype == "float32", "the product is a plain network"
+    assert np.isfinite(record["history"]["loss"]).all() and kv.backbones.embed(encoder, data.val, progress=False).any()

@@ -1,0 +1,201 @@
+"""What every method keeps, one function a contract."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import methods
+import numpy as np
+import pytest
+import replicas
+import trainings
+
+import kvision as kv
+from kvision.distribute import read
+
+NAMES = list(methods.METHODS)
+
+
+def same(one, other) -> bool:
+    pairs = zip(trainings.arrays(one), trainings.arrays(other), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_logs_are_the_contracts_and_training_moves_what_trains(name):
+    method = methods.made(name)
+    before = [read(v) for v in method.trainable_variables]
+    logs = kv.training.fit(method, methods.VIEWS, epochs=2, batch_size=8, verbose=0).history
+    assert set(logs) == {"loss", "trivial", "embedding_std"} and np.isfinite([*logs.values()]).all()
+    assert 0 < logs["embedding_std"][-1] < 1
+    moved = [not np.array_equal(old, read(v)) for old, v in zip(before, method.trainable_variables, strict=True)]
+    assert all(moved), [v.path for v, m in zip(method.trainable_variables, moved, strict=True) if not m]
+
+
+class Strike(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.optimizer.iterations == 4:
+            raise KeyboardInterrupt
+
+
+RESUME = """
+import methods, numpy as np, tempfile
+from test_methods import Strike, same
+import tensorflow as tf
+tf.config.experimental.enable_op_determinism()
+apart = []
+for name in ("moco_v2", "npid_noise", "swav_queue", "mae"):  # all kinds of state
+    whole = methods.trained(name)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            methods.trained(name, checkpoints=kv.training.Resume(folder, every=1), callbacks=[Strike()])
+        except KeyboardInterrupt:
+            pass
+        keras.utils.set_random_seed(7)
+        again = methods.METHODS[name]()  # other weights, queues, banks, draws
+        again.compile(keras.optimizers.SGD(0.05, momentum=0.9))
+        if same(whole, again):
+            apart.append(name + ": control")
+        kv.training.fit(again, methods.VIEWS, epochs=2, batch_size=8, verbose=0, checkpoints=folder)
+    if not same(whole, again):
+        apart.append(name)
+answer(apart=apart)
+"""
+
+
+def test_a_killed_training_goes_on_bit_for_bit():
+    (found,) = replicas.run(f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + RESUME)
+    assert found["apart"] == []
+
+
+TWO = """
+import contextlib, methods
+
+def trained(name, scope):
+    with strategy.scope() if scope else contextlib.nullcontext():
+        method = methods.trained(name)
+    return [kv.distribute.read(v) for v in method.variables]
+
+far = {}
+for name in methods.DRAWLESS:
+    pairs = zip(trained(name, True), trained(name, False))
+    far[name] = max(float(np.abs(a.astype("float64") - b).max()) for a, b in pairs)
+answer(far=far)
+"""
+
+
+def test_two_devices_equal_one():
+    """Negatives, codes, queues and banks of the global batch, and gradients through the gathered rows."""
+    (found,) = replicas.run(TWO, devices=2)
+    assert max(found["far"].values()) < 1e-5, found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_is_near_and_state_stays_whole(name):
+    batch = {key: value[:8] for key, value in methods.VIEWS.items()}
+    expected = methods.made(name).evaluate(batch, batch_size=8, verbose=0, return_dict=True)["loss"]
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        method = methods.made(name)
+        found = method.evaluate(batch, batch_size=8, verbose=0, return_dict=True)["loss"]
+        outputs = method(batch, training=True)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found == pytest.approx(expected, rel=1e-2)
+    kinds = {keras.backend.standardize_dtype(value.dtype) for key, value in outputs.items() if key != "label"}
+    assert kinds == {"float32"}
+    assert {v.dtype for v in method.variables} <= {"float32", "int32", "uint32", "int64"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluation_leaves_all_state_alone(name):
+    method = methods.made(name)
+    kv.training.evaluate(method, methods.VIEWS, batch_size=8, verbose=0)  # builds the metrics
+    draws = {v.path for layer in method._flatten_layers() for v in layer.variables if "seed_generator" in v.path}
+    kept = [v for v in method.non_trainable_variables if v.path not in draws]
+    before = [read(v) for v in kept]
+    kv.training.evaluate(method, methods.VIEWS, batch_size=8, verbose=0)
+    for variable, old in zip(kept, before, strict=True):
+        np.testing.assert_array_equal(read(variable), old, err_msg=variable.path)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "supervised"])
+def test_labels_are_not_looked_at(name):
+    other = {**methods.VIEWS, "label": methods.VIEWS["label"][::-1].copy()}
+    assert same(methods.trained(name, epochs=1), methods.trained(name, epochs=1, views=other))
+
+
+def test_control_the_baseline_looks_at_them():
+    other = {**methods.VIEWS, "label": methods.VIEWS["label"][::-1].copy()}
+    assert not same(methods.trained("supervised", epochs=1), methods.trained("supervised", epochs=1, views=other))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_encoder_is_the_product_and_holds_nothing_else(name, tmp_path):
+    method = methods.trained(name, epochs=1)
+    encoder = method.encoder
+    assert [tensor.name for tensor in encoder.inputs] == ["image"]
+    own = {id(v) for v in encoder.variables}
+    assert own < {id(v) for v in method.variables}
+    features = encoder.predict(methods.IMAGES, verbose=0)
+    assert features.ndim == 2
+    encoder.save(tmp_path / "encoder.keras")
+    again = keras.models.load_model(tmp_path / "encoder.keras")
+    np.testing.assert_array_equal(again.predict(methods.IMAGES, verbose=0), features)
+
+
+@pytest.mark.parametrize("name", ["simclr", "mae"])
+def test_the_encoder_is_exported(name):
+    import contracts
+
+    contracts.same_in_tflite(methods.trained(name, epochs=1).encoder)
+
+
+FIRST = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+
+class NoTensorFlow:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow":
+            raise ImportError("no TensorFlow here")
+
+sys.meta_path.insert(0, NoTensorFlow())
+sys.path.insert(0, sys.argv[1])
+import methods, keras, numpy as np
+import kvision as kv
+assert keras.backend.backend() == "jax"
+found = {}
+for name in methods.METHODS:
+    method = methods.made(name)
+    with np.load(f"{sys.argv[2]}/{name}.npz") as file:
+        for number, variable in enumerate(method.weights):
+            variable.assign(file[str(number)])
+    loss = []
+    for _ in range(2):
+        batch = {k: v[:8] for k, v in methods.VIEWS.items()}
+        loss.append(float(method.train_on_batch(batch, return_dict=True)["loss"]))
+    logs = kv.training.fit(method, methods.VIEWS, epochs=1, batch_size=8, verbose=0).history
+    assert np.isfinite(logs["loss"]).all(), name
+    found[name] = loss
+print(json.dumps(found))
+"""
+
+
+def test_jax_trains_each_without_tensorflow_and_begins_with_the_same_loss(tmp_path):
+    expected = {}
+    for name in NAMES:
+        method = methods.made(name)
+        np.savez(tmp_path / f"{name}.npz", **{str(i): read(v) for i, v in enumerate(method.weights)})
+        batch = {key: value[:8] for key, value in methods.VIEWS.items()}
+        expected[name] = [float(method.train_on_batch(batch, return_dict=True)["loss"]) for _ in range(2)]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", FIRST, str(Path(methods.__file__).parent), str(tmp_path)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    found = json.loads(result.stdout.splitlines()[-1])
+    for name in methods.DRAWLESS:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)

@@ -1,0 +1,93 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision import selfsup
+from kvision.checks import UserError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3)).astype("uint8")
+
+
+def made(preset: selfsup.Preset, size: int, images: int) -> kv.training.Objective:
+    facts = {"images": images, "classes": 2, "steps": 1, "image_size": size, "seed": 0}
+    method = preset.method(preset.encoder(size), preset.views(size), **facts)
+    method.compile(preset.optimizer())
+    return method
+
+
+def batch(preset: selfsup.Preset, images: np.ndarray) -> dict:
+    fields = {"image": images, "index": np.arange(len(images)), "label": np.arange(len(images)) % 2}
+    return {name: fields[name] for name in preset.fields}
+
+
+@pytest.mark.parametrize("name", selfsup.METHODS)  # the smoke presets are trained in tests/recipes
+def test_each_takes_a_step(name):
+    preset = selfsup.preset(name)
+    method = made(preset, 32, len(IMAGES))
+    logs = method.train_on_batch(batch(preset, IMAGES), return_dict=True)
+    assert np.isfinite(logs["loss"]) and logs["trivial"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", selfsup.METHODS)
+def test_the_papers_own_take_a_step(name):
+    preset = selfsup.preset(name, "imagenet")
+    images = np.random.default_rng(0).integers(0, 256, (8, 224, 224, 3)).astype("uint8")
+    method = made(preset, 224, 1000)
+    assert np.isfinite(method.train_on_batch(batch(preset, images), return_dict=True)["loss"])
+
+
+def test_version_2_of_moco_is_version_1_with_another_head_temperature_views_and_curve():
+    one, two = (selfsup.preset(name, "imagenet") for name in ("moco", "moco_v2"))
+    for field in ("rate", "batch_size", "epochs", "fields"):
+        assert getattr(one, field) == getattr(two, field)
+    assert one.curve != two.curve
+    small = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
+    facts = {"images": 9, "classes": 2, "steps": 1, "image_size": 32, "seed": 0}
+    v1, v2 = (preset.method(small, preset.views(32), **facts) for preset in (one, two))
+    assert (v1.temperature, v2.temperature) == (0.07, 0.2)
+    assert [len(v.projector.layers) for v in (v1, v2)] == [1, 3]
+    assert v1.queue.size == v2.queue.size == 65536 and v1.twin.groups == v2.twin.groups == 8
+    assert float(v1.twin.momentum) == float(v2.twin.momentum) == pytest.approx(0.999)
+    assert (v1.views.views["a"].name, v2.views.views["a"].name) == ("moco1", "moco2")
+
+
+def test_npid_plus_plus_is_npid_longer_with_more_negatives():
+    one, two = (selfsup.preset(name, "imagenet") for name in ("npid", "npid_plus_plus"))
+    small = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
+    facts = {"images": 9, "classes": 2, "steps": 1, "image_size": 32, "seed": 0}
+    made = [preset.method(small, None, **facts) for preset in (one, two)]
+    assert [method.negatives for method in made] == [4096, 32_000] and two.epochs == 4 * one.epochs
+    assert made[0].temperature == made[1].temperature == 0.07
+
+
+def test_multi_crop_has_two_big_and_six_small_views():
+    views = selfsup.preset("swav", "imagenet").views(224)({"image": IMAGES[:2]})
+    assert {name: view.shape[1] for name, view in views.items()} == dict.fromkeys("ab", 224) | dict.fromkeys(
+        "cdefgh", 96
+    )
+
+
+def test_decay_leaves_biases_gains_and_prototypes_alone():
+    for name, size, kept in (("mae", "small", "hidden"), ("swav", "small", "prototypes")):
+        method = made(selfsup.preset(name, size), 32, 16)
+        method.optimizer.build(method.trainable_variables)
+        free = [v.path for v in method.trainable_variables if not method.optimizer._use_weight_decay(v)]
+        assert any(kept in path for path in free), free
+        assert all(len(v.shape) > 1 or not method.optimizer._use_weight_decay(v) for v in method.trainable_variables)
+
+
+def test_another_batch_scales_the_rate_and_nothing_else():
+    preset = selfsup.preset("simclr")
+    double = preset.at_batch(2 * preset.batch_size)
+    assert double.rate == 2 * preset.rate
+    assert dataclasses.replace(double, rate=preset.rate, batch_size=preset.batch_size) == preset
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(UserError, match=r"`method` is not known.*Did you mean 'simclr'"):
+        selfsup.preset("simcrl")
+    with pytest.raises(UserError, match="`size` is not known"):
+        selfsup.preset("simclr", "tiny")
