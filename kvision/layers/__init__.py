@@ -2,9 +2,34 @@
 
 from kvision.layers.body import Body
 from kvision.layers.decision_forest import DecisionForest
+from kvision.layers.dilated_pooling import DilatedPooling
 from kvision.layers.local_response_norm import LocalResponseNorm
 from kvision.layers.nearest_neighbors import NearestNeighbors
 from kvision.layers.preprocess import Preprocess
+from kvision.layers.pyramid import Pyramid
+from kvision.layers.resize_like import ResizeLike
+from kvision.layers.sin_cos_positions import SinCosPositions
+from kvision.layers.sub_pixel import ICNR, SubPixelConvolution
+from kvision.layers.transposed_convolution import BilinearKernel, TransposedConvolution
+from kvision.layers.unpooling import BedOfNails, MaxUnpooling, SwitchedMaxPooling
 from kvision.layers.zero_padded_shortcut import ZeroPaddedShortcut
 
-__all__ = ["Body", "DecisionForest", "LocalResponseNorm", "NearestNeighbors", "Preprocess", "ZeroPaddedShortcut"]
+__all__ = [
+    "BedOfNails",
+    "BilinearKernel",
+    "Body",
+    "DecisionForest",
+    "DilatedPooling",
+    "ICNR",
+    "LocalResponseNorm",
+    "MaxUnpooling",
+    "NearestNeighbors",
+    "Preprocess",
+    "Pyramid",
+    "ResizeLike",
+    "SinCosPositions",
+    "SubPixelConvolution",
+    "SwitchedMaxPooling",
+    "TransposedConvolution",
+    "ZeroPaddedShortcut",
+]

@@ -1,0 +1,90 @@
+"""Pooling over pixels that lie apart."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+from kvision import checks
+
+__all__ = ["DilatedPooling"]
+
+
+_NONE = ((0, 0), (0, 0))
+
+
+@keras.saving.register_keras_serializable(package="kvision")
+class DilatedPooling(keras.layers.Layer):
+    """Pools each pixel's neighbors at a distance of `dilation`, at stride 1: (B, H, W, C) -> (B, H', W', C).
+
+    kind: "max" or "average". pool_size: a side, or (height, width). dilation: pixels from a neighbor to the next, or
+    (rows, columns). padding: "valid", H' = H - (height - 1) * dilation; "same", H' = H, a pixel and its neighbors,
+    where of an even number one more comes after it; or pixels ((top, bottom), (left, right)). What lies outside does
+    not count; where nothing else is there, the result is 0. Keras' pooling has no dilation.
+    Raises UserError for another kind or padding, and sizes below 1.
+    """
+
+    def __init__(
+        self, kind: str, pool_size: int | tuple[int, int], *, dilation: int | tuple[int, int] = 1,
+        padding: str | Sequence[Sequence[int]] = "valid", name: str | None = None, dtype=None,
+    ):  # fmt: skip
+        super().__init__(name=name, dtype=dtype)
+        self.kind = checks.one_of("kind", kind, ("max", "average"))
+        self.pool_size, self.dilation = _pair("pool_size", pool_size), _pair("dilation", dilation)
+        both = tuple(zip(self.pool_size, self.dilation, strict=True))
+        self._reach = tuple((size - 1) * apart for size, apart in both)
+        if isinstance(padding, str):
+            self.padding = checks.one_of("padding", padding, ("valid", "same"))
+            starts = [(size - 1) // 2 * apart for size, apart in both]
+            same = tuple((start, r - start) for start, r in zip(starts, self._reach, strict=True))
+            self._pads = same if padding == "same" else _NONE
+        else:
+            self.padding = self._pads = tuple((int(before), int(after)) for before, after in padding)
+        self.built = True
+
+    def call(self, features):
+        features = ops.cast(features, self.compute_dtype)
+        found = self._over_neighbors(features, float("-inf") if self.kind == "max" else 0.0)
+        if self.kind == "max":
+            return ops.where(ops.isinf(found), ops.zeros_like(found), found) if self._pads != _NONE else found
+        if self._pads == _NONE:
+            return found / (self.pool_size[0] * self.pool_size[1])
+        return found / ops.maximum(self._over_neighbors(ops.ones_like(features[..., :1]), 0.0), 1)
+
+    def _over_neighbors(self, x, outside: float):
+        join = ops.maximum if self.kind == "max" else ops.add
+        if self._pads != _NONE:
+            x = ops.pad(x, [[0, 0], *map(list, self._pads), [0, 0]], constant_values=outside)
+        rows, columns = (
+            [slice(i * apart, i * apart - r or None) for i in range(size)]
+            for size, apart, r in zip(self.pool_size, self.dilation, self._reach, strict=True)
+        )
+        down = x[:, rows[0]]
+        for row in rows[1:]:
+            down = join(down, x[:, row])
+        found = down[:, :, columns[0]]
+        for column in columns[1:]:
+            found = join(found, down[:, :, column])
+        return found
+
+    def compute_output_shape(self, input_shape):
+        batch, *sides, channels = input_shape
+        lost = [r - sum(pads) for r, pads in zip(self._reach, self._pads, strict=True)]
+        return (batch, *(None if s is None else s - less for s, less in zip(sides, lost, strict=True)), channels)
+
+    def get_config(self):
+        return {
+            "kind": self.kind,
+            "pool_size": self.pool_size,
+            "dilation": self.dilation,
+            "padding": self.padding,
+            "name": self.name,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
+
+
+def _pair(argument: str, value) -> tuple[int, int]:
+    pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
+    if len(pair) != 2 or any(not isinstance(side, int) or side < 1 for side in pair):
+        raise checks.error(argument, expected="an integer of at least 1, or two of them", received=value)
+    return pair
