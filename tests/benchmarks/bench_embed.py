@@ -31,10 +31,14 @@ def main() -> None:
     started = time.perf_counter()
     litert = engines.start(model, "litert", batch_size=BATCH)
     print(f"conversion to LiteRT: {time.perf_counter() - started:.1f} s")
+    started = time.perf_counter()
+    openvino = engines.start(model, engines.choose("openvino", None), batch_size=BATCH)
+    print(f"conversion to OpenVINO: {time.perf_counter() - started:.1f} s")
     ways = {
         "bare": lambda x: bare(tf.cast(x, tf.float32)).numpy(),
         "keras": engines.start(model, "keras", batch_size=BATCH),
         "litert": litert,
+        "openvino": openvino,
     }
     answers = {name: np.concatenate([way(batch) for batch in batches]) for name, way in ways.items()}
     for way in ways.values():
@@ -51,7 +55,7 @@ def main() -> None:
     for name, values in rates.items():
         error = np.abs(answers[name] - answers["bare"]).max()
         rate = statistics.median(values)
-        print(f"{name:<7} {rate:7.1f} images/s   {rate / base:.2f}x bare   largest difference {error:.1e}")
+        print(f"{name:<8} {rate:7.1f} images/s   {rate / base:.2f}x bare   largest difference {error:.1e}")
 
 
 if __name__ == "__main__":
