@@ -4,6 +4,7 @@ need a process of their own."""
 import inspect
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -48,6 +49,21 @@ def alone(case: Callable[..., None], *arguments: str | Path) -> str:
     return result.stderr
 
 
+def _signals_as_usual() -> None:
+    """Whoever started the tests may ignore some, as `nohup` does; a process inherits that."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Launcher(subprocess.Popen):
+    """A test that fails ends it, instead of waiting for it."""
+
+    def __exit__(self, kind, *rest) -> None:
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, *rest)
+
+
 class Job:
     """What came of `supervise`, and where to look."""
 
@@ -68,8 +84,13 @@ class Job:
     def launcher(self, program: str, *, grace: float = 30.0, pause: float = 0.01, prefix=()) -> subprocess.Popen:
         """Two workers below a process of its own, in a session of its own: it can be signaled, or killed."""
         command = [*prefix, sys.executable, "-c", LAUNCHER, BEGIN + program, str(self.logs), str(grace), str(pause)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        return _Launcher(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            preexec_fn=_signals_as_usual,
         )
 
     def begun(self) -> list[tuple[int, list[str]]]:
