@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kvision import (
         backbones,
         data,
+        decoders,
         distribute,
         export,
         heads,
@@ -36,6 +37,7 @@ __version__ = "0.1.0"
 __all__ = [
     "backbones",
     "data",
+    "decoders",
     "distribute",
     "export",
     "heads",

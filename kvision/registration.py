@@ -11,7 +11,7 @@ import sys
 
 __all__ = ["install"]
 
-_MODULES = ("kvision.layers", "kvision.training", "kvision.views")
+_MODULES = ("kvision.layers", "kvision.losses", "kvision.training", "kvision.views")
 
 
 def install() -> None:

@@ -1,6 +1,7 @@
 """Backbones: images -> features. Some come with their classifier too, to train from the start."""
 
 from kvision.backbones.alexnet import alexnet
+from kvision.backbones.any_size import any_size
 from kvision.backbones.auxiliary import inference
 from kvision.backbones.create import (
     available,
@@ -22,6 +23,7 @@ from kvision.backbones.vit import transformer, vit, vit_tokens
 
 __all__ = [
     "alexnet",
+    "any_size",
     "available",
     "create",
     "embed",

@@ -38,7 +38,7 @@ def pyramid(backbone: keras.Model, strides: Sequence[int] | None = None) -> Pyra
             received=strides,
             hint=f"'{hidden[0]}' is a model inside it that hides its own: pass that one itself" if hidden else "",
         )
-    return Pyramid(model.inputs[0], [found[stride] for stride in wanted], name=f"{backbone.name}_pyramid")
+    return Pyramid(model.inputs[0], [found[stride] for stride in wanted], name=backbone.name)
 
 
 def _hides_strides(layer: keras.layers.Layer) -> bool:

@@ -21,7 +21,10 @@ class Tap:
 
 
 def graph(backbone: keras.Model) -> keras.Model:
-    """The functional graph of a model (functional or Sequential) with one image in and one tensor out."""
+    """The functional graph of a model (functional or Sequential) with one image in and one tensor out; of a `Pyramid`
+    that of its coarsest map."""
+    if isinstance(backbone, Pyramid):
+        return keras.Model(backbone.inputs, backbone.outputs[-1], name=backbone.name)
     # a Sequential is functional once it is built; hidden in a subclassed model there is nothing to read
     known = isinstance(backbone, keras.Model) and hasattr(getattr(backbone, "_functional", backbone), "operations")
     if not known or len(backbone.inputs) != 1 or len(backbone.outputs) != 1 or len(backbone.inputs[0].shape) != 4:

@@ -1,13 +1,19 @@
-"""Losses as plain functions of tensors: a value an example, unreduced, float32 inside; each names its trivial value."""
+"""Losses as plain functions of tensors: a value an example, unreduced, float32 inside; each names its trivial value.
+
+`PixelLoss` is for `compile`: a `keras.losses.Loss`, made of those of pixels.
+"""
 
 from kvision.losses.info_nce import info_nce
 from kvision.losses.masked import masked_error
 from kvision.losses.non_parametric import noise_contrastive, non_parametric_softmax
 from kvision.losses.nt_xent import nt_xent
+from kvision.losses.pixel_loss import PIXEL_LOSSES, PixelLoss
 from kvision.losses.pixels import dice, focal, lovasz_softmax, pixel_cross_entropy
 from kvision.losses.swapped_prediction import swapped_prediction
 
 __all__ = [
+    "PIXEL_LOSSES",
+    "PixelLoss",
     "dice",
     "focal",
     "info_nce",
