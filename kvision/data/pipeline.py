@@ -1,29 +1,18 @@
 """Images -> batches for training: which, in what order, read in parallel, watched."""
 
-import os
-import sys
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from kvision import checks
 from kvision.data.images import Images
+from kvision.data.lost import Lost, Tolerant
+from kvision.data.masks import MaskedImages
 from kvision.training import Source
 
-__all__ = ["Lost", "Pipeline", "pipeline"]
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A file that could be read when it was scanned, and not in training."""
-
-    path: str
-    reason: str
+__all__ = ["Pipeline", "mask_pipeline", "pipeline"]
 
 
 @dataclass(eq=False)
@@ -54,43 +43,16 @@ def pipeline(
     "index" (B,) int32, an image's place in `images`, "label". Without "label", no label leaves the data.
     batch_size: instead of that of `images`.
     """
-    if not 0 <= lost_fraction < 1:
-        raise checks.error("lost_fraction", expected="a number from 0 to below 1", received=lost_fraction)
     for name in fields or ():
         checks.one_of("fields", name, ("image", "index", "label"))
-    lost: list[Lost] = []
-    allowed = int(lost_fraction * len(images))
-    guard = threading.Lock()
-
-    def read_one(row: int) -> np.ndarray | None:
-        try:
-            return images.image(row)
-        except checks.UserError as problem:
-            with guard:
-                path = images.path(row) or str(row)
-                if path not in {one.path for one in lost}:
-                    lost.append(Lost(path, str(problem)))
-                    tqdm.write(f"Lost ({len(lost)} of {allowed} allowed): {problem}", file=sys.stderr)
-                if len(lost) > allowed:  # the one too many, whichever of them this is
-                    raise checks.UserError(lost[allowed].reason) from problem
-            return None
-
-    pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
+    tolerant = Tolerant(
+        images.image, lambda row: images.path(row) or str(row), count=len(images), fraction=lost_fraction
+    )
 
     def read(rows: np.ndarray) -> tuple:
-        found = list(pool.map(read_one, rows))
-        good = [i for i, image in enumerate(found) if image is not None]
-        if not good:
-            raise checks.error(
-                "data",
-                problem="has changed: no image of a batch is left",
-                expected="files that stay",
-                received=lost[-1],
-            )
-        stand_in = [i if image is not None else good[i % len(good)] for i, image in enumerate(found)]
-        rows = rows[stand_in]
+        found, rows = tolerant(rows)
         values = {
-            "image": lambda: np.stack([found[i] for i in stand_in]),
+            "image": lambda: np.stack(found),
             "index": lambda: rows.astype("int32"),
             "label": lambda: images.labels[rows].astype("int32"),
         }
@@ -103,4 +65,39 @@ def pipeline(
     kinds["image"] = keras.KerasTensor((None, size, size, 3), "uint8")
     spec = (kinds["image"], kinds["label"]) if fields is None else ({name: kinds[name] for name in fields},)
     rows = images.batch_size if batch_size is None else batch_size
-    return Pipeline(Source(read, len(images), rows, spec, seed=seed, drop_remainder=drop_remainder), lost)
+    return Pipeline(Source(read, len(images), rows, spec, seed=seed, drop_remainder=drop_remainder), tolerant.lost)
+
+
+def mask_pipeline(
+    images: MaskedImages,
+    augment: Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]],
+    *,
+    size: tuple[int, int],
+    batch_size: int = 8,
+    seed: int = 0,
+    drop_remainder: bool = False,
+    lost_fraction: float = 0.01,
+) -> Pipeline:
+    """Batches (images (B, H, W, 3) uint8, labels (B, H, W) int32: 0 ... K - 1, or 255, which does not count).
+
+    augment: (image, labels, random) -> the same of `size`, such as `kv.data.JointAugment`; what it draws follows from
+    seed, epoch and image alone, so that a training that goes on sees what it would have seen. seed: of that, and of
+    the order, as `pipeline`'s. drop_remainder, lost_fraction: as there.
+    """
+
+    def one(number: int) -> tuple[np.ndarray, np.ndarray]:
+        epoch, row = divmod(int(number), len(images))
+        return augment(*images.pair(row), np.random.default_rng([seed, epoch, row]))
+
+    tolerant = Tolerant(
+        one, lambda number: images.path(number % len(images)), count=len(images), fraction=lost_fraction
+    )
+
+    def read(rows: np.ndarray) -> tuple:
+        found, _ = tolerant(rows)
+        pictures, labels = zip(*found, strict=True)
+        return np.stack(pictures), np.stack(labels).astype("int32")
+
+    spec = (keras.KerasTensor((None, *size, 3), "uint8"), keras.KerasTensor((None, *size), "int32"))
+    source = Source(read, len(images), batch_size, spec, seed=seed, drop_remainder=drop_remainder, fresh=True)
+    return Pipeline(source, tolerant.lost)

@@ -10,7 +10,7 @@ from kvision.pixels.header import MAX_BYTES, MAX_PIXELS
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["decode", "load", "resize", "try_load"]
+__all__ = ["decode", "fit", "load", "resize", "try_decode", "try_load"]
 
 
 def decode(data: "tf.Tensor") -> "tf.Tensor":
@@ -108,9 +108,36 @@ def resize(images: "tf.Tensor", image_size: int) -> "tf.Tensor":
     return tf.saturate_cast(tf.round(scaled), tf.uint8)
 
 
+def fit(image: "tf.Tensor", longest_side: int | None) -> "tf.Tensor":
+    """(H, W, 3) uint8 -> the same, or with `longest_side` as its longer side, as `pillow.fit`."""
+    import tensorflow as tf
+
+    if longest_side is None:
+        return image
+    size = tf.shape(image)[:2]
+    scale = tf.cast(longest_side, tf.float64) / tf.cast(tf.reduce_max(size), tf.float64)
+    small = tf.maximum(tf.cast(tf.round(tf.cast(size, tf.float64) * scale), tf.int32), 1)
+
+    def smaller():
+        return tf.saturate_cast(tf.round(tf.image.resize(image, small, antialias=True)), tf.uint8)
+
+    return tf.ensure_shape(tf.cond(scale < 1, smaller, lambda: image), (None, None, 3))
+
+
 def load(data: "tf.Tensor", image_size: int) -> "tf.Tensor":
     """Encoded bytes, a string scalar -> (image_size, image_size, 3) uint8; raises as `decode`."""
     return resize(decode(data), image_size)
+
+
+def try_decode(data: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+    """As `decode`, in a graph: -> image (H, W, 3), valid: bool scalar; one black pixel and False where it cannot be."""
+    import tensorflow as tf
+
+    # see `try_load`
+    one = tf.data.Dataset.from_tensors(data).map(decode).ignore_errors().map(lambda image: (image, True))
+    none = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3), tf.uint8), False))
+    image, valid = one.concatenate(none).take(1).get_single_element()
+    return image, valid
 
 
 def try_load(rows: "tf.Tensor", image_size: int) -> "tuple[tf.Tensor, tf.Tensor]":

@@ -7,7 +7,7 @@ from kvision.pixels import orientation, png
 from kvision.pixels.frame import on_canvas
 from kvision.pixels.header import BadImage, first_line, lazy_open
 
-__all__ = ["decode", "load", "resize"]
+__all__ = ["decode", "fit", "fitted", "load", "resize"]
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -44,6 +44,23 @@ def _over_white(rgba: np.ndarray) -> np.ndarray:
 def resize(image: np.ndarray, image_size: int) -> np.ndarray:
     """(H, W, 3) uint8 -> (image_size, image_size, 3) uint8: antialiased bilinear, aspect not kept."""
     resized = Image.fromarray(np.ascontiguousarray(image)).resize((image_size, image_size), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
+
+
+def fitted(size: tuple[int, int], longest_side: int | None) -> tuple[int, int]:
+    """(height, width) -> the same, or what keeps the aspect with `longest_side` as the longer one."""
+    if longest_side is None or max(size) <= longest_side:
+        return size
+    scale = longest_side / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def fit(image: np.ndarray, longest_side: int | None) -> np.ndarray:
+    """(H, W, 3) uint8 -> no side longer than `longest_side` (None: any), aspect kept: antialiased bilinear."""
+    height, width = fitted(image.shape[:2], longest_side)
+    if (height, width) == image.shape[:2]:
+        return image
+    resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
 
 

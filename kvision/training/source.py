@@ -27,7 +27,8 @@ class Source:
 
     read: int64 array of n row numbers -> a structure of arrays with first axis n, as Keras takes batches ((x, y) or
     (x, y, sample_weight)). seed: permutes the rows anew in each epoch; None keeps their order. spec: one batch as
-    `keras.KerasTensor`s. drop_remainder: leaves out a last batch smaller than `batch_size`.
+    `keras.KerasTensor`s. drop_remainder: leaves out a last batch smaller than `batch_size`. fresh: `read` is given
+    epoch * count + row, so that it can draw other random numbers in each epoch.
     """
 
     read: Callable[[np.ndarray], Any]
@@ -36,6 +37,7 @@ class Source:
     spec: Any
     seed: int | None = None
     drop_remainder: bool = False
+    fresh: bool = False
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -52,9 +54,10 @@ class Source:
 
     def order(self, epoch: int) -> np.ndarray:
         """(count,) int64: the rows of an epoch in the order in which they are seen."""
+        first = epoch * self.count if self.fresh else 0
         if self.seed is None:
-            return np.arange(self.count)
-        return np.random.default_rng([self.seed, epoch]).permutation(self.count)
+            return first + np.arange(self.count)
+        return first + np.random.default_rng([self.seed, epoch]).permutation(self.count)
 
     def rows(self, position: Position) -> Iterator[np.ndarray]:
         """The row numbers of each batch from `position` to the end of its epoch."""

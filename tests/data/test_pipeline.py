@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import scenes
 from PIL import Image
 
 import kvision as kv
@@ -159,3 +160,33 @@ def test_a_method_takes_the_fields_it_wants(photographs):
     before = kv.distribute.read(method.bank.rows)
     kv.training.fit(method, kv.data.pipeline(photographs, fields=("image", "index")), epochs=1, verbose=0)
     assert np.abs(kv.distribute.read(method.bank.rows) - before).max(axis=1).min() > 1e-4, "every row has moved"
+
+
+def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
+    scenes.write(tmp_path, 7)
+    images = kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    augment = kv.data.JointAugment(32, 48)
+
+    def epoch(number: int, batch_size: int = 3):
+        source = kv.data.mask_pipeline(images, augment, size=(32, 48), batch_size=batch_size, seed=5).source
+        assert source.steps == -(-7 // batch_size)
+        batches = read(source, number)
+        order = source.order(number) % 7
+        pictures, labels = (np.concatenate([batch[part] for batch in batches]) for part in (0, 1))
+        assert pictures.shape == (7, 32, 48, 3) and labels.dtype == np.int32
+        return pictures[np.argsort(order)], labels[np.argsort(order)]
+
+    first, again, other = epoch(0), epoch(0, batch_size=4), epoch(1)
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert not any(np.array_equal(a, b) for a, b in zip(first[0], other[0], strict=True))
+
+
+def test_a_mask_that_vanishes_is_stood_in_for(tmp_path, capsys):
+    scenes.write(tmp_path, 6)
+    images = kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    pipe = kv.data.mask_pipeline(images, kv.data.JointAugment(32, 32), size=(32, 32), batch_size=3, lost_fraction=0.2)
+    (tmp_path / "masks/04.png").unlink()
+    assert sum(len(batch[0]) for epoch in (0, 1) for batch in read(pipe.source, epoch)) == 12
+    assert [lost.path for lost in pipe.lost] == [str(tmp_path / "images/04.png")]
+    assert "Lost (1 of 1 allowed)" in capsys.readouterr().err

@@ -77,3 +77,10 @@ def test_a_float_type_of_ones_own_is_kept():
         assert from_arrays((np.zeros(2),), batch_size=2, seed=None).spec[0].dtype == "float64"
     finally:
         keras.config.set_floatx(before)
+
+
+def test_fresh_rows_are_numbered_on_from_epoch_to_epoch():
+    plain, fresh = source(seed=1), source(seed=1, fresh=True)
+    for epoch in range(3):
+        np.testing.assert_array_equal(fresh.order(epoch), plain.order(epoch) + 10 * epoch)
+    assert len({*fresh.order(0), *fresh.order(1)}) == 20

@@ -1,0 +1,80 @@
+import pytest
+import scenes
+from PIL import Image
+
+from kvision.checks import UserError
+from kvision.data.mask_layouts import pairs
+
+
+def told(folder) -> list[tuple]:
+    def short(path):
+        return path and path.relative_to(folder).as_posix()
+
+    return [(short(pair.image), short(pair.mask), pair.held_out) for pair in pairs(folder)]
+
+
+def touch(path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (2, 2)).save(path)
+
+
+def test_flat(tmp_path):
+    scenes.write(tmp_path, 2, masks="labels")
+    touch(tmp_path / "images/deep/x.jpg")
+    touch(tmp_path / "labels/deep/x_L.png")
+    touch(tmp_path / "images/alone.bmp")
+    touch(tmp_path / "labels/nobodys.png")
+    (tmp_path / "images/.hidden.png").write_bytes(b"")
+    assert told(tmp_path) == [
+        ("images/00.png", "labels/00.png", None),
+        ("images/01.png", "labels/01.png", None),
+        ("images/alone.bmp", None, None),
+        ("images/deep/x.jpg", "labels/deep/x_L.png", None),
+        (None, "labels/nobodys.png", None),
+    ]
+
+
+def test_sides(tmp_path):
+    scenes.split(tmp_path, train=2, val=1)
+    assert told(tmp_path)[1:] == [
+        ("train/images/01.png", "train/masks/01.png", False),
+        ("val/images/02.png", "val/masks/02.png", True),
+    ]
+
+
+def test_voc(tmp_path):
+    for name in ("a", "b"):
+        touch(tmp_path / f"JPEGImages/{name}.jpg")
+    touch(tmp_path / "SegmentationClass/a.png")
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+    with pytest.raises(UserError, match=r"no list of a split.*val.txt"):
+        pairs(tmp_path)
+    (lists / "val.txt").write_text("b\n")
+    assert told(tmp_path) == [
+        ("JPEGImages/a.jpg", "SegmentationClass/a.png", False),
+        ("JPEGImages/b.jpg", None, True),
+    ]
+
+
+def test_cityscapes(tmp_path):
+    for split in ("train", "val"):
+        touch(tmp_path / f"leftImg8bit/{split}/bonn/bonn_0_leftImg8bit.png")
+        touch(tmp_path / f"gtFine/{split}/bonn/bonn_0_gtFine_labelIds.png")
+        touch(tmp_path / f"gtFine/{split}/bonn/bonn_0_gtFine_color.png")
+    assert told(tmp_path) == [
+        (f"leftImg8bit/{s}/bonn/bonn_0_leftImg8bit.png", f"gtFine/{s}/bonn/bonn_0_gtFine_labelIds.png", s == "val")
+        for s in ("train", "val")
+    ]
+
+
+def test_others_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"`data` names no folder.*JPEGImages"):
+        pairs(tmp_path / "nowhere")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match=r"laid out in no known way.*with the folders photos"):
+        pairs(tmp_path)
+    (tmp_path / "train/images").mkdir(parents=True)
+    with pytest.raises(UserError, match="laid out in no known way"):
+        pairs(tmp_path)

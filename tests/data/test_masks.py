@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import scenes
+from PIL import Image
+
+import kvision as kv
+from kvision.checks import UserError
+
+KNOWN = kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    scenes.write(tmp_path, 6)
+    return tmp_path
+
+
+def test_images_come_with_their_masks(folder):
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    assert len(found) == 6 and found.bad == () and found.held_out is None and found.class_names == scenes.CLASSES
+    for number in range(6):
+        image, labels = found.pair(number)
+        expected_image, expected = scenes.scene((40, 56), number)
+        np.testing.assert_array_equal(image, expected_image)
+        np.testing.assert_array_equal(labels, expected)
+    own, whole = found.counts()
+    everything = np.stack([found.mask(i) for i in range(6)])
+    np.testing.assert_array_equal(own, [(everything == label).sum() for label in range(3)])
+    np.testing.assert_array_equal(whole, [6 * 40 * 56] * 3)
+
+
+def test_larger_images_are_made_smaller_on_one_grid(folder):
+    found = kv.data.masks(folder, KNOWN, longest_side=28, progress=False)
+    image, labels = found.pair(0)
+    assert image.shape == (20, 28, 3) and labels.shape == (20, 28)
+    assert found.original(0).shape == (40, 56, 3) and found.mask(0).shape == (40, 56)
+    assert set(np.unique(labels)) <= {0, 1, 2}, "no mixture of labels"
+    grays = image.mean(axis=2)
+    inside = [np.abs(grays[labels == label] - (40 + 80 * label)).mean() for label in range(3)]
+    assert max(inside) < 20, "the image's grays stand where its labels say"
+    assert found.fingerprint != kv.data.masks(folder, KNOWN, progress=False).fingerprint
+
+
+def test_what_cannot_be_used_is_listed_with_its_reason(folder):
+    Image.new("RGB", (56, 40)).save(folder / "images/alone.png")
+    Image.new("L", (56, 40)).save(folder / "masks/nobodys.png")
+    Image.new("L", (55, 40)).save(folder / "masks/00.png")
+    Image.new("L", (56, 40), 7).save(folder / "masks/01.png")
+    Image.new("RGB", (56, 40)).save(folder / "masks/02.png")
+    (folder / "masks/03.png").unlink()
+    Image.new("L", (56, 40)).save(folder / "masks/03.jpg")
+    (folder / "images/04.png").write_bytes((folder / "images/04.png").read_bytes()[:300])
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    assert found.names == ("images/05.png",)
+    told = {bad.path: bad.reason for bad in found.bad}
+    assert told["images/alone.png"] == "it has no mask" and told["masks/nobodys.png"] == "it has no image"
+    assert told["images/00.png"] == "its mask has (40, 55) pixels, the image (40, 56)"
+    assert "it holds 7, of which the class names say nothing" in told["images/01.png"]
+    assert "it is in RGB" in told["images/02.png"] and "JPEG does not keep numbers" in told["images/03.png"]
+    assert "damaged" in told["images/04.png"] and len(told) == 7
+
+
+def test_a_palette_is_read_as_numbers_and_255_does_not_count(folder):
+    labels = scenes.scene((40, 56), 0)[1]
+    labels[:5] = 255
+    (folder / "masks/00.png").write_bytes(kv.pixels.label_colors.to_png(labels, kv.pixels.label_colors.palette(3)))
+    with Image.open(folder / "masks/00.png") as image:
+        assert image.mode == "P"
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    np.testing.assert_array_equal(found.mask(0), labels)
+    assert found.counts()[0].sum() == 6 * 40 * 56 - 5 * 56
+
+
+def test_a_file_that_changes_is_named(folder):
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    (folder / "masks/02.png").write_bytes((folder / "masks/03.png").read_bytes())
+    with pytest.raises(UserError, match=r"has changed.*other bytes.*masks/02.png"):
+        found.pair(2)
+    (folder / "images/02.png").unlink()
+    with pytest.raises(UserError, match="No such file"):
+        found.original(2)
+    assert found.subset([3]).mask(0).shape == (40, 56)
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    scenes.write(tmp_path, 1)
+    Image.new("L", (5, 5)).save(tmp_path / "masks/00.png")
+    with pytest.raises(UserError, match=r"no image with a mask.*00.png: its mask has \(5, 5\)"):
+        kv.data.masks(tmp_path, KNOWN, progress=False)
+    with pytest.raises(UserError, match="`longest_side`"):
+        kv.data.masks(tmp_path, KNOWN, longest_side=0)
+
+
+def test_camvid_is_read_whole(shared):
+    found = kv.data.masks(shared / "data/camvid", kv.data.label_map("camvid"), progress=False)
+    assert len(found) == 285 and found.held_out.sum() == 101 and not found.bad
+    assert found.mask(0).shape == (180, 240) and set(np.unique(found.mask(0))) <= {*range(11), 255}
