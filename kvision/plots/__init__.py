@@ -3,8 +3,20 @@
 from kvision.plots.accuracy import accuracy_bars
 from kvision.plots.confusion import confusion_matrix
 from kvision.plots.embedding import embedding_map
+from kvision.plots.label_maps import class_bars, label_maps
 from kvision.plots.methods import method_table
 from kvision.plots.rate_curve import rate_curve
 from kvision.plots.training_curve import training_curve
+from kvision.plots.upscalings import upscalings
 
-__all__ = ["accuracy_bars", "confusion_matrix", "embedding_map", "method_table", "rate_curve", "training_curve"]
+__all__ = [
+    "accuracy_bars",
+    "class_bars",
+    "confusion_matrix",
+    "embedding_map",
+    "label_maps",
+    "method_table",
+    "rate_curve",
+    "training_curve",
+    "upscalings",
+]

@@ -1,20 +1,30 @@
-"""A label for each pixel: classifiers slid over an image, and rewritten so that one pass does the same."""
+"""A label for each pixel: classifiers slid over an image or rewritten so that one pass does the same; what networks of
+`kv.decoders` are trained with, and what they are worth."""
 
+from kvision.segmentation.class_weights import median_frequency
 from kvision.segmentation.convolutionalize import convolutionalize
 from kvision.segmentation.equivalence import Equivalence, equivalence_report
+from kvision.segmentation.evaluate import Scores, evaluate
+from kvision.segmentation.label_image import label_image
 from kvision.segmentation.output_stride import to_output_stride
 from kvision.segmentation.shift_and_stitch import shift_and_stitch
 from kvision.segmentation.sliding_window import sliding_window
+from kvision.segmentation.tiled import tiled
 from kvision.segmentation.windows import WindowGrid, Windows, window_grid
 
 __all__ = [
     "Equivalence",
+    "Scores",
     "WindowGrid",
     "Windows",
     "convolutionalize",
     "equivalence_report",
+    "evaluate",
+    "label_image",
+    "median_frequency",
     "shift_and_stitch",
     "sliding_window",
+    "tiled",
     "to_output_stride",
     "window_grid",
 ]

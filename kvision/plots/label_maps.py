@@ -1,0 +1,61 @@
+"""Labels of pixels as people look at them: image, prediction, reference."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kvision import checks
+from kvision.pixels.label_colors import colored
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["class_bars", "label_maps"]
+
+_GAP = 4  # pixels between pictures
+
+
+def label_maps(
+    axes: "Axes", images: Sequence[np.ndarray], predictions: Sequence[np.ndarray], references: Sequence[np.ndarray],
+    class_names: Sequence[str], colors: Sequence[Sequence[int]],
+) -> "Axes":  # fmt: skip
+    """A row for each image (H, W, 3) uint8: itself, predicted labels (H, W), reference labels (H, W), white where they
+    do not count; with a legend of the classes that occur. Images may differ in size."""
+    from matplotlib.patches import Patch
+
+    if not len(images):
+        raise checks.error("images", problem="are empty", expected="one image or more", received=0)
+    width = max(image.shape[1] for image in images)
+    rows, ticks, below = [], [], 0
+    for image, predicted, reference in zip(images, predictions, references, strict=True):
+        row = np.full((image.shape[0] + _GAP, 3 * (width + _GAP), 3), 255, "uint8")
+        for column, part in enumerate((image, colored(predicted, colors), colored(reference, colors))):
+            left = column * (width + _GAP)
+            row[: image.shape[0], left : left + image.shape[1]] = part
+        rows.append(row)
+        below += row.shape[0]
+    axes.imshow(np.concatenate(rows), interpolation="nearest")
+    ticks = [column * (width + _GAP) + width / 2 for column in range(3)]
+    axes.set(xticks=ticks, xticklabels=["image", "prediction", "reference"], yticks=[])
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    shown = np.unique(np.concatenate([labels.ravel() for labels in (*predictions, *references)]))
+    patches = [
+        Patch(facecolor=np.array(colors[label]) / 255, edgecolor="gray", label=class_names[label])
+        for label in shown
+        if label < len(class_names)
+    ]
+    axes.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    return axes
+
+
+def class_bars(axes: "Axes", values: Sequence[float], class_names: Sequence[str], *, label: str) -> "Axes":
+    """A horizontal bar for each class, the first on top; none where the value is nan. label: of the axis, as "IoU"."""
+    known = np.nan_to_num(np.asarray(values, "float64"))
+    bars = axes.barh(range(len(known)), known, color="#4878a8")
+    axes.bar_label(bars, ["-" if np.isnan(v) else f"{v:.2f}" for v in values], padding=3)
+    axes.set(xlim=(0, 1), yticks=range(len(known)), yticklabels=class_names, xlabel=label)
+    axes.invert_yaxis()
+    return axes
