@@ -27,28 +27,36 @@ def checksum(model: "keras.Model") -> str:
 
 def model_card(
     model: "keras.Model", *, data: str, command: str, results: dict[str, dict], best: str, labels: list[str],
-    tflite: Mapping[str, dict] | None = None,
+    tflite: Mapping[str, dict] | None = None, score: str = "accuracy",
 ) -> str:  # fmt: skip
     """Markdown: what the model is, what it was made of, its numbers, how to call it.
 
-    results: {name: {"accuracy": a, "interval": [lo, hi], ...}}; best: the name that was exported.
+    results: {name: {score: a, "interval": [lo, hi], ...}}; best: the name that was exported. score: "accuracy", or
+    "mean_iou" of a model with a label for each pixel.
     tflite: {kind: {"megabytes", "milliseconds", "accuracy", "interval", "agreement", "images"}}, as measured.
     """
-    side = model.input_shape[1]
+    dense = len(model.output_shape) == 4
     rows = "\n".join(
-        f"| {name}{' (this model)' if name == best else ''} | {r['accuracy']:.4f} | "
+        f"| {name}{' (this model)' if name == best else ''} | {r[score]:.4f} | "
         f"{r['interval'][0]:.4f} - {r['interval'][1]:.4f} |"
         for name, r in results.items()
     )
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("kvision", "keras", "tensorflow"))
+    measured = (
+        "Mean intersection over union of the classes, on held-out images, read once, with 95 % interval (bootstrap"
+        " over images):"
+        if dense
+        else "Accuracy on held-out images, read once, with 95 % interval (Wilson):"
+    )
+    kind = "A network with a label for each pixel," if dense else "An image classifier"
     return f"""# {model.name}
 
-An image classifier of {len(labels)} classes: {", ".join(labels)}.
+{kind} of {len(labels)} classes: {", ".join(labels)}.
 
 ## Numbers
-Accuracy on held-out images, read once, with 95 % interval (Wilson):
+{measured}
 
-| head | accuracy | interval |
+| {"decoder" if dense else "head"} | {score.replace("_", " ")} | interval |
 |---|---|---|
 {rows}
 
@@ -56,23 +64,44 @@ Accuracy on held-out images, read once, with 95 % interval (Wilson):
 {data}
 
 ## Use
-`image`: float32 (batch, {side}, {side}, 3), RGB in [0, 255], resized by antialiased bilinear interpolation, aspect not
-kept. `image_bytes`: encoded JPEG, PNG, GIF, BMP or WebP, decoded and resized
-inside (EXIF orientation applied, alpha over white, an animation's first frame, at most {MAX_PIXELS:,} pixels).
-
-| signature | input | outputs |
-|---|---|---|
-| predict, serving_default | image | probabilities (batch, {len(labels)}), label (batch,) index into labels.txt |
-| serve_bytes | image_bytes | probabilities, label, valid (batch,): false where an image could not be decoded |
-| embed | image | feature |
-
-`model.tflite` beside this file holds predict and embed with built-in operations only, and the class names.
+{_use_of_masks(len(labels)) if dense else _use(model.input_shape[1], len(labels))}
 {_tflite_table(tflite or {})}
 ## Origin
 Command: `{command}`
 Versions: {versions}
 SHA-256 of all weights: `{checksum(model)}`
 """
+
+
+def _use(side: int, classes: int) -> str:
+    return f"""\
+`image`: float32 (batch, {side}, {side}, 3), RGB in [0, 255], resized by antialiased bilinear interpolation, aspect not
+kept. `image_bytes`: encoded JPEG, PNG, GIF, BMP or WebP, decoded and resized
+inside (EXIF orientation applied, alpha over white, an animation's first frame, at most {MAX_PIXELS:,} pixels).
+
+| signature | input | outputs |
+|---|---|---|
+| predict, serving_default | image | probabilities (batch, {classes}), label (batch,) index into labels.txt |
+| serve_bytes | image_bytes | probabilities, label, valid (batch,): false where an image could not be decoded |
+| embed | image | feature |
+
+`model.tflite` beside this file holds predict and embed with built-in operations only, and the class names."""
+
+
+def _use_of_masks(classes: int) -> str:
+    return f"""\
+`image`: float32 (batch, height, width, 3), RGB in [0, 255], of any size. `image_bytes`: encoded JPEG, PNG, GIF, BMP
+or WebP (EXIF orientation applied, alpha over white, an animation's first frame, at most {MAX_PIXELS:,} pixels); larger
+ones than the longest side in labels.json are made smaller for the network, and its probabilities enlarged back.
+
+| signature | input | outputs |
+|---|---|---|
+| predict, serving_default | image | probabilities (batch, height, width, {classes}), label (batch, height, width) |
+| serve_bytes | image_bytes | mask_bytes (batch,): PNGs of labels in the images' sizes; valid (batch,) |
+
+`valid` is false, and the mask empty, where an image could not be decoded.
+
+`model.tflite` beside this file holds predict with built-in operations only, the class names, and labels.json."""
 
 
 def _tflite_table(table: Mapping[str, dict]) -> str:

@@ -1,6 +1,5 @@
 """A Keras model as a new version for TF Serving, with a TFLite file beside it."""
 
-import io
 import os
 import subprocess
 import sys
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from kvision import atomic, checks
-from kvision.export import litert, quantize, seal, signatures, versions, warmup
+from kvision.export import classifier, dense, litert, quantize, seal, versions, warmup
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
@@ -32,9 +30,11 @@ def write(
     *,
     labels: Sequence[str] | None = None,
     card: str | Callable[[Path], str] | None = None,
-    probe: np.ndarray | None = None,
+    probe: np.ndarray | Sequence[np.ndarray] | None = None,
     tflite: Sequence[str] = ("float32",),
     representatives: np.ndarray | None = None,
+    longest_side: int | None = None,
+    colors: Sequence[Sequence[int]] | None = None,
 ) -> Path:
     """Writes `model` as the next version `folder/<n>/`, TF Serving's layout; returns that folder.
 
@@ -49,32 +49,43 @@ def write(
     `model_card.md` and TF Serving's warm-up requests. The artefact needs neither kvision nor Keras.
     All files are run in a fresh process and compared with `model` before the version appears (float16: features within
     10 %; int8: finite numbers of the right shape); if they differ, or the process is killed, there is no version.
+
+    A label for each pixel: `image` (B, H, W, 3) of any size -> probabilities (B, H, W, K). `predict` gives them and
+    `label` (B, H, W); `serve_bytes` gives `mask_bytes`, PNGs of labels in the images' own sizes, and `valid`; there is
+    no `embed`, and `tflite` is "float32". probe: images (H, W, 3) uint8. longest_side: pixels; larger images are made
+    smaller for the network, inside `serve_bytes` and by `kvision predict`. colors: K (R, G, B) for pictures of labels.
     Raises UserError for another kind of model, labels or representatives that do not fit it, and unknown `tflite`.
     """
-    _check(model, labels)
+    _check(model)
     kinds = quantize.check(tflite)
+    task = dense if len(model.output_shape) == 4 else classifier
+    task.check(model, labels)
+    if task is dense and kinds != ("float32",):
+        raise checks.error(
+            "tflite", expected="float32 alone, for a model with a label for each pixel", received=list(kinds)
+        )
     if "int8" in kinds:
         _check_representatives(model, representatives)
-    side = model.input_shape[1]
-    if probe is None:
-        probe = np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
+    images = task.probe(model) if probe is None else probe
+    inside = {} if labels is None else {"labels.txt": "\n".join(labels)}
+    if task is dense:
+        inside[dense.FACTS] = dense.facts(model, longest_side, colors)
     folder = Path(folder)
     target = folder / str(max(versions.numbers(folder), default=0) + 1)
     with atomic.folder(target) as temporary:
         extra = temporary / "assets.extra"
         extra.mkdir()
-        with _verify(model, temporary, probe) as is_written:
-            functions = signatures.plain(model)
-            _write_saved_model(model, signatures.served(model, functions), temporary)
+        with _verify(model, temporary, lambda path: task.write_probe(model, images, path)) as is_written:
+            functions = task.plain(model)
+            _write_saved_model(model, task.served(model, functions, longest_side), temporary)
             is_written()
             for kind, content in _tflite(model, functions, kinds, representatives):
                 (extra / quantize.file_name(kind)).write_bytes(content)
-                if labels is not None:
-                    litert.write_labels(extra / quantize.file_name(kind), labels)
-            if labels is not None:
-                (extra / "labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
+                litert.write_inside(extra / quantize.file_name(kind), inside)
+            for name, text in inside.items():
+                (extra / name).write_text(text + "\n", encoding="utf-8")
             is_written()
-            warmup.write(temporary, _warmup(probe))
+            warmup.write(temporary, task.warmup(images))
         if card is not None:  # after the other process, beside which nothing can be timed
             text = card if isinstance(card, str) else card(extra)
             (extra / "model_card.md").write_text(text, encoding="utf-8")
@@ -82,16 +93,7 @@ def write(
     return target
 
 
-def _check(model: "keras.Model", labels: Sequence[str] | None) -> None:
-    shape = model.input_shape
-    named = len(model.inputs) == 1 and model.inputs[0].name == "image"
-    square = len(shape) == 4 and None not in shape[1:] and shape[1] == shape[2] and shape[3] == 3
-    if not named or not square or len(model.output_shape) != 2:
-        raise checks.error(
-            "model",
-            expected="one input `image` (B, S, S, 3) of known size and one output (B, C)",
-            received=f"{[tensor.name for tensor in model.inputs]} {shape} -> {model.output_shape}",
-        )
+def _check(model: "keras.Model") -> None:
     if half := next((layer for layer in model._flatten_layers() if layer.compute_dtype in _HALVES), None):
         raise checks.error(
             "model",
@@ -99,10 +101,6 @@ def _check(model: "keras.Model", labels: Sequence[str] | None) -> None:
             expected="layers that compute in float32",
             received=f"{half.name}: {half.compute_dtype}",
             hint='Call kv.training.mixed(model.get_layer("body"), "float32") before',
-        )
-    if labels is not None and (len(labels) != model.output_shape[1] or any("\n" in label for label in labels)):
-        raise checks.error(
-            "labels", expected=f"{model.output_shape[1]} names without line breaks", received=list(labels)
         )
 
 
@@ -139,15 +137,8 @@ def _tflite(
             yield kind, quantize.convert(folder, kind, names=list(functions), representatives=representatives)
 
 
-def _warmup(probe: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """A request of one image for each signature."""
-    image = {"image": probe[:1].astype("float32")}
-    image_bytes = {"image_bytes": np.array([_png(probe[0])], dtype=object)}
-    return {"predict": image, "serve_bytes": image_bytes, "embed": image}
-
-
 @contextmanager
-def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> Iterator[Callable[[], None]]:
+def _verify(model: "keras.Model", folder: Path, write_probe: Callable[[Path], None]) -> Iterator[Callable[[], None]]:
     """Gives a function to call when the SavedModel is written, and when the TFLite file is; raises if they differ.
 
     The fresh process starts at once, to import TensorFlow, and looks at the one while the other is converted.
@@ -164,7 +155,7 @@ def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> Iterator[C
                     print(file=process.stdin, flush=True)
 
             try:
-                _write_probe(model, probe, numbers)
+                write_probe(numbers)
                 yield is_written
                 out, error = process.communicate()
             except BaseException:
@@ -174,17 +165,3 @@ def _verify(model: "keras.Model", folder: Path, probe: np.ndarray) -> Iterator[C
         raise RuntimeError(
             f"The export of '{model.name}' is not what the model computes; no version was written.\n{out}{error}"
         )
-
-
-def _write_probe(model: "keras.Model", probe: np.ndarray, path: Path) -> None:
-    """What the fresh process compares with: images, the same as PNG, and what the model makes of them."""
-    outputs = signatures.with_feature(model)(probe.astype("float32"), training=False)
-    probabilities, feature = (np.asarray(output) for output in outputs)
-    png = np.array([_png(image).hex() for image in probe])
-    np.savez(path, image=probe, png=png, probabilities=probabilities, feature=feature)
-
-
-def _png(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()

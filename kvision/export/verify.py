@@ -26,7 +26,8 @@ def verify(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
     Of the smaller TFLite files the features: float16 within 10 % (seen: 1 %), int8 any that are finite. Their
     probabilities are not compared: a vote flips by less.
 
-    probe: image (N, S, S, 3) uint8, png (N,) hexadecimal strings, probabilities, feature of the Keras model.
+    probe: image (N, S, S, 3) uint8, png (N,) hexadecimal strings, probabilities, feature of the Keras model; of a label
+    for each pixel image_0 (H, W, 3), png_0, probabilities_0 (1, H, W, K), image_1 ... of several sizes.
     """
     return [*_saved_model(folder, probe), *_tflite(folder, probe)]
 
@@ -36,6 +37,8 @@ def _saved_model(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
 
     loaded = tf.saved_model.load(str(folder))
     signatures = loaded.signatures
+    if "image_0" in probe:
+        return _masks(signatures, probe)
     image = probe["image"].astype("float32")
     png = tf.constant([bytes.fromhex(text) for text in probe["png"].tolist()])
     calls: dict[str, Callable[[], dict]] = {
@@ -54,19 +57,59 @@ def _tflite(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
 
     labels, problems = folder / "assets.extra" / "labels.txt", []
     names = labels.read_text(encoding="utf-8").rstrip("\n").split("\n") if labels.exists() else None
-    image = probe["image"].astype("float32")
     for kind in quantize.KINDS:
         path = folder / "assets.extra" / quantize.file_name(kind)
         if kind != "float32" and not path.exists():
             continue
         lite = Runner(path)
+        if "image_0" in probe:
+            problems += [*_labels(path.name, lite, probe), *_other_names(path.name, names, lite.labels)]
+            continue
+        image = probe["image"].astype("float32")
         calls = {
-            f"{path.name} predict": lambda lite=lite: lite(image),
-            f"{path.name} embed": lambda lite=lite: lite(image, signature="embed"),
+            f"{path.name} predict": lambda lite=lite, image=image: lite(image),
+            f"{path.name} embed": lambda lite=lite, image=image: lite(image, signature="embed"),
         }
         problems += _compare(calls, probe, kind)
-        if names is not None and names != lite.labels:
-            problems.append(f"{path.name}: other class names than labels.txt")
+        problems += _other_names(path.name, names, lite.labels)
+    return problems
+
+
+def _other_names(file: str, names: list[str] | None, inside: list[str] | None) -> list[str]:
+    return [f"{file}: other class names than labels.txt"] if names is not None and names != inside else []
+
+
+def _masks(signatures, probe: dict[str, np.ndarray]) -> list[str]:
+    """What a SavedModel with a label for each pixel says of images of several sizes, alone and, as bytes, together."""
+    import tensorflow as tf
+
+    problems = []
+    for name in ("predict", "serving_default"):
+        problems += _labels(name, lambda image, name=name: signatures[name](image=tf.constant(image)), probe)
+    numbers = [key.removeprefix("image_") for key in probe if key.startswith("image_")]
+    png = tf.constant([bytes.fromhex(str(probe[f"png_{n}"])) for n in numbers])
+    answer = signatures["serve_bytes"](image_bytes=png)
+    for n, mask, valid in zip(numbers, answer["mask_bytes"].numpy(), answer["valid"].numpy(), strict=True):
+        if not valid:
+            problems.append("serve_bytes: an image was not decoded")
+        elif not np.array_equal(tf.io.decode_png(mask).shape, (*probe[f"image_{n}"].shape[:2], 1)):
+            problems.append("serve_bytes: a mask has another size than its image")
+    return problems
+
+
+def _labels(name: str, call: Callable, probe: dict[str, np.ndarray]) -> list[str]:
+    problems = []
+    for key in (key for key in probe if key.startswith("image_")):
+        outputs = {k: np.asarray(value) for k, value in call(probe[key][None].astype("float32")).items()}
+        expected, found = probe[key.replace("image", "probabilities")], outputs["probabilities"]
+        if found.shape != expected.shape or outputs["label"].shape != expected.shape[:3]:
+            problems.append(f"{name}: probabilities {found.shape}, expected {expected.shape}")
+            continue
+        if not np.array_equal(outputs["label"], found.argmax(axis=3)):
+            problems.append(f"{name}: label is not the most probable class")
+        error = float(np.abs(found - expected).max())
+        if not error <= _TOLERANCES["float32"]:
+            problems.append(f"{name}: probabilities differ by {error:.2e} for an image {expected.shape[1:3]}")
     return problems
 
 

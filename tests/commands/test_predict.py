@@ -168,7 +168,7 @@ def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):
     path = tmp_path / "x.tflite"
     path.write_bytes(whole[: whole.rindex(b"PK\3\4")])
     assert list(json.loads(predict(path, folder / "day.jpg", "--json").stdout)[0]["probabilities"]) == ["0", "1", "2"]
-    litert.write_labels(path, ["a", "b"])
+    litert.write_inside(path, {"labels.txt": "a\nb"})
     result = predict(path, folder / "day.jpg")
     assert result.returncode == 2 and "another number of class names" in result.stderr
     assert "Traceback" not in result.stderr

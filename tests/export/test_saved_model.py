@@ -11,7 +11,7 @@ from PIL import Image
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.export import saved_model
+from kvision.export import classifier, saved_model
 
 
 def png(image: np.ndarray) -> bytes:
@@ -100,8 +100,8 @@ def test_artefact_needs_neither_kvision_nor_keras(exported, images, expected, tm
 
 
 def test_a_failed_verification_leaves_no_version(model, other, images, tmp_path, monkeypatch):
-    real = saved_model._verify
-    monkeypatch.setattr(saved_model, "_verify", lambda _, folder, probe: real(other, folder, probe))
+    real = classifier.write_probe
+    monkeypatch.setattr(classifier, "write_probe", lambda _, images, path: real(other, images, path))
     with pytest.raises(RuntimeError, match=r"no version was written[\s\S]*predict: probabilities differs"):
         kv.export.write(model, tmp_path / "models", probe=images)
     assert list((tmp_path / "models").iterdir()) == []

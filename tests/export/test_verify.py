@@ -72,5 +72,5 @@ def test_a_tflite_of_another_model_is_found(exported, probe, other, tmp_path):
     path = copy / "assets.extra/model.tflite"
     ((_, content),) = saved_model._tflite(other, signatures.plain(other))
     path.write_bytes(content)
-    litert.write_labels(path, ["Hund", "猫", "o l w"])
+    litert.write_inside(path, {"labels.txt": "Hund\n猫\no l w"})
     assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite predict", "model.tflite embed"]

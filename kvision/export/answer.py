@@ -1,0 +1,198 @@
+"""An exported model that is asked with the bytes of image files, whichever of its files it is."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kvision import checks
+from kvision.pixels import MAX_PIXELS, BadImage, pillow, read_header
+from kvision.pixels.label_colors import palette
+
+__all__ = ["Opened", "open_model"]
+
+# for each image what the model says: probabilities (C,), or labels (H, W); or why there is no answer
+_Answer = Callable[[list[bytes]], list[np.ndarray | str]]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """answer: file bytes of a batch -> for each probabilities (C,) or, of a model with a label for each pixel, labels
+    (H, W) uint8 in the image's own size; or the reason why there is none. labels: the class names, or None.
+    colors: of the labels; None for a classifier.
+    """
+
+    answer: _Answer
+    labels: Sequence[str] | None
+    colors: Sequence[Sequence[int]] | None = None
+
+    def names(self, count: int) -> Sequence[str]:
+        """`count` class names, numbers where there are none; UserError if there are others."""
+        if self.labels is not None and len(self.labels) != count:
+            raise checks.error(
+                "MODEL",
+                problem="has another number of class names than of classes",
+                expected=f"{count} names in its labels.txt",
+                received=len(self.labels),
+                hint="Export it again",
+            )
+        return self.labels if self.labels is not None else [str(i) for i in range(count)]
+
+
+def open_model(path: Path, *, trust: bool = False) -> Opened:
+    """A `.tflite` file, answered by LiteRT without TensorFlow, or a SavedModel: a version's folder, or that of all
+    versions, whose newest is taken.
+
+    trust: loads a SavedModel without a seal of this user's, too: its code. Raises UserError for what is no such model.
+    """
+    from kvision.export import versions
+
+    if path.suffix == ".tflite" and path.is_file():
+        return _litert(path)
+    if version := versions.newest(path):
+        return _saved_model(version, trust)
+    raise checks.error(
+        "MODEL",
+        problem="names no model" if path.exists() else "does not exist",
+        expected="a .tflite file, a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
+        received=str(path),
+    )
+
+
+def _litert(path: Path) -> Opened:
+    from kvision.export.litert import Runner
+
+    runner = Runner(path)
+    if runner.image_size is None:
+        longest_side, colors = _facts(runner.facts, None if runner.labels is None else len(runner.labels))
+        return Opened(_each(lambda data: _labels_of(runner, pillow.decode(data), longest_side)), runner.labels, colors)
+    side = runner.image_size
+
+    def answer(contents: list[bytes]) -> list[np.ndarray | str]:
+        outcomes = _each(lambda data: pillow.load(data, side))(contents)
+        good = [i for i, outcome in enumerate(outcomes) if not isinstance(outcome, str)]
+        if good:
+            probabilities = runner(np.stack([outcomes[i] for i in good]))["probabilities"]
+            if probabilities.ndim != 2 or len(probabilities) != len(good):
+                raise checks.error("MODEL", expected="a row of probabilities an image", received=probabilities.shape)
+            for i, row in zip(good, probabilities, strict=True):
+                outcomes[i] = row
+        return outcomes
+
+    return Opened(answer, runner.labels)
+
+
+def _each(one: Callable[[bytes], np.ndarray]) -> _Answer:
+    def answer(contents: list[bytes]) -> list[np.ndarray | str]:
+        outcomes: list[np.ndarray | str] = []
+        for content in contents:
+            try:
+                outcomes.append(one(content))
+            except BadImage as reason:
+                outcomes.append(str(reason))
+        return outcomes
+
+    return answer
+
+
+def _labels_of(runner, image: np.ndarray, longest_side: int | None) -> np.ndarray:
+    """(H, W, 3) -> (H, W) uint8: of probabilities enlarged to the image's size the largest."""
+    from PIL import Image
+
+    small = pillow.fit(image, longest_side)
+    found = runner(small[None])["probabilities"]
+    if found.ndim != 4 or found.shape[:3] != (1, *small.shape[:2]):
+        raise checks.error("MODEL", expected="probabilities of every pixel", received=found.shape)
+    if small.shape == image.shape:
+        return found[0].argmax(axis=2).astype("uint8")
+    best, labels = np.full(image.shape[:2], -1.0, "float32"), np.zeros(image.shape[:2], "uint8")
+    for label in range(found.shape[3]):  # class by class: all of them at full size may not fit
+        plane = Image.fromarray(np.ascontiguousarray(found[0, :, :, label]))
+        whole = np.asarray(plane.resize(image.shape[1::-1], Image.Resampling.BILINEAR))
+        labels[whole > best] = label
+        np.maximum(best, whole, out=best)
+    return labels
+
+
+def _saved_model(path: Path, trust: bool) -> Opened:
+    from kvision.export import seal
+    from kvision.quiet import quiet
+
+    seal.require(path, trust=trust)
+    with quiet():
+        import tensorflow as tf
+
+    try:
+        with quiet():  # the first operation looks for a GPU, loudly
+            loaded = tf.saved_model.load(str(path))
+        if "serve_bytes" not in loaded.signatures:
+            raise ValueError(f"its signatures are {', '.join(loaded.signatures)}")
+        serve = loaded.signatures["serve_bytes"]
+        dense = "mask_bytes" in serve.structured_outputs
+    except (OSError, ValueError, tf.errors.OpError) as reason:
+        raise checks.error(
+            "MODEL",
+            problem=f"cannot be used: {str(reason).splitlines()[0]}",
+            expected="a SavedModel with a signature `serve_bytes`, as kvision exports it",
+            received=str(path),
+        ) from reason
+
+    def answer(contents: list[bytes]) -> list[np.ndarray | str]:
+        outcomes: list[np.ndarray | str] = [""] * len(contents)
+        for i, content in enumerate(contents):
+            try:
+                read_header(content)
+            except BadImage as reason:
+                outcomes[i] = str(reason)
+        good = [i for i, outcome in enumerate(outcomes) if not len(outcome)]
+        if good:
+            rows = serve(image_bytes=tf.constant([contents[i] for i in good]))
+            key = "mask_bytes" if dense else "probabilities"
+            for i, row, valid in zip(good, rows[key].numpy(), rows["valid"].numpy(), strict=True):
+                said = tf.io.decode_png(row).numpy()[..., 0] if dense and valid else row
+                outcomes[i] = said if valid else "it cannot be decoded"
+        return outcomes
+
+    extra = path / "assets.extra"
+    text = _text(extra / "labels.txt")
+    labels = None if text is None else text.split("\n")
+    colors = _facts(_text(extra / "labels.json"), None if labels is None else len(labels))[1] if dense else None
+    return Opened(answer, labels, colors)
+
+
+def _facts(text: str | None, count: int | None) -> tuple[int | None, Sequence[Sequence[int]]]:
+    """-> the longest side that the network is given, and the colors of the labels; of a file that may be anyone's."""
+    none = (None, palette(count or 255))
+    if text is None:
+        return none
+    try:
+        found = json.loads(text)
+        side, colors = found["longest_side"], found["colors"]
+        if side is not None and not (type(side) is int and 1 <= side <= MAX_PIXELS):
+            raise ValueError("longest_side is no count of pixels")
+        table = np.array(colors)
+        if table.ndim != 2 or table.shape[1] != 3 or len(table) > 255 or table.min() < 0 or table.max() > 255:
+            raise ValueError("colors are no list of (R, G, B)")
+    except (ValueError, KeyError, TypeError, RecursionError) as reason:
+        raise checks.error(
+            "MODEL",
+            problem=f"has a labels.json that cannot be read ({reason})",
+            expected="the file that kvision wrote",
+            received=text,
+            hint="Export it again",
+        ) from reason
+    return side, table.tolist()
+
+
+def _text(file: Path) -> str | None:
+    from kvision.export.litert import LARGEST_LABELS
+
+    if not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        text = stream.read(LARGEST_LABELS + 1)
+    if len(text) > LARGEST_LABELS:
+        raise checks.error("MODEL", problem=f"has too long a {file.name}", expected="at most 1 MB", received=str(file))
+    return text.decode("utf-8", "replace").rstrip("\n")

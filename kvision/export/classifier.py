@@ -1,0 +1,69 @@
+"""A classifier as it is exported: images of one size in, a row of probabilities out."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from kvision import checks
+from kvision.export import signatures
+
+if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
+    import keras
+
+__all__ = ["check", "encoded", "plain", "probe", "served", "warmup", "write_probe"]
+
+plain = signatures.plain
+
+
+def check(model: "keras.Model", labels: Sequence[str] | None) -> None:
+    """UserError for a model or labels that are not exported."""
+    shape = model.input_shape
+    named = len(model.inputs) == 1 and model.inputs[0].name == "image"
+    square = len(shape) == 4 and None not in shape[1:] and shape[1] == shape[2] and shape[3] == 3
+    if not named or not square or len(model.output_shape) != 2:
+        raise checks.error(
+            "model",
+            expected="one input `image` (B, S, S, 3) of known size and one output (B, C), or any size and (B, H, W, C)",
+            received=f"{[tensor.name for tensor in model.inputs]} {shape} -> {model.output_shape}",
+        )
+    if labels is not None and (len(labels) != model.output_shape[1] or any("\n" in label for label in labels)):
+        raise checks.error(
+            "labels", expected=f"{model.output_shape[1]} names without line breaks", received=list(labels)
+        )
+
+
+def served(model: "keras.Model", functions: dict[str, Callable], longest_side: int | None) -> dict[str, Callable]:
+    """`signatures.served`; images have one size."""
+    return signatures.served(model, functions)
+
+
+def probe(model: "keras.Model") -> np.ndarray:
+    """(4, S, S, 3) uint8: noise to compare on, where no images are given."""
+    side = model.input_shape[1]
+    return np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
+
+
+def write_probe(model: "keras.Model", images: np.ndarray, path: Path) -> None:
+    """What the fresh process compares with: images, the same as PNG, and what the model makes of them."""
+    outputs = signatures.with_feature(model)(images.astype("float32"), training=False)
+    probabilities, feature = (np.asarray(output) for output in outputs)
+    png = np.array([encoded(image).hex() for image in images])
+    np.savez(path, image=images, png=png, probabilities=probabilities, feature=feature)
+
+
+def warmup(images: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """A request of one image for each signature."""
+    image = {"image": images[:1].astype("float32")}
+    image_bytes = {"image_bytes": np.array([encoded(images[0])], dtype=object)}
+    return {"predict": image, "serve_bytes": image_bytes, "embed": image}
+
+
+def encoded(image: np.ndarray) -> bytes:
+    """(H, W, 3) uint8 -> PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

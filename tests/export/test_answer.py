@@ -1,0 +1,38 @@
+"""What is not said of it in tests/commands/test_predict.py and tests/export/test_dense.py."""
+
+import keras
+import numpy as np
+import pytest
+
+import kvision as kv
+from kvision.checks import UserError
+from kvision.export import classifier
+from kvision.export.answer import open_model
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory):
+    image = keras.Input((16, 16, 3), name="image")
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(x))
+    return kv.export.write(model, tmp_path_factory.mktemp("answer"))
+
+
+def test_both_files_answer_alike_and_say_why_not(version):
+    images = classifier.probe(keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(1, 1)]))
+    rows = [classifier.encoded(images[0]), b"", classifier.encoded(images[1]), b"\x89PNG\r\n\x1a\n"]
+    lite, saved = (open_model(path) for path in (version / "assets.extra/model.tflite", version))
+    assert lite.colors is None and lite.labels is None and list(lite.names(2)) == ["0", "1"]
+    for opened in (lite, saved):
+        first, empty, second, torn = opened.answer(rows)
+        assert empty == "the file is empty" and isinstance(torn, str)
+        assert np.shape(first) == np.shape(second) == (2,)
+    np.testing.assert_allclose(lite.answer(rows)[0], saved.answer(rows)[0], atol=1e-5)
+    assert lite.answer([]) == saved.answer([]) == []
+
+
+def test_what_is_no_model_is_named(tmp_path):
+    with pytest.raises(UserError, match="`MODEL` does not exist"):
+        open_model(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="`MODEL` names no model"):
+        open_model(tmp_path)

@@ -1,0 +1,33 @@
+import keras
+import numpy as np
+import pytest
+
+from kvision.checks import UserError
+from kvision.export import classifier
+
+
+def model(side: int = 8, name: str = "image") -> keras.Model:
+    image = keras.Input((side, side, 3), name=name)
+    return keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+
+
+def test_what_is_compared_is_kept_beside_what_the_model_says(tmp_path):
+    images = classifier.probe(model())
+    assert images.shape == (4, 8, 8, 3) and images.dtype == np.uint8
+    made = model()
+    classifier.write_probe(made, images, tmp_path / "probe.npz")
+    found = dict(np.load(tmp_path / "probe.npz"))
+    np.testing.assert_allclose(found["probabilities"], made.predict(images.astype("float32"), verbose=0), rtol=1e-5)
+    assert found["feature"].shape == (4, 192)
+    assert bytes.fromhex(str(found["png"][0])) == classifier.encoded(images[0])
+    assert set(classifier.warmup(images)) == {"predict", "serve_bytes", "embed"}
+
+
+def test_other_models_and_labels_are_refused():
+    classifier.check(model(), ["a", "b", "c"])
+    with pytest.raises(UserError, match=r"`model`.*one input `image`"):
+        classifier.check(model(name="picture"), None)
+    with pytest.raises(UserError, match=r"`labels`.*3 names"):
+        classifier.check(model(), ["a", "b"])
+    with pytest.raises(UserError, match=r"`labels`.*without line breaks"):
+        classifier.check(model(), ["a", "b", "c\n"])

@@ -1,0 +1,222 @@
+"""Networks with a label for each pixel: as SavedModel and TFLite, at sizes that they were not made with."""
+
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from trained_like import trained_like
+
+import kvision as kv
+from kvision.checks import UserError
+from kvision.export import dense
+from kvision.export.litert import Runner
+
+LABELS = ["a", "größer", "c", "d"]
+SIZES = ((64, 96), (65, 97), (101, 129))
+
+
+def network(name: str | None = None, **options) -> keras.Model:
+    if name is None:
+        image = keras.Input((32, 32, 3), name="image")
+        x = keras.layers.Rescaling(1 / 64, -2)(image)
+        for width in (4, 6, 8):
+            x = keras.layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(x)
+        backbone = keras.Model(image, x, name="tiny")
+    else:
+        backbone = kv.backbones.create(name, image_size=64)
+    model = trained_like(kv.decoders.unet(backbone, 4, **{"widths": (8, 8, 8, 8, 8), **options}))
+    softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
+    return keras.Model(model.input, softmax(model.output), name=model.name)
+
+
+def images() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (*size, 3)).astype("uint8") for size in SIZES]
+
+
+def png(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# reads an export without kvision, in a process of its own: probabilities and masks of the images in an .npz
+STRANGER = """
+import sys
+import numpy as np, tensorflow as tf
+given, folder, out = np.load(sys.argv[1]), sys.argv[2], sys.argv[3]
+signatures = tf.saved_model.load(folder).signatures
+found = {}
+for name in given.files:
+    answer = signatures["serving_default"](image=tf.constant(given[name][None].astype("float32")))
+    found[name] = answer["probabilities"].numpy()
+rows = [tf.io.encode_png(given[name]).numpy() for name in given.files]
+answer = signatures["serve_bytes"](image_bytes=tf.constant([*rows, b"no image"]))
+found["valid"] = answer["valid"].numpy()
+for name, mask in zip(given.files, answer["mask_bytes"].numpy()):
+    found["mask_" + name] = tf.io.decode_png(mask).numpy()[..., 0]
+found["last"] = np.frombuffer(answer["mask_bytes"].numpy()[-1], np.uint8)
+assert "kvision" not in sys.modules and "keras" not in sys.modules or "kvision" not in sys.modules
+np.savez(out, **found)
+"""
+
+
+def read_by_a_stranger(folder, tmp_path) -> dict[str, np.ndarray]:
+    np.savez(tmp_path / "in.npz", **{f"i{n}": image for n, image in enumerate(images())})
+    paths = [tmp_path / "in.npz", folder, tmp_path / "out.npz"]
+    subprocess.run([sys.executable, "-c", STRANGER, *map(str, paths)], check=True, capture_output=True)
+    return dict(np.load(tmp_path / "out.npz"))
+
+
+def answers_alike(model: keras.Model, folder, tmp_path) -> None:
+    """SavedModel in another process and TFLite equal Keras at three odd sizes; masks are the largest probability's."""
+    found, lite = read_by_a_stranger(folder, tmp_path), Runner(folder / "assets.extra/model.tflite")
+    assert found["valid"].tolist() == [True] * 3 + [False] and found["last"].size == 0
+    for number, image in enumerate(images()):
+        expected = np.asarray(model(image[None].astype("float32"), training=False))
+        for probabilities in (found[f"i{number}"], lite(image[None])["probabilities"]):
+            np.testing.assert_allclose(probabilities, expected, atol=1e-4)
+        assert expected.std() > 1e-3 and len(np.unique(expected.argmax(-1))) > 1
+        sure = np.diff(np.sort(expected[0], axis=-1)[..., -2:], axis=-1)[..., 0] > 1e-3
+        np.testing.assert_array_equal(found[f"mask_i{number}"][sure], expected[0].argmax(-1)[sure])
+        np.testing.assert_array_equal(lite(image[None])["label"][0][sure], expected[0].argmax(-1)[sure])
+
+
+@pytest.mark.parametrize("up", kv.decoders.UPSCALINGS)
+def test_every_way_up(up, tmp_path):
+    model = network(up=up)
+    answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
+
+
+FAMILIES = ("MobileNetV3Small", "EfficientNetLite0", "ResNet50", "MobileNetV2", "DenseNet121", "EfficientNetV2B0")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n == "MobileNetV3Small" else pytest.param(n, marks=pytest.mark.slow) for n in (*FAMILIES, "VGG16")]
+)
+def test_families(name, tmp_path):
+    model = network(name)
+    answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
+
+
+def test_fcn(tmp_path):
+    backbone = kv.backbones.create("EfficientNetLite0", image_size=64)
+    model = trained_like(kv.decoders.fcn(backbone, 4, hidden=16))
+    model = keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name="fcn")
+    answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A version whose network sees 48 pixels at most, and its Keras model."""
+    model = network()
+    folder = tmp_path_factory.mktemp("dense") / "models"
+    colors = [(1, 2, 3), (4, 5, 6), (200, 0, 0), (0, 200, 0)]
+    return model, kv.export.write(model, folder, labels=LABELS, longest_side=48, colors=colors)
+
+
+def predict(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "kvision", "predict", *map(str, arguments)], capture_output=True, text=True
+    )
+
+
+def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path):
+    model, version = exported
+    photograph = tmp_path / "großes photo.png"
+    image = np.asarray(Image.fromarray(images()[0]).resize((200, 120), Image.Resampling.BICUBIC))
+    photograph.write_bytes(png(image))
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
+    expected = kv.segmentation.label_image(model, image, longest_side=48)
+    for number, path in enumerate((version / "assets.extra/model.tflite", version.parent)):
+        out = tmp_path / f"out{number}"
+        result = predict(path, photograph, tmp_path / "broken.jpg", "--json", "--out", out)
+        assert result.returncode == 1, result.stderr
+        row, broken = json.loads(result.stdout)
+        assert "error" in broken and list(row["shares"]) == LABELS and sum(row["shares"].values()) == pytest.approx(1)
+        mask = Image.open(row["mask"])
+        assert mask.mode == "P" and mask.size == (200, 120) and mask.getpalette()[:6] == [1, 2, 3, 4, 5, 6]
+        agreement = (np.asarray(mask) == expected).mean()
+        assert agreement > 0.99, "a level of a resized image may turn what is nearly tied"
+        overlay = np.asarray(Image.open(row["overlay"]), "float64")
+        table = np.array([(1, 2, 3), (4, 5, 6), (200, 0, 0), (0, 200, 0)])
+        np.testing.assert_allclose(overlay, (image + table[np.asarray(mask)]) / 2, atol=0.51)
+    table = predict(version, photograph, "--out", tmp_path / "out2")
+    assert table.returncode == 0 and "großes photo.overlay.png" in table.stdout, table.stderr
+
+
+def test_two_images_of_one_name_are_both_kept(exported, tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.png").write_bytes(png(images()[0]))
+    path = exported[1] / "assets.extra/model.tflite"
+    result = predict(path, tmp_path / "a/x.png", tmp_path / "b/x.png", "--json", "--out", tmp_path / "out")
+    assert len({row["mask"] for row in json.loads(result.stdout)}) == 2 and len([*(tmp_path / "out").iterdir()]) == 4
+    (tmp_path / "file").write_text("")
+    result = predict(path, tmp_path / "a/x.png", "--out", tmp_path / "file")
+    assert result.returncode == 2 and "`--out` cannot be written to" in result.stderr
+
+
+def test_a_tflite_is_read_without_tensorflow(exported, tmp_path):
+    (tmp_path / "x.png").write_bytes(png(images()[0]))
+    path = exported[1] / "assets.extra/model.tflite"
+    code = (
+        "import sys; from kvision import cli\n"
+        f"assert cli.main(['predict', {str(path)!r}, {str(tmp_path / 'x.png')!r}, '--out', {str(tmp_path)!r}]) == 0\n"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'scipy') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+def test_facts_of_a_stranger_are_not_believed(exported, tmp_path):
+    import shutil
+
+    moved = tmp_path / "moved"
+    shutil.copytree(exported[1], moved)
+    (tmp_path / "x.png").write_bytes(png(images()[0]))
+    for text in (
+        "{",
+        "[]",
+        '{"longest_side": -1, "colors": [[0, 0, 0]]}',
+        '{"longest_side": null, "colors": [[0, 999, 0]]}',
+    ):
+        (moved / "assets.extra/labels.json").write_text(text)
+        result = predict(moved, tmp_path / "x.png", "--trust", "--out", tmp_path)
+        assert result.returncode == 2 and "labels.json that cannot be read" in result.stderr, text
+
+
+def test_what_differs_is_not_written(tmp_path, monkeypatch):
+    model = network()
+    real = dense.plain
+
+    def other(model):
+        import tensorflow as tf
+
+        functions = real(model)
+        spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="image")
+        wrong = tf.function(lambda image: functions["predict"](image + 9), input_signature=[spec], autograph=False)
+        return {"predict": wrong}
+
+    monkeypatch.setattr(dense, "plain", other)
+    with pytest.raises(RuntimeError, match="probabilities differ by"):
+        kv.export.write(model, tmp_path, labels=LABELS)
+    assert not [*tmp_path.glob("[0-9]*")]
+
+
+def test_refusals(tmp_path):
+    model = network()
+    with pytest.raises(UserError, match=r"`tflite`.*float32 alone"):
+        kv.export.write(model, tmp_path, tflite=("float16",))
+    with pytest.raises(UserError, match=r"`labels`.*4 names"):
+        kv.export.write(model, tmp_path, labels=["a"])
+    with pytest.raises(UserError, match=r"`colors`.*4 of them"):
+        kv.export.write(model, tmp_path, colors=[(0, 0, 0)])
+    fixed = keras.Model(image := keras.Input((32, 32, 3), name="image"), keras.layers.Conv2D(2, 1)(image))
+    with pytest.raises(UserError, match=r"`model`.*\(B, None, None, K\)"):
+        kv.export.write(fixed, tmp_path)
