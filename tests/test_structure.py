@@ -20,7 +20,7 @@ NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 # rows that run on every backend: TensorFlow stays out of them. `distribute`, which training imports on every backend,
 # and data, export and pixels import it inside functions
 NEUTRAL = (
-    *("ops", "layers", "losses", "metrics", "training", "backbones", "heads", "schedules", "views"),
+    *("ops", "layers", "losses", "metrics", "training", "backbones", "heads", "schedules", "decoders", "views"),
     *("transfer", "selfsup", "segmentation"),
 )
 

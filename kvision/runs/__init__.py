@@ -1,6 +1,6 @@
 """What every recipe shares: settings as flags, a run's folder, the report, the export. Imports nothing heavy."""
 
-from kvision.runs import pretraining
+from kvision.runs import masked, pretraining
 from kvision.runs.labeled import labeled
 from kvision.runs.main import device, main, start, tell_bad_images
 from kvision.runs.result import Data, Result
@@ -16,6 +16,7 @@ __all__ = [
     "device",
     "labeled",
     "main",
+    "masked",
     "pretraining",
     "setting",
     "start",

@@ -29,7 +29,7 @@ from kvision.runs.stages import Stages
 
 __all__ = ["device", "main", "start", "tell_bad_images"]
 
-_REPORT = {"results": dict, "best": str, "columns": list, "exports": list, "pictures": list, "next": str}
+_REPORT = {"results": dict, "best": str, "columns": list, "score": str, "exports": list, "pictures": list, "next": str}
 
 
 class _Terminated(BaseException):
@@ -198,6 +198,7 @@ def _run(
         "results": result.metrics,
         "best": result.best,
         "columns": list(result.columns),
+        "score": result.score,
         "history": result.history,
         "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images],
         "quarantine": quarantine and str(quarantine),
@@ -250,16 +251,24 @@ def _export(result: Result, data: Data, out: Path, command: str, tflite: tuple[s
 
     labels = list(data.class_names)
     facts = {"data": data.name, "command": command, "results": result.metrics, "best": result.best, "labels": labels}
+    facts["score"] = result.score
 
     def card(folder: Path) -> str:
         if len(tflite) > 1:
             table.update(tflite_table.measure(folder, tflite, data.val))
         return export.model_card(result.model, **facts, tflite=table)
 
-    probe, _ = next(iter(data.val))
+    probe = next(iter(data.val))[0][:4] if result.probe is None else result.probe
     some = tflite_table.representatives(data.train) if "int8" in tflite else None
     return export.write(
-        result.model, out, labels=labels, card=card, probe=probe[:4], tflite=tflite, representatives=some
+        result.model,
+        out,
+        labels=labels,
+        card=card,
+        probe=probe,
+        tflite=tflite,
+        representatives=some,
+        **result.export,
     )
 
 
@@ -303,11 +312,12 @@ def device() -> str:
 
 
 def _tell(report: dict, folder: Path) -> None:
-    print(f"\n{report['columns'][0]:<12}{'accuracy':>10}{'95 % interval':>18}{'seconds':>10}   {report['columns'][1]}")
+    score, (first, last) = report["score"], report["columns"]
+    print(f"\n{first:<12}{score.replace('_', ' '):>10}{'95 % interval':>18}{'seconds':>10}   {last}")
     for name, row in report["results"].items():
         interval = "{:.3f} - {:.3f}".format(*row["interval"])
         mark = "  <- exported" if name == report["best"] else ""
-        print(f"{name:<12}{row['accuracy']:>10.4f}{interval:>18}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
+        print(f"{name:<12}{row[score]:>10.4f}{interval:>18}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
     if table := report.get("tflite"):
         from kvision.runs import tflite_table
 

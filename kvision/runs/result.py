@@ -1,6 +1,6 @@
 """What a recipe's `load` and `run` return."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +28,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Result:
-    """model: the best one. history: logs by name, one an epoch. metrics: {name: {"accuracy", "interval", ...}}.
+    """model: the best one. history: logs by name, one an epoch. metrics: {name: {score, "interval", "seconds", ...}}.
 
     best: the name in metrics that `model` is. pictures: {file name: function that draws on matplotlib axes}.
-    columns: what the first and the last column of the printed table are, names and "chosen".
+    columns: what the first and the last column of the printed table are, names and "chosen". score: which metric the
+    table shows. probe: images to compare the export on; None takes some of `val`. export: what else
+    `kv.export.write` is told.
     """
 
     model: "keras.Model"
@@ -40,3 +42,6 @@ class Result:
     best: str
     pictures: dict[str, Callable] = field(default_factory=dict)
     columns: tuple[str, str] = ("head", "chosen on a split of the training images")
+    score: str = "accuracy"
+    probe: Any = None
+    export: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,223 @@
+"""From a classifier of small windows to a label for each pixel, in one pass instead of a sliding window.
+
+Reproduces the first steps of Long et al. 2015 (arXiv 1411.4038, section 3.1): a network that classifies windows by the
+class of the pixel in their middle is trained on windows cut out of images, rewritten as convolutions with the same
+weights, compared with its own sliding window, and measured on whole images.
+
+Run:      kvision convolutionalize                             handwritten digits on a ground, no download
+          kvision convolutionalize --data FOLDER --classes classes.txt
+          kvision convolutionalize --data camvid --classes camvid
+Expect:   not measured yet
+
+No layer pads, so that both say the same; a network with a pyramid (`kvision segment`) sees more and is much better.
+"""
+
+import dataclasses
+import math
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import kvision as kv
+from kvision import atomic, checks, runs
+
+__all__ = ["SMOKE", "Config", "load", "run"]
+
+_STRIDE, _WINDOW = 4, 46  # pixels: of two poolings; the one window that three 3x3 convolutions leave an 8x8 map of
+_MARGIN = (
+    _WINDOW - _STRIDE
+) // 2  # of black around an image, so that cell (i, j) is the middle of pixels 4i ... 4i + 3
+_WIDTHS, _HIDDEN = (16, 32, 64), 128
+_ROUNDS = 3
+_RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float, "equivalence": dict, "speed": dict}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(runs.Settings):
+    data: str | None = runs.setting(None, runs.masked.DATA_HELP)
+    classes: str | None = runs.setting(None, runs.masked.CLASSES_HELP)
+    windows: int = runs.setting(20000, "to train on, as many of each class as there are")
+    longest_side: int = runs.setting(512, "pixels; larger images are made smaller for the network")
+    epochs: int = runs.setting(12, "of training")
+    rate: float = runs.setting(1e-3, "learning rate of Adam, at its peak")
+    batch_size: int = runs.setting(64, "windows a step, on all devices together")
+    train_images: int | None = runs.setting(None, "use only so many training images")
+    test_images: int | None = runs.setting(None, "use only so many held-out images")
+
+
+SMOKE = Config(windows=600, epochs=2, longest_side=96, train_images=16, test_images=4)
+
+
+def load(config: Config, *, cache: Path | None = None) -> runs.Data:
+    """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
+    numbers = {"--windows": config.windows, "--longest-side": config.longest_side, "--epochs": config.epochs}
+    numbers |= {"--rate": config.rate, "--batch-size": config.batch_size}
+    for flag, value in {**numbers, "--train-images": config.train_images, "--test-images": config.test_images}.items():
+        if value is not None and not 0 < value < math.inf:
+            raise checks.error(flag, expected="a positive number", received=value)
+    return runs.masked.masked(
+        config.data,
+        config.classes,
+        longest_side=config.longest_side,
+        seed=config.seed,
+        train_images=config.train_images,
+        test_images=config.test_images,
+        cache=cache,
+    )
+
+
+def run(
+    train: "kv.data.MaskedImages",
+    val: "kv.data.MaskedImages",
+    config: Config,
+    *,
+    stages: runs.Stages | None = None,
+    cache: Path | None = None,
+) -> runs.Result:
+    """Trains on windows of `train`, rewrites, compares with the sliding window, measures on `val` once."""
+    stages = stages or runs.Stages()
+    classifier, record = _train(train, val, config, stages)
+    dense = _dense(classifier)
+    return runs.Result(
+        model=runs.masked.exportable(dense),
+        history=record["history"],
+        metrics={"one pass": {name: value for name, value in record.items() if name != "history"}},
+        best="one pass",
+        score="mean_iou",
+        columns=("network", "pixels right; boundary F1"),
+        pictures=runs.masked.pictures(dense, val, record["ious"], record["history"]),
+        probe=[kv.pixels.pillow.fit(val.original(0), val.longest_side)],
+        export={"longest_side": val.longest_side, "colors": val.label_map.colors},
+    )
+
+
+def _classifier(classes: int, seed: int):
+    """(B, 46, 46, 3) in [0, 255] -> logits (B, classes) of the pixel in the middle."""
+    import keras
+    from keras import layers
+
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((_WINDOW, _WINDOW, 3), name="image")
+    x = kv.layers.Preprocess("tf")(image)
+    for number, width in enumerate(_WIDTHS, 1):
+        x = layers.Conv2D(width, 3, activation="relu", name=f"conv{number}")(x)
+        if number < len(_WIDTHS):
+            x = layers.MaxPooling2D(2, name=f"pool{number}")(x)
+    x = layers.Dropout(0.5, seed=seed, name="drop")(layers.Flatten(name="flatten")(x))
+    x = layers.Dense(_HIDDEN, activation="relu", name="hidden")(x)
+    return keras.Model(image, layers.Dense(classes, name="logits")(x), name="windows")
+
+
+def _dense(classifier):
+    """image of any size -> logits of each pixel: black margins, all windows in one pass, enlarged to the image."""
+    import keras
+
+    image = keras.Input((None, None, 3), name="image")
+    x = keras.layers.ZeroPadding2D(_MARGIN, name="margin")(image)
+    x = kv.segmentation.convolutionalize(classifier)(x)
+    return keras.Model(image, kv.layers.ResizeLike(name="resize")(x, image), name="convolutional")
+
+
+def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows (N, 46, 46, 3) uint8 around the middles of cells, with the labels of their middles (N,), as many of each
+    class as there are, out of all images alike."""
+    random = np.random.default_rng(seed)
+    classes, each = len(images.class_names), -(-count // len(images))
+    found, labels = [], []
+    for number in range(len(images)):
+        image, mask = images.pair(number)
+        padded = np.pad(image, [(_MARGIN, _MARGIN + _STRIDE)] * 2 + [(0, 0)])
+        middles = mask[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE]
+        places = [np.argwhere(middles == label) for label in range(classes)]
+        there = [label for label in range(classes) if len(places[label])]
+        for label in there:
+            for row, column in random.permutation(places[label])[: -(-each // len(there))]:
+                top, left = row * _STRIDE, column * _STRIDE
+                found.append(padded[top : top + _WINDOW, left : left + _WINDOW])
+                labels.append(label)
+    chosen = random.permutation(len(found))[:count]
+    return np.stack([found[i] for i in chosen]), np.array(labels, "int32")[chosen]
+
+
+def _train(train, val, config: Config, stages: runs.Stages):
+    """-> the classifier and a record; found finished, or trained to the end, compared and measured."""
+    import keras
+
+    from kvision.backbones import weights
+
+    path, classes = stages.path("windows.weights.h5"), len(train.class_names)
+    classifier = _classifier(classes, config.seed)
+    if record := stages.done("windows", **_RECORD):
+        weights.load(classifier, path)
+        return classifier, record
+    windows, labels = _windows(train, config.windows, config.seed)
+    print(f"{len(labels)} windows of {_WINDOW} x {_WINDOW} pixels", flush=True)
+    clock = kv.training.Clock()
+    curve = kv.schedules.Cosine(warmup=0.05)
+    resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints / "windows")
+    with kv.distribute.pick_strategy(config.strategy).scope():
+        trained = _classifier(classes, config.seed)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        trained.compile(keras.optimizers.Adam(config.rate), loss, metrics=["accuracy"])
+        history = kv.training.fit(
+            trained,
+            (windows, labels),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            callbacks=[
+                kv.training.PhaseRate(lambda p: config.rate * curve.factor(p), epochs=config.epochs),
+                clock,
+            ],
+            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            checkpoints=resume,
+        ).history
+        for ours, theirs in zip(classifier.weights, trained.weights, strict=True):
+            ours.assign(kv.distribute.read(theirs))
+    if not stages.leads:
+        return classifier, stages.wait("windows", **_RECORD)
+    record = {
+        **runs.masked.score(_dense(classifier), val, seed=config.seed),
+        **_compared(classifier, val.pair(0)[0]),
+        "seconds": round(clock.seconds, 1),
+        "windows": len(labels),
+        "history": history,
+    }
+    if path is not None:
+        with atomic.file(path) as temporary:
+            classifier.save_weights(temporary)
+    stages.finish("windows", record)
+    if resume is not None:
+        resume.checkpoints.clear()
+    return classifier, record
+
+
+def _compared(classifier, image: np.ndarray) -> dict:
+    """One pass beside the sliding window batched in one compiled call: what each says, and how fast."""
+    convolutional = kv.segmentation.convolutionalize(classifier)
+    report = kv.segmentation.equivalence_report(classifier, convolutional, image)
+    times: dict[str, list[float]] = {"sliding window": [], "one pass": []}
+    calls = {
+        "sliding window": lambda: kv.segmentation.sliding_window(classifier, image, stride=_STRIDE),
+        "one pass": lambda: convolutional.predict_on_batch(image[None].astype("float32")),
+    }
+    for _ in range(1 + _ROUNDS):  # the first round traces
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            times[name].append(time.perf_counter() - started)
+    seconds = {name: statistics.median(values[1:]) for name, values in times.items()}
+    ratio = seconds["sliding window"] / seconds["one pass"]
+    print(
+        f"One pass against {report.cells} windows of an image: largest difference {report.largest:.1e} of scores that "
+        f"vary by {report.spread:.2g}, {'equal' if report.exact else 'NOT equal'}; {ratio:.1f} times as fast",
+        flush=True,
+    )
+    return {"equivalence": dataclasses.asdict(report), "speed": {**seconds, "ratio": ratio}}
+
+
+if __name__ == "__main__":
+    raise SystemExit(runs.main(sys.modules[__name__]))

@@ -1,0 +1,149 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import replicas
+import scenes
+from PIL import Image
+
+import kvision as kv
+from kvision import runs
+from kvision.checks import UserError
+from kvision.recipes import segment
+
+SMALL = dataclasses.replace(segment.SMOKE, backbone="ResNet20", epochs=8, rate=0.01, crop="32x48", batch_size=4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return scenes.split(tmp_path_factory.mktemp("scenes"), train=16, val=4)
+
+
+def test_it_learns_what_grays_mean(folder):
+    config = dataclasses.replace(SMALL, data=str(folder), decoders=("unet",), class_weights="median")
+    data = segment.load(config)
+    assert data.class_names == scenes.CLASSES and "16 training, 4 held-out" in data.name
+    result = segment.run(data.train, data.val, config)
+    row = result.metrics["unet"]
+    assert result.score == "mean_iou" and row["mean_iou"] > 0.6 and row["interval"][0] <= row["mean_iou"]
+    assert len(row["ious"]) == 3 and len(result.history["loss"]) == 8
+    assert result.history["loss"][-1] < result.history["loss"][0] / 2
+    image = data.val.original(0)
+    probabilities = np.asarray(result.model(image[None].astype("float32"), training=False))
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
+    untrained = dataclasses.replace(config, epochs=1, rate=1e-9)
+    assert segment.run(data.train, data.val, untrained).metrics["unet"]["mean_iou"] < 0.5, "the control"
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(folder, tmp_path):
+    config = dataclasses.replace(SMALL, data=str(folder), epochs=4, train_images=8)
+    data = segment.load(config)
+    expected = segment.run(data.train, data.val, config)
+    stages = runs.Stages(tmp_path)
+    real = kv.segmentation.evaluate
+    struck = []
+
+    class Strike(Exception):
+        pass
+
+    def strike(self, batch, logs=None):
+        struck.append(batch)
+        if len(struck) == 5:
+            raise Strike
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Strike):
+        patch.setattr(kv.training.Clock, "on_train_batch_end", strike)
+        segment.run(data.train, data.val, config, stages=stages)
+    assert real is kv.segmentation.evaluate and (tmp_path / "checkpoints/unet").is_dir()
+    again = segment.run(data.train, data.val, config, stages=runs.Stages(tmp_path))
+    for ours, theirs in zip(again.model.get_weights(), expected.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    finished = segment.run(data.train, data.val, config, stages=runs.Stages(tmp_path))
+    assert finished.metrics == again.metrics, "found finished"
+
+
+def test_the_command_reports_draws_exports_and_predicts(folder, tmp_path):
+    """All decoders in one table; what is exported answers with the picture of an image's labels."""
+    (folder / "val/images/broken.png").write_bytes(b"no image")
+    command = [sys.executable, "-m", "kvision", "segment", "--smoke", "--data", str(folder), "--out", str(tmp_path)]
+    command += ["--decoders", "unet,fcn8,fcn32", "--epochs", "1", "--backbone", "MobileNetV3Small"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "mean iou" in result.stdout and "unet" in result.stdout and "fcn32" in result.stdout
+    (path,) = tmp_path.glob("runs/*/report.json")
+    report = json.loads(path.read_text())
+    assert report["best"] == "unet" and set(report["results"]) == {"unet", "fcn8", "fcn32"}
+    assert report["score"] == "mean_iou" and report["bad_images"][0]["path"] == "val/images/broken.png"
+    for picture in ("examples.png", "ious.png", "loss.png"):
+        assert (path.parent / picture).stat().st_size > 5000
+    card = (tmp_path / "1/assets.extra/model_card.md").read_text()
+    assert "label for each pixel" in card and "mask_bytes" in card and "mean iou" in card
+    predicted = subprocess.run(
+        [sys.executable, "-m", *report["next"].split(), "--out", str(tmp_path / "pictures")],
+        capture_output=True,
+        text=True,
+    )
+    assert predicted.returncode == 0, predicted.stderr
+    (mask,) = (tmp_path / "pictures").glob("*.mask.png")
+    assert Image.open(mask).size == (56, 40)
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0 and "This run is finished" in again.stdout
+    (folder / "val/images/broken.png").unlink()
+
+
+def test_wrong_calls_are_told_before_anything_is_read(folder):
+    for options, text in [
+        ({"decoders": ("unnet",)}, "Did you mean 'unet'"),
+        ({"loss": ("dyce",)}, "`--loss`"),
+        ({"merge": "sum"}, "`--merge`"),
+        ({"up": "big"}, "`--up`"),
+        ({"class_weights": "mean"}, "`--class-weights`"),
+        ({"crop": "64"}, "`--crop`.*180x240"),
+        ({"crop": "16x64"}, "`--crop`"),
+        ({"scale": ("1",)}, "`--scale`"),
+        ({"scale": ("2", "1")}, "`--scale`"),
+        ({"epochs": 0}, "`--epochs`"),
+        ({"longest_side": -5}, "`--longest-side`"),
+        ({"data": str(folder / "train")}, "`--classes` is needed"),
+        ({"data": str(folder), "classes": "camvit"}, "`classes` names no file"),
+        ({"data": str(folder / "nowhere")}, "`--data` names no folder"),
+    ]:
+        with pytest.raises(UserError, match=text):
+            segment.load(dataclasses.replace(SMALL, **{"data": str(folder), **options}))
+
+
+def test_copies_are_not_held_out_and_trained_on(tmp_path):
+    folder = scenes.split(tmp_path)
+    for kind in ("images", "masks"):
+        (folder / f"train/{kind}/copy.png").write_bytes((folder / f"val/{kind}/09.png").read_bytes())
+    data = segment.load(dataclasses.replace(SMALL, data=str(folder)))
+    assert len(data.train) == 8 and "1 training images equal a held-out one" in data.notes[0]
+
+
+def test_a_flat_folder_is_split(tmp_path):
+    scenes.write(tmp_path, 10)
+    (tmp_path / "names.txt").write_text("\n".join(scenes.CLASSES))
+    config = dataclasses.replace(SMALL, data=str(tmp_path), classes=str(tmp_path / "names.txt"))
+    data = segment.load(dataclasses.replace(config, test_images=None, train_images=None))
+    assert len(data.train) == 8 and len(data.val) == 2 and not {*data.train.names} & {*data.val.names}
+
+
+def test_on_two_devices_the_recipe_is_the_same(folder):
+    code = """
+    import dataclasses
+    from kvision.recipes import segment
+    config = dataclasses.replace(
+        segment.SMOKE, data=sys.argv[2], backbone="ResNet20", epochs=3, rate=3e-3, crop="32x48", batch_size=4,
+        loss=("cross_entropy", "dice"), class_weights="median", strategy=sys.argv[1])
+    data = segment.load(config)
+    result = segment.run(data.train, data.val, config)
+    answer(metrics=result.metrics["unet"]["mean_iou"], history=result.history)
+    """
+    (one,) = replicas.run(code, arguments=["single", str(folder)])
+    (two,) = replicas.run(code, devices=2, arguments=["mirrored", str(folder)])
+    np.testing.assert_allclose(one["history"]["loss"], two["history"]["loss"], rtol=1e-4)
+    np.testing.assert_allclose(one["history"]["mean_iou"], two["history"]["mean_iou"], atol=2e-3)
+    assert abs(one["metrics"] - two["metrics"]) < 5e-3

@@ -1,0 +1,56 @@
+"""What tests/recipes/test_segment.py does not say of it."""
+
+import json
+
+import numpy as np
+import pytest
+import scenes
+
+from kvision import runs
+from kvision.checks import UserError
+
+
+def test_digit_scenes_where_nothing_is_given(tmp_path):
+    data = runs.masked.masked(None, None, longest_side=64, seed=0, train_images=5, test_images=3, cache=tmp_path)
+    assert len(data.train) == 5 and len(data.val) == 3 and data.class_names[-1] == "ground"
+    assert data.train.pair(0)[0].shape == (64, 64, 3) and (tmp_path / "digit-scenes/classes.txt").is_file()
+    again = runs.masked.masked(None, None, longest_side=64, seed=0, train_images=5, test_images=3, cache=tmp_path)
+    other = runs.masked.masked(None, None, longest_side=64, seed=1, train_images=5, test_images=3, cache=tmp_path)
+    assert again.fingerprint == data.fingerprint != other.fingerprint
+
+
+def test_weights_belong_to_the_fingerprint(tmp_path):
+    folder = scenes.split(tmp_path / "scenes")
+    (tmp_path / "w.weights.h5").write_bytes(b"1")
+    options = {"longest_side": None, "seed": 0}
+    plain = runs.masked.masked(folder, None, **options).fingerprint
+    first = runs.masked.masked(folder, None, weights=str(tmp_path / "w.weights.h5"), **options).fingerprint
+    (tmp_path / "w.weights.h5").write_bytes(b"2")
+    second = runs.masked.masked(folder, None, weights=str(tmp_path / "w.weights.h5"), **options).fingerprint
+    assert len({plain, first, second}) == 3
+    assert runs.masked.masked(folder, None, weights="imagenet", **options).fingerprint == plain
+
+
+def test_a_score_is_json_even_of_classes_that_do_not_occur(tmp_path):
+    import keras
+
+    folder = scenes.split(tmp_path)
+    (folder / "classes.txt").write_text("dark\nmiddle\nlight\nnever")
+    val = runs.masked.masked(folder, None, longest_side=None, seed=0).val
+    image = keras.Input((None, None, 3), name="image")
+    layer = keras.layers.Conv2D(4, 1)
+    model = keras.Model(image, layer(image))
+    layer.set_weights([np.zeros((1, 1, 3, 4)), np.array([1.0, 0, 0, 0])])
+    found = json.loads(json.dumps(runs.masked.score(model, val, seed=0)))
+    assert found["ious"][3] is None and found["ious"][1] == 0 and 0 < found["mean_iou"] < 0.4
+    exported = runs.masked.exportable(model)
+    np.testing.assert_allclose(np.asarray(exported(np.zeros((1, 2, 2, 3))))[0, 0, 0].sum(), 1, rtol=1e-6)
+
+
+def test_refusals(tmp_path):
+    options = {"longest_side": None, "seed": 0}
+    with pytest.raises(UserError, match="`--data` names no folder"):
+        runs.masked.masked(tmp_path / "nowhere", None, **options)
+    scenes.write(tmp_path, 4)
+    with pytest.raises(UserError, match="`--classes` is needed"):
+        runs.masked.masked(tmp_path, None, **options)
