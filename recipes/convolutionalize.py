@@ -27,9 +27,9 @@ from kvision import atomic, checks, runs
 __all__ = ["SMOKE", "Config", "load", "run"]
 
 _STRIDE, _WINDOW = 4, 46  # pixels: of two poolings; the one window that three 3x3 convolutions leave an 8x8 map of
-_MARGIN = (
-    _WINDOW - _STRIDE
-) // 2  # of black around an image, so that cell (i, j) is the middle of pixels 4i ... 4i + 3
+# pixels of black before and behind an image, so that cell (i, j) is the window around its pixels 4 i ... 4 i + 3, and
+# every pixel has a cell
+_BEFORE, _BEHIND = (_WINDOW - _STRIDE) // 2, (_WINDOW + _STRIDE) // 2 - 1
 _WIDTHS, _HIDDEN = (16, 32, 64), 128
 _ROUNDS = 3
 _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float, "equivalence": dict, "speed": dict}
@@ -58,7 +58,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     for flag, value in {**numbers, "--train-images": config.train_images, "--test-images": config.test_images}.items():
         if value is not None and not 0 < value < math.inf:
             raise checks.error(flag, expected="a positive number", received=value)
-    return runs.masked.masked(
+    data = runs.masked.masked(
         config.data,
         config.classes,
         longest_side=config.longest_side,
@@ -67,6 +67,11 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         test_images=config.test_images,
         cache=cache,
     )
+    side = min(kv.pixels.pillow.fitted(data.val.sizes[_largest(data.val)], config.longest_side))
+    if side < _WINDOW:
+        expected = f"a held-out image of at least {_WINDOW} x {_WINDOW} pixels, to compare the network on"
+        raise checks.error("--data, --longest-side", expected=expected, received=f"at most {side}")
+    return data
 
 
 def run(
@@ -116,9 +121,10 @@ def _dense(classifier):
     import keras
 
     image = keras.Input((None, None, 3), name="image")
-    x = keras.layers.ZeroPadding2D(_MARGIN, name="margin")(image)
+    x = keras.layers.ZeroPadding2D(((_BEFORE, _BEHIND), (_BEFORE, _BEHIND)), name="margin")(image)
     x = kv.segmentation.convolutionalize(classifier)(x)
-    return keras.Model(image, kv.layers.ResizeLike(name="resize")(x, image), name="convolutional")
+    x = kv.layers.ResizeLike(name="resize")(x, kv.layers.BedOfNails(_STRIDE, name="grid")(x))  # 4 pixels a cell
+    return keras.Model(image, kv.layers.CropLike(name="crop")(x, image), name="convolutional")
 
 
 def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,14 +135,14 @@ def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.
     found, labels = [], []
     for number in range(len(images)):
         image, mask = images.pair(number)
-        padded = np.pad(image, [(_MARGIN, _MARGIN + _STRIDE)] * 2 + [(0, 0)])
+        padded = np.pad(image, [(_BEFORE, _BEHIND)] * 2 + [(0, 0)])
         middles = mask[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE]
         places = [np.argwhere(middles == label) for label in range(classes)]
         there = [label for label in range(classes) if len(places[label])]
         for label in there:
             for row, column in random.permutation(places[label])[: -(-each // len(there))]:
                 top, left = row * _STRIDE, column * _STRIDE
-                found.append(padded[top : top + _WINDOW, left : left + _WINDOW])
+                found.append(padded[top : top + _WINDOW, left : left + _WINDOW].copy())  # not a view of all of it
                 labels.append(label)
     chosen = random.permutation(len(found))[:count]
     return np.stack([found[i] for i in chosen]), np.array(labels, "int32")[chosen]
@@ -181,7 +187,7 @@ def _train(train, val, config: Config, stages: runs.Stages):
         return classifier, stages.wait("windows", **_RECORD)
     record = {
         **runs.masked.score(_dense(classifier), val, seed=config.seed),
-        **_compared(classifier, val.pair(0)[0]),
+        **_compared(classifier, val.pair(_largest(val))[0]),
         "seconds": round(clock.seconds, 1),
         "windows": len(labels),
         "history": history,
@@ -193,6 +199,11 @@ def _train(train, val, config: Config, stages: runs.Stages):
     if resume is not None:
         resume.checkpoints.clear()
     return classifier, record
+
+
+def _largest(images: "kv.data.MaskedImages") -> int:
+    """Of those that the network sees, the one whose shorter side is longest."""
+    return int(np.argmax([min(kv.pixels.pillow.fitted(size, images.longest_side)) for size in images.sizes]))
 
 
 def _compared(classifier, image: np.ndarray) -> dict:

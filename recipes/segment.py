@@ -27,7 +27,7 @@ __all__ = ["SMOKE", "Config", "load", "run"]
 DECODERS = ("unet", "fcn8", "fcn16", "fcn32")
 WEIGHTS = ("none", "median")
 _LARGEST_CROP = 320  # pixels, where none is asked for
-_WIDTHS = (128, 64, 32, 16)  # half of segmentation_models', and none at full size: a fifth of the time
+_WIDTHS = (128, 64, 32, 16)  # half of segmentation_models', and none at the image's own size: a third of the work
 _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float}
 
 
@@ -118,10 +118,11 @@ def run(
 ) -> runs.Result:
     """Trains every decoder of `config.decoders` on `train`, measures each on `val` once; the first is the result."""
     stages = stages or runs.Stages()
-    records, models = {}, {}
-    for name in config.decoders:
+    records = {}
+    models = {name: _model(name, len(train.class_names), config) for name in config.decoders}  # or it is said now
+    for name, model in models.items():
         print(f"{name} ...", flush=True)
-        records[name], models[name] = _train(name, train, val, config, stages)
+        records[name] = _train(name, model, train, val, config, stages)
     best = config.decoders[0]
     metrics = {name: {k: v for k, v in record.items() if k != "history"} for name, record in records.items()}
     history = records[best]["history"]
@@ -145,25 +146,25 @@ def _model(name: str, classes: int, config: Config):
     weights = None if config.weights == "none" else config.weights
     backbone = kv.backbones.create(config.backbone, weights=weights)
     if name == "unet":
-        return kv.decoders.unet(backbone, classes, widths=_WIDTHS, merge=config.merge, up=config.up)
+        strides = kv.backbones.pyramid(backbone).strides[-len(_WIDTHS) - 1 :]
+        options = {"widths": _WIDTHS[: len(strides) - 1], "strides": strides}
+        return kv.decoders.unet(backbone, classes, merge=config.merge, up=config.up, **options)
     return kv.decoders.fcn(backbone, classes, stride=int(name.removeprefix("fcn")))
 
 
-def _train(name: str, train, val, config: Config, stages: runs.Stages):
-    """-> a record, and the model; found finished, or trained to the end and measured."""
+def _train(name: str, model, train, val, config: Config, stages: runs.Stages) -> dict:
+    """-> a record, and the model has its weights; found finished, or trained to the end and measured."""
     import keras
 
     from kvision.backbones import weights
 
     classes, path = len(train.class_names), stages.path(f"{name}.weights.h5")
-    model = _model(name, classes, config)
     if record := stages.done(name, **_RECORD):
         weights.load(model, path)
-        return record, model
+        return record
     clock = kv.training.Clock()
-    size = _crop(config) or tuple(
-        min(_LARGEST_CROP, int(side)) for side in np.median([train.pair(i)[1].shape for i in range(len(train))], axis=0)
-    )
+    seen = [kv.pixels.pillow.fitted(size, train.longest_side) for size in train.sizes]
+    size = _crop(config) or tuple(min(_LARGEST_CROP, int(side)) for side in np.median(seen, axis=0))
     augment = kv.data.JointAugment(*size, scale=_scale(config), flip=config.flip)
     rare = kv.segmentation.median_frequency(*train.counts()).tolist() if config.class_weights == "median" else None
     resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints / name)
@@ -188,7 +189,7 @@ def _train(name: str, train, val, config: Config, stages: runs.Stages):
         for ours, theirs in zip(model.weights, trained.weights, strict=True):
             ours.assign(kv.distribute.read(theirs))
     if not stages.leads:
-        return stages.wait(name, **_RECORD), model
+        return stages.wait(name, **_RECORD)
     record = {
         **runs.masked.score(model, val, seed=config.seed),
         "seconds": round(clock.seconds, 1),
@@ -201,7 +202,7 @@ def _train(name: str, train, val, config: Config, stages: runs.Stages):
     stages.finish(name, record)
     if resume is not None:
         resume.checkpoints.clear()
-    return record, model
+    return record
 
 
 def _steps(config: Config):

@@ -81,8 +81,12 @@ def _drawn(name: str, content: bytes, labels, opened, out: Path, taken: set[Path
     from PIL import Image
 
     from kvision import atomic
-    from kvision.pixels import label_colors, pillow
+    from kvision.pixels import BadImage, label_colors, pillow
 
+    try:
+        picture = pillow.decode(content)
+    except BadImage as reason:  # the model's own decoder reads more of a damaged GIF
+        return {"image": name, "error": str(reason)}
     classes = opened.names(len(opened.colors))
     if labels.max() >= len(classes):
         raise checks.error("MODEL", expected=f"labels of 0 to {len(classes) - 1}", received=int(labels.max()))
@@ -95,8 +99,7 @@ def _drawn(name: str, content: bytes, labels, opened, out: Path, taken: set[Path
         with atomic.file(files["mask"]) as temporary:
             temporary.write_bytes(label_colors.to_png(labels, opened.colors))
         with atomic.file(files["overlay"]) as temporary:
-            picture = label_colors.overlay(pillow.decode(content), labels, opened.colors)
-            Image.fromarray(picture).save(temporary, "PNG")
+            Image.fromarray(label_colors.overlay(picture, labels, opened.colors)).save(temporary, "PNG")
     except OSError as reason:
         raise checks.error(
             "--out",

@@ -47,10 +47,14 @@ def coco_masks(annotations: str | Path, images: str | Path, folder: str | Path, 
         folder / "classes.txt", "\n".join([BACKGROUND, *(category["name"] for category in categories)]) + "\n"
     )
     link, missing, colors = folder / "images", [], palette(len(categories) + 1)
-    if not link.exists():
-        link.symlink_to(os.path.relpath(images, folder), target_is_directory=True)
+    if not link.is_symlink() and not link.exists():
+        link.symlink_to(os.path.relpath(images.resolve(), folder.resolve()), target_is_directory=True)
+    elif link.resolve() != images.resolve():
+        raise checks.error(
+            "folder", problem="has other images", expected=f"{link} to be {images}", received=str(link.resolve())
+        )
     for image in tqdm(coco.imgs.values(), "masks", unit=" images", disable=not progress):
-        name = Path(image["file_name"])
+        name = Path(str(image.get("file_name")))
         if name.is_absolute() or ".." in name.parts:
             raise checks.error("annotations", expected="file names below the folder", received=str(name))
         if not (images / name).is_file():
@@ -82,11 +86,29 @@ def _read(path: Path):
 
 
 def _mask(coco, image: dict, labels: dict[int, int]) -> np.ndarray:
-    height, width = image["height"], image["width"]
-    if not 0 < height * width <= MAX_PIXELS:
-        raise checks.error("annotations", expected=f"at most {MAX_PIXELS:,} pixels", received=(height, width))
-    mask = np.zeros((height, width), "uint8")
-    found = coco.imgToAnns.get(image["id"], [])
-    for one in sorted(found, key=lambda one: (not one.get("iscrowd", 0), -one["area"])):
-        mask[coco.annToMask(one) > 0] = IGNORE if one.get("iscrowd", 0) else labels[one["category_id"]]
-    return mask
+    try:
+        height, width = int(image["height"]), int(image["width"])
+        if not 0 < height * width <= MAX_PIXELS:
+            raise ValueError(f"{width} x {height} pixels")
+        mask = np.zeros((height, width), "uint8")
+        found = coco.imgToAnns.get(image["id"], [])
+        for one in sorted(found, key=lambda one: (not one.get("iscrowd", 0), -one["area"])):
+            mask[_covered(coco, one, (height, width))] = IGNORE if one.get("iscrowd") else labels[one["category_id"]]
+        return mask
+    except Exception as reason:  # pycocotools raises what it likes
+        raise checks.error(
+            "annotations",
+            problem=f"of {image.get('file_name')!r} cannot be drawn ({type(reason).__name__}: {reason})",
+            expected="polygons or run lengths of the image's size, as COCO has them",
+            received=image.get("id"),
+        ) from reason
+
+
+def _covered(coco, one: dict, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) bool; nothing where only a box was drawn."""
+    outline = one.get("segmentation") or []
+    if isinstance(outline, dict) and tuple(outline["size"]) != size:  # it would be allocated
+        raise ValueError(f"run lengths of {outline['size']}, the image has {size}")
+    if isinstance(outline, list) and not (outline := [part for part in outline if len(part) >= 6]):
+        return np.zeros(size, bool)
+    return coco.annToMask({**one, "segmentation": outline}) > 0

@@ -26,8 +26,8 @@ class LabelMap:
 
     def __post_init__(self):
         classes = set(range(len(self.names)))
-        if len(self.names) < 2 or len(set(self.names)) != len(self.names):
-            raise checks.error("names", expected="two names or more, each once", received=self.names)
+        if not 2 <= len(self.names) <= IGNORE or len(set(self.names)) != len(self.names):
+            raise checks.error("names", expected="two to 255 names, each once", received=self.names)
         if not set(self.ids) <= set(range(256)) or not classes <= set(self.ids.values()) <= classes | {IGNORE}:
             raise checks.error("ids", expected=f"0 to 255 -> every class of 0 to {len(classes) - 1}", received=self.ids)
         if not self.colors:
@@ -118,11 +118,11 @@ def label_map(classes: str | Path) -> LabelMap:
     while lines and not lines[-1]:
         lines.pop()
     names = [line for line in lines if line.lower() not in _IGNORED_NAMES]
-    if len(lines) > 256 or "" in names or len(names) < 2 or len(set(names)) != len(names):
+    if len(lines) > 256 or "" in names or not 2 <= len(names) <= IGNORE or len(set(names)) != len(names):
         raise checks.error(
             "classes",
             problem=f"'{path.name}' is no list of classes",
-            expected="two to 256 lines, a name on each, none twice",
+            expected="two to 255 names, one on each line, none twice",
             received=lines,
         )
     ids = {number: names.index(line) if line in names else IGNORE for number, line in enumerate(lines)}

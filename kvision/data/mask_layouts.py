@@ -1,7 +1,7 @@
 """How folders of images with masks are laid out: which mask belongs to which image, and what is held out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvision import checks
@@ -9,23 +9,26 @@ from kvision import checks
 __all__ = ["LAYOUTS", "Pair", "pairs"]
 
 _IMAGES, _MASKS = ("images",), ("masks", "labels", "annotations")
-_MASK_ENDINGS = ("", "_mask", "_label", "_L")  # the last is CamVid's own
+_MASK_ENDINGS = ("", "_mask", "_label")
 _HELD_OUT = ("val", "valid", "validation", "test")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # the last two to be refused by name
 LAYOUTS = (
-    "images/ and masks/ (or labels/, annotations/) with equal file names; train/ and val/ (or test/) laid out so; "
+    "images/ and masks/ (or labels/, annotations/) with equal file names; train/ and val/ (or test/) laid out so, or "
+    "with their masks in trainannot/ and valannot/ (CamVid as SegNet has it); "
     "Pascal VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation); Cityscapes (leftImg8bit, gtFine)"
 )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """image, mask: paths; None for what is missing. held_out: None where the layout names no held-out images."""
+    """image, mask: paths; None for what is missing. held_out: None where the layout names no held-out images. problem:
+    why the pair cannot be used, where its place says so."""
 
     image: Path | None
     mask: Path | None
     held_out: bool | None = None
+    problem: str = ""
 
 
 def pairs(folder: Path) -> list[Pair]:
@@ -40,11 +43,12 @@ def pairs(folder: Path) -> list[Pair]:
     if "train" in inner:
         other = [name for name in _HELD_OUT if name in inner]
         sides = {"train": False, **({other[0]: True} if other else {})}
-        if not other or not all(_side(folder / name) for name in sides):
+        found = {name: _side(folder, name, inner) for name in sides}
+        if not other or None in found.values():
             raise _unknown(folder, inner)
-        return [pair for name, held_out in sides.items() for pair in _matched(*_required(folder / name), held_out)]
-    if _side(folder):
-        return list(_matched(*_required(folder), None))
+        return [pair for name, side in found.items() if side for pair in _matched(*side, sides[name])]
+    if side := _side(folder):
+        return list(_matched(*side, None))
     raise _unknown(folder, inner)
 
 
@@ -53,38 +57,43 @@ def _unknown(folder: Path, inner: set[str]) -> checks.UserError:
     return checks.error("data", problem="is laid out in no known way", expected=LAYOUTS, received=received)
 
 
-def _side(folder: Path) -> tuple[Path, Path] | None:
+def _side(folder: Path, name: str = ".", inner: set[str] | frozenset = frozenset()) -> tuple[Path, Path] | None:
+    """The folders of images and of masks."""
+    if f"{name}annot" in inner:
+        return folder / name, folder / f"{name}annot"
     images, masks = (
-        next((folder / name for name in names if (folder / name).is_dir()), None) for names in (_IMAGES, _MASKS)
+        next((folder / name / each for each in names if (folder / name / each).is_dir()), None)
+        for names in (_IMAGES, _MASKS)
     )
     return (images, masks) if images and masks else None
 
 
-def _required(folder: Path) -> tuple[Path, Path]:
-    found = _side(folder)
-    if found is None:
-        raise _unknown(folder, {path.name for path in folder.iterdir() if path.is_dir()})
+def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
+    """{path without suffix, relative to the folder: files}, sub-folders included, hidden files left out."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return found
-
-
-def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """{path without suffix, relative to the folder: file}, sub-folders included, hidden files left out."""
-    found = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in suffixes and not path.name.startswith(".")
-    )
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in found if path.is_file()}
 
 
 def _matched(images: Path, masks: Path, held_out: bool | None) -> Iterator[Pair]:
     photographs, labels = _files(images, IMAGE_SUFFIXES), _files(masks, MASK_SUFFIXES)
     used = set()
-    for name, path in photographs.items():
+    for name, paths in photographs.items():
         key = next((name + ending for ending in _MASK_ENDINGS if name + ending in labels), None)
         used.add(key)
-        yield Pair(path, labels.get(key or ""), held_out)
-    for name, path in labels.items():
+        yield _pair(paths, labels.get(key or "", []), held_out)
+    for name, paths in labels.items():
         if name not in used:
-            yield Pair(None, path, held_out)
+            yield _pair([], paths, held_out)
+
+
+def _pair(images: list[Path], masks: list[Path], held_out: bool | None) -> Pair:
+    problem = ""
+    if len(images) > 1 or len(masks) > 1:
+        problem = f"{len(images)} images and {len(masks)} masks have its name"
+    return Pair(images[0] if images else None, masks[0] if masks else None, held_out, problem)
 
 
 def _voc(folder: Path) -> Iterator[Pair]:
@@ -95,14 +104,22 @@ def _voc(folder: Path) -> Iterator[Pair]:
             raise checks.error(
                 "data", problem="has no list of a split", expected=f"the file {listed.name}", received=str(listed)
             )
-        for name in listed.read_text(encoding="utf-8").split():
-            image, mask = images.get(name), masks.get(name)
-            yield Pair(image or folder / "JPEGImages" / f"{name}.jpg", mask, held_out)
+        try:
+            names = listed.read_text(encoding="utf-8").split()
+        except UnicodeDecodeError as reason:
+            raise checks.error(
+                "data", problem="has a list that is no text", expected="a name a line", received=str(listed)
+            ) from reason
+        for name in names:
+            if "/" in name or "\\" in name or ".." in name:
+                raise checks.error("data", expected=f"names without folders in {listed.name}", received=name)
+            found = _pair(images.get(name, []), masks.get(name, []), held_out)
+            yield found if found.image else replace(found, image=folder / "JPEGImages" / f"{name}.jpg")
 
 
 def _cityscapes(folder: Path) -> Iterator[Pair]:
     for split, held_out in {"train": False, "val": True}.items():
         images = _files(folder / "leftImg8bit" / split, (".png",))
         masks = _files(folder / "gtFine" / split, (".png",))
-        for name, path in images.items():
-            yield Pair(path, masks.get(name.removesuffix("_leftImg8bit") + "_gtFine_labelIds"), held_out)
+        for name, paths in images.items():
+            yield _pair(paths, masks.get(name.removesuffix("_leftImg8bit") + "_gtFine_labelIds", []), held_out)

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from kvision import checks
-from kvision.data.label_maps import LabelMap
+from kvision.data.label_maps import IGNORE, LabelMap
 from kvision.data.mask_layouts import LAYOUTS, pairs
 from kvision.data.scan import BadFile, digest
 from kvision.pixels import MAX_BYTES, BadImage, header, pillow
@@ -28,7 +28,8 @@ class MaskedImages:
 
     longest_side: pixels; larger images, and their masks with them, are made smaller by `pair`; None leaves all as they
     are. held_out: (N,) bool, None where the folder names no held-out images. bad: what cannot be used, with reasons.
-    digests: of the images' pixels, equal for copies. content: SHA-256 of an image's bytes and of its mask's.
+    digests: of the images' pixels, equal for copies. content: SHA-256 of an image's bytes and of its mask's. sizes:
+    (height, width) of each; present: the classes that its mask holds.
     """
 
     folder: Path
@@ -38,6 +39,8 @@ class MaskedImages:
     masks: tuple[Path, ...]
     digests: tuple[str, ...]
     content: tuple[tuple[str, str], ...]
+    sizes: tuple[tuple[int, int], ...]
+    present: tuple[tuple[int, ...], ...]
     held_out: np.ndarray | None
     bad: tuple[BadFile, ...] = ()
     longest_side: int | None = None
@@ -61,7 +64,8 @@ class MaskedImages:
         def chosen(values):
             return tuple(values[i] for i in indices)
 
-        parts = {name: chosen(getattr(self, name)) for name in ("names", "images", "masks", "digests", "content")}
+        names = ("names", "images", "masks", "digests", "content", "sizes", "present")
+        parts = {name: chosen(getattr(self, name)) for name in names}
         held_out = None if self.held_out is None else self.held_out[list(indices)]
         return replace(self, **parts, held_out=held_out)
 
@@ -137,6 +141,8 @@ def masks(
         try:
             if pair.image is None or pair.mask is None:
                 raise BadImage("it has no image" if pair.image is None else "it has no mask")
+            if pair.problem:
+                raise BadImage(pair.problem)
             return _looked_at(pair.image, pair.mask, label_map)
         except (OSError, ValueError) as reason:
             return str(getattr(reason, "strerror", None) or reason)
@@ -164,13 +170,16 @@ def masks(
         masks=tuple(pair.mask for pair, _ in good),
         digests=tuple(outcome[0] for _, outcome in good),
         content=tuple(outcome[1] for _, outcome in good),
+        sizes=tuple(outcome[2] for _, outcome in good),
+        present=tuple(outcome[3] for _, outcome in good),
         held_out=None if None in held_out else np.array(held_out),
         bad=bad,
         longest_side=longest_side,
     )
 
 
-def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple[str, tuple[str, str]]:
+def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
+    """-> digest, hashes, size, classes that occur."""
     data, of_mask = _bytes(image), _bytes(mask)
     pixels = pillow.decode(data)
     try:
@@ -178,8 +187,11 @@ def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple[str, tuple
     except ValueError as reason:
         raise ValueError(f"its mask {mask.name} cannot be used: {reason}") from reason
     if labels.shape != pixels.shape[:2]:
-        raise ValueError(f"its mask has {labels.shape} pixels, the image {pixels.shape[:2]}")
-    return digest(pixels), (hashlib.sha256(data).hexdigest(), hashlib.sha256(of_mask).hexdigest())
+        turned = " (turned by its EXIF orientation)" if labels.shape == pixels.shape[1::-1] else ""
+        raise ValueError(f"its mask has {labels.shape} pixels, the image {pixels.shape[:2]}{turned}")
+    hashes = hashlib.sha256(data).hexdigest(), hashlib.sha256(of_mask).hexdigest()
+    present = tuple(np.unique(labels[labels != IGNORE]).tolist())
+    return digest(pixels), hashes, labels.shape, present
 
 
 def _bytes(path: Path) -> bytes:
@@ -196,6 +208,9 @@ def _numbers(data: bytes) -> np.ndarray:
         if image.mode not in ("L", "P", "1"):
             raise BadImage(f"it is in {image.mode}, and not one number of 8 bits a pixel (gray or palette)")
         try:
-            return np.asarray(image).astype("uint8")
+            numbers = np.asarray(image).astype("uint8")
+            if image.format == "PNG" and image.mode == "L" and data[24] < 8:
+                numbers = numbers // (255 // ((1 << data[24]) - 1))  # Pillow spreads 2 and 4 bits over 8
+            return numbers
         except Exception as reason:  # a decoder facing damaged bytes raises what it likes
             raise BadImage(f"its data are damaged ({header.first_line(reason)})") from reason

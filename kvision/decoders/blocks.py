@@ -28,7 +28,9 @@ def convolution(x: Any, width: int, *, norm: str | None, name: str, kernel_size:
         width, kernel_size, padding="same", use_bias=norm is None, kernel_initializer="he_uniform", name=f"{name}_conv"
     )(x)
     if norm == "batch":
-        x = layers.BatchNormalization(name=f"{name}_bn")(x)
+        # statistics of the last ten steps or so, as PyTorch's default: with Keras' .99 a network of few images and some
+        # hundred steps is judged by those that it began with
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     elif norm == "group":
         x = layers.GroupNormalization(max(1, width // _GROUP), name=f"{name}_gn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

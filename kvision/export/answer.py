@@ -98,22 +98,12 @@ def _each(one: Callable[[bytes], np.ndarray]) -> _Answer:
 
 
 def _labels_of(runner, image: np.ndarray, longest_side: int | None) -> np.ndarray:
-    """(H, W, 3) -> (H, W) uint8: of probabilities enlarged to the image's size the largest."""
-    from PIL import Image
-
+    """(H, W, 3) -> (H, W) uint8."""
     small = pillow.fit(image, longest_side)
     found = runner(small[None])["probabilities"]
     if found.ndim != 4 or found.shape[:3] != (1, *small.shape[:2]):
         raise checks.error("MODEL", expected="probabilities of every pixel", received=found.shape)
-    if small.shape == image.shape:
-        return found[0].argmax(axis=2).astype("uint8")
-    best, labels = np.full(image.shape[:2], -1.0, "float32"), np.zeros(image.shape[:2], "uint8")
-    for label in range(found.shape[3]):  # class by class: all of them at full size may not fit
-        plane = Image.fromarray(np.ascontiguousarray(found[0, :, :, label]))
-        whole = np.asarray(plane.resize(image.shape[1::-1], Image.Resampling.BILINEAR))
-        labels[whole > best] = label
-        np.maximum(best, whole, out=best)
-    return labels
+    return pillow.largest(found[0], image.shape[:2])
 
 
 def _saved_model(path: Path, trust: bool) -> Opened:
@@ -173,7 +163,8 @@ def _facts(text: str | None, count: int | None) -> tuple[int | None, Sequence[Se
         if side is not None and not (type(side) is int and 1 <= side <= MAX_PIXELS):
             raise ValueError("longest_side is no count of pixels")
         table = np.array(colors)
-        if table.ndim != 2 or table.shape[1] != 3 or len(table) > 255 or table.min() < 0 or table.max() > 255:
+        whole = table.dtype.kind == "i" and table.ndim == 2 and table.shape[1] == 3 and len(table) <= 255
+        if not whole or table.min() < 0 or table.max() > 255:
             raise ValueError("colors are no list of (R, G, B)")
     except (ValueError, KeyError, TypeError, RecursionError) as reason:
         raise checks.error(

@@ -41,13 +41,13 @@ def served(model: "keras.Model", functions: dict[str, Callable], longest_side: i
     return signatures.served(model, functions)
 
 
-def probe(model: "keras.Model") -> np.ndarray:
+def probe(model: "keras.Model", longest_side: int | None = None) -> np.ndarray:
     """(4, S, S, 3) uint8: noise to compare on, where no images are given."""
     side = model.input_shape[1]
     return np.random.default_rng(0).integers(0, 256, (4, side, side, 3)).astype("uint8")
 
 
-def write_probe(model: "keras.Model", images: np.ndarray, path: Path) -> None:
+def write_probe(model: "keras.Model", images: np.ndarray, path: Path, longest_side: int | None = None) -> None:
     """What the fresh process compares with: images, the same as PNG, and what the model makes of them."""
     outputs = signatures.with_feature(model)(images.astype("float32"), training=False)
     probabilities, feature = (np.asarray(output) for output in outputs)

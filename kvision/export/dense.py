@@ -9,7 +9,7 @@ import numpy as np
 
 from kvision import checks
 from kvision.export.classifier import encoded
-from kvision.pixels import graph
+from kvision.pixels import graph, pillow
 from kvision.pixels.label_colors import palette
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = ["FACTS", "check", "facts", "plain", "probe", "served", "warmup", "wri
 
 FACTS = "labels.json"  # in `assets.extra/` and in the `.tflite`: what else a reader of masks needs
 _SIZES = ((96, 96), (97, 129), (131, 101))  # that are compared; odd ones, on which pyramids round
+_SURE = 0.005  # of probability: half a lead that rounding does not turn
 
 
 def check(model: "keras.Model", labels: Sequence[str] | None) -> None:
@@ -81,8 +82,7 @@ def served(model: "keras.Model", functions: dict[str, Callable], longest_side: i
         def mask():
             small = graph.fit(image, longest_side)
             found = functions["predict"](tf.cast(small, tf.float32)[None])["probabilities"]
-            whole = tf.image.resize(found, tf.shape(image)[:2])
-            return tf.io.encode_png(tf.cast(tf.argmax(whole[0], 2, tf.int32), tf.uint8)[..., None])
+            return tf.io.encode_png(_largest(found[0], tf.shape(image)[:2])[..., None])
 
         return tf.cond(valid, mask, lambda: tf.constant(b"")), valid
 
@@ -95,18 +95,47 @@ def served(model: "keras.Model", functions: dict[str, Callable], longest_side: i
     return {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes}
 
 
-def probe(model: "keras.Model") -> list[np.ndarray]:
-    """Images (H, W, 3) uint8 of three sizes to compare on, where none are given: noise of all grains."""
+def _largest(scores: "tf.Tensor", size: "tf.Tensor") -> "tf.Tensor":
+    """`pillow.largest` in a graph: (h, w, K) -> (H, W) uint8, class by class."""
+    import tensorflow as tf
+
+    classes = scores.shape[2]
+
+    def one(label, best, labels):
+        plane = tf.image.resize(tf.gather(scores, [label], axis=2), size)[..., 0]
+        larger = plane > best
+        return label + 1, tf.where(larger, plane, best), tf.where(larger, tf.cast(label, tf.uint8), labels)
+
+    start = (tf.constant(0), tf.fill(size, -1.0), tf.zeros(size, tf.uint8))
+    free = tf.TensorShape((None, None))
+    shapes = (tf.TensorShape(()), free, free)
+    return tf.while_loop(lambda label, *_: label < classes, one, start, shape_invariants=shapes)[2]
+
+
+def probe(model: "keras.Model", longest_side: int | None) -> list[np.ndarray]:
+    """Images (H, W, 3) uint8 of odd and even sizes to compare on, one of them larger than `longest_side`: noise."""
     random = np.random.default_rng(0)
-    return [random.integers(0, 256, (*size, 3)).astype("uint8") for size in _SIZES]
+    sizes = _SIZES if longest_side is None else (*_SIZES, (longest_side // 2 + 48, longest_side + 37))
+    return [random.integers(0, 256, (*size, 3)).astype("uint8") for size in sizes]
 
 
-def write_probe(model: "keras.Model", images: Sequence[np.ndarray], path: Path) -> None:
-    """What the fresh process compares with: images, the same as PNG, and what the model makes of them."""
+def write_probe(model: "keras.Model", images: Sequence[np.ndarray], path: Path, longest_side: int | None) -> None:
+    """What the fresh process compares with: images, the same as PNG, and what the model makes of them: probabilities of
+    the image as it is, and labels of it through the network's size; sure: where these are no near ties."""
+    import tensorflow as tf
+
     found = {}
     for number, image in enumerate(images):
         found[f"image_{number}"], found[f"png_{number}"] = image, np.array(encoded(image).hex())
         found[f"probabilities_{number}"] = np.asarray(model(image[None].astype("float32"), training=False))
+        fitted = tf.cast(
+            graph.fit(tf.constant(image), longest_side), tf.float32
+        )  # Pillow's is a level off, here, there
+        small = np.asarray(model(fitted[None], training=False))[0]
+        labels = pillow.largest(small, image.shape[:2])
+        second = small - 2 * _SURE * (small == small.max(axis=2, keepdims=True))  # the winner, handicapped
+        found[f"labels_{number}"] = labels
+        found[f"sure_{number}"] = pillow.largest(second, image.shape[:2]) == labels
     np.savez(path, **found)
 
 

@@ -52,8 +52,9 @@ def write(
 
     A label for each pixel: `image` (B, H, W, 3) of any size -> probabilities (B, H, W, K). `predict` gives them and
     `label` (B, H, W); `serve_bytes` gives `mask_bytes`, PNGs of labels in the images' own sizes, and `valid`; there is
-    no `embed`, and `tflite` is "float32". probe: images (H, W, 3) uint8. longest_side: pixels; larger images are made
-    smaller for the network, inside `serve_bytes` and by `kvision predict`. colors: K (R, G, B) for pictures of labels.
+    no `embed`, and `tflite` is "float32". probe: images (H, W, 3) uint8, beside noise of odd sizes. longest_side:
+    pixels; larger images are made smaller for the network, inside `serve_bytes` and by `kvision predict`. colors:
+    K (R, G, B) for pictures of labels.
     Raises UserError for another kind of model, labels or representatives that do not fit it, and unknown `tflite`.
     """
     _check(model)
@@ -66,7 +67,9 @@ def write(
         )
     if "int8" in kinds:
         _check_representatives(model, representatives)
-    images = task.probe(model) if probe is None else probe
+    images = task.probe(model, longest_side) if probe is None else probe
+    if task is dense and probe is not None:
+        images = [*probe, *task.probe(model, longest_side)]  # of sizes that photographs may not have
     inside = {} if labels is None else {"labels.txt": "\n".join(labels)}
     if task is dense:
         inside[dense.FACTS] = dense.facts(model, longest_side, colors)
@@ -75,7 +78,7 @@ def write(
     with atomic.folder(target) as temporary:
         extra = temporary / "assets.extra"
         extra.mkdir()
-        with _verify(model, temporary, lambda path: task.write_probe(model, images, path)) as is_written:
+        with _verify(model, temporary, lambda path: task.write_probe(model, images, path, longest_side)) as is_written:
             functions = task.plain(model)
             _write_saved_model(model, task.served(model, functions, longest_side), temporary)
             is_written()

@@ -17,6 +17,7 @@ from kvision import npz
 __all__ = ["verify"]
 
 # the largest difference that counts as equal; int8 is an approximation, whose worth only held-out images can tell
+_WRONG = 0.001  # of a mask's pixels that are no near ties
 _TOLERANCES = {"float32": 1e-4, "float16": 0.1, "int8": np.inf}
 
 
@@ -92,8 +93,12 @@ def _masks(signatures, probe: dict[str, np.ndarray]) -> list[str]:
     for n, mask, valid in zip(numbers, answer["mask_bytes"].numpy(), answer["valid"].numpy(), strict=True):
         if not valid:
             problems.append("serve_bytes: an image was not decoded")
-        elif not np.array_equal(tf.io.decode_png(mask).shape, (*probe[f"image_{n}"].shape[:2], 1)):
+            continue
+        labels, sure = tf.io.decode_png(mask).numpy()[..., 0], probe[f"sure_{n}"]
+        if labels.shape != sure.shape:
             problems.append("serve_bytes: a mask has another size than its image")
+        elif (wrong := float((labels != probe[f"labels_{n}"])[sure].mean()) if sure.any() else 0.0) > _WRONG:
+            problems.append(f"serve_bytes: {wrong:.1%} of a mask's sure pixels are others than the model's")
     return problems
 
 

@@ -1,6 +1,7 @@
 """Keras layers that kvision's models are made of, registered as `kvision>Name`."""
 
 from kvision.layers.body import Body
+from kvision.layers.crop_like import CropLike
 from kvision.layers.decision_forest import DecisionForest
 from kvision.layers.dilated_pooling import DilatedPooling
 from kvision.layers.local_response_norm import LocalResponseNorm
@@ -18,6 +19,7 @@ __all__ = [
     "BedOfNails",
     "BilinearKernel",
     "Body",
+    "CropLike",
     "DecisionForest",
     "DilatedPooling",
     "ICNR",

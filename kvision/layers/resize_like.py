@@ -19,6 +19,8 @@ class ResizeLike(keras.layers.Layer):
     def __init__(self, interpolation: str = "bilinear", *, name: str | None = None, dtype=None):
         super().__init__(name=name, dtype=dtype)
         self.interpolation = checks.one_of("interpolation", interpolation, ("bilinear", "nearest"))
+        # the gradient of the nearest has no XLA kernel (TensorFlow 2.21); Keras compiles with XLA where there is a GPU
+        self.supports_jit = self.interpolation != "nearest"
         self.built = True
 
     def call(self, features, reference):

@@ -134,8 +134,8 @@ def try_decode(data: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
     import tensorflow as tf
 
     # see `try_load`
-    one = tf.data.Dataset.from_tensors(data).map(decode).ignore_errors().map(lambda image: (image, True))
-    none = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3), tf.uint8), False))
+    one = tf.data.Dataset.from_tensors(data).map(decode).ignore_errors().map(lambda image: (image, tf.constant(True)))
+    none = tf.data.Dataset.from_tensors((tf.zeros((1, 1, 3), tf.uint8), tf.constant(False)))
     image, valid = one.concatenate(none).take(1).get_single_element()
     return image, valid
 

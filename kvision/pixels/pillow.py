@@ -7,7 +7,7 @@ from kvision.pixels import orientation, png
 from kvision.pixels.frame import on_canvas
 from kvision.pixels.header import BadImage, first_line, lazy_open
 
-__all__ = ["decode", "fit", "fitted", "load", "resize"]
+__all__ = ["decode", "fit", "fitted", "largest", "load", "resize"]
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -62,6 +62,20 @@ def fit(image: np.ndarray, longest_side: int | None) -> np.ndarray:
         return image
     resized = Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
+
+
+def largest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """scores (h, w, K) float -> labels (H, W) uint8: of scores enlarged bilinearly to `size` the largest, the first of
+    equal ones. Class by class: all of them at full size may not fit into memory."""
+    if tuple(size) == scores.shape[:2]:
+        return scores.argmax(axis=2).astype("uint8")
+    best, labels = np.full(size, -np.inf, "float32"), np.zeros(size, "uint8")
+    for label in range(scores.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(scores[..., label], "float32"))
+        whole = np.asarray(plane.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+        labels[whole > best] = label
+        np.maximum(best, whole, out=best)
+    return labels
 
 
 def load(data: bytes, image_size: int) -> np.ndarray:

@@ -27,14 +27,13 @@ def label_maps(
     if not len(images):
         raise checks.error("images", problem="are empty", expected="one image or more", received=0)
     width = max(image.shape[1] for image in images)
-    rows, ticks, below = [], [], 0
+    rows = []
     for image, predicted, reference in zip(images, predictions, references, strict=True):
         row = np.full((image.shape[0] + _GAP, 3 * (width + _GAP), 3), 255, "uint8")
         for column, part in enumerate((image, colored(predicted, colors), colored(reference, colors))):
             left = column * (width + _GAP)
             row[: image.shape[0], left : left + image.shape[1]] = part
         rows.append(row)
-        below += row.shape[0]
     axes.imshow(np.concatenate(rows), interpolation="nearest")
     ticks = [column * (width + _GAP) + width / 2 for column in range(3)]
     axes.set(xticks=ticks, xticklabels=["image", "prediction", "reference"], yticks=[])

@@ -158,6 +158,8 @@ def _run(
         distribute.barrier()
         tell_bad_images(data)
     distribute.agree("--data", int(data.fingerprint[:12], 16))
+    for kind in tflite:
+        checks.one_of("--tflite", kind, data.tflite, problem="is not written by this recipe")
     if bad_images == "error" and data.bad_images:
         raise checks.error(
             "--bad-images",

@@ -70,6 +70,18 @@ def masked(
             expected="images with masks on both sides",
             received=f"{len(train)} and {len(val)}",
         )
+    seen = {label for present in train.present for label in present}
+    absent = [name for label, name in enumerate(images.class_names) if label not in seen]
+    if len(seen) < 2:
+        raise checks.error(
+            "--data",
+            problem="has one class or none in its training masks",
+            expected="two classes or more",
+            received=f"without {', '.join(absent[:10])}",
+            hint="The number 255 does not count: masks of 0 and 255 must be saved as 0 and 1",
+        )
+    if absent:
+        notes.append(f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}")
     parts = [train.fingerprint, val.fingerprint, train.names, val.names]
     if weights is not None and Path(weights).is_file():
         parts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
@@ -81,6 +93,7 @@ def masked(
         name=f"{name}: {len(train)} training, {len(val)} held-out images, {len(images.class_names)} classes of pixels",
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         notes=tuple(notes),
+        tflite=("float32",),
     )
 
 
@@ -88,6 +101,13 @@ def _split(images: "MaskedImages", seed: int) -> tuple["MaskedImages", "MaskedIm
     from kvision import data
 
     if images.held_out is None:
+        if len(set(images.digests)) < 2:
+            raise checks.error(
+                "--data",
+                problem="has too few images to hold some out",
+                expected="two different images or more, or folders train and val",
+                received=len(images),
+            )
         alike = np.zeros(len(images), int)
         rest, part = data.split(alike, images.digests, fraction=_HELD_OUT_FRACTION, seed=seed)
     else:
@@ -107,11 +127,16 @@ def _some(images: "MaskedImages", count: int | None, seed: int) -> "MaskedImages
 
 
 def score(model: "keras.Model", val: "MaskedImages", *, seed: int) -> dict:
-    """What a network (B, H, W, 3) -> logits (B, H, W, K) is worth on held-out images, as a report holds it."""
+    """What a network (B, H, W, 3) -> logits (B, H, W, K) is worth on held-out images, as a report holds it; its
+    probabilities are what is enlarged to the images' sizes, as in the export."""
     from kvision import segmentation
 
+    if not any(val.present):
+        raise checks.error(
+            "--data", problem="has no pixel that counts in its held-out masks", expected="labels", received=val.names
+        )
     started = time.monotonic()
-    found = segmentation.evaluate(model, val, seed=seed)
+    found = segmentation.evaluate(exportable(model), val, seed=seed)
     total = found.confusion
     return {
         "mean_iou": total.mean_iou,
@@ -119,7 +144,7 @@ def score(model: "keras.Model", val: "MaskedImages", *, seed: int) -> dict:
         "ious": _known(total.ious),
         "pixel_accuracy": total.pixel_accuracy,
         "mean_accuracy": total.mean_accuracy,
-        "boundary_f1": found.mean_boundary_f1,
+        "boundary_f1": _known([found.mean_boundary_f1])[0],
         "boundary_f1_of_classes": _known(found.boundary_f1),
         "trimap": {str(width): share for width, share in found.trimap.items()},
         "parameters": model.count_params(),
@@ -128,7 +153,7 @@ def score(model: "keras.Model", val: "MaskedImages", *, seed: int) -> dict:
     }
 
 
-def _known(values: np.ndarray) -> list[float | None]:
+def _known(values: np.ndarray | Sequence[float]) -> list[float | None]:
     """JSON has no nan."""
     return [None if np.isnan(value) else float(value) for value in values]
 
@@ -150,7 +175,8 @@ def pictures(
     def examples(axes):
         shown = np.linspace(0, len(val) - 1, min(_SHOWN, len(val))).astype(int)
         images, references = [val.original(i) for i in shown], [val.mask(i) for i in shown]
-        found = [segmentation.label_image(model, image, longest_side=val.longest_side) for image in images]
+        network = exportable(model)
+        found = [segmentation.label_image(network, image, longest_side=val.longest_side) for image in images]
         return plots.label_maps(axes, images, found, references, val.class_names, val.label_map.colors)
 
     def bars(axes):

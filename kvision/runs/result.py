@@ -15,6 +15,7 @@ class Data:
     """train: what is learned from. val: held-out images, read once, for the report. bad_images: left out, with reasons.
 
     name: one line for people. fingerprint: changes with any image or split. notes: what else a reader should know.
+    tflite: the kinds of TFLite files that can be written of what is trained on it.
     """
 
     train: Any
@@ -24,6 +25,7 @@ class Data:
     name: str
     fingerprint: str
     notes: tuple[str, ...] = ()
+    tflite: tuple[str, ...] = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)

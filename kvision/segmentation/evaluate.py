@@ -31,13 +31,15 @@ class Scores:
 
     @property
     def mean_boundary_f1(self) -> float:
-        return float(np.nanmean(self.boundary_f1))
+        """Of the classes that have one; nan where none has."""
+        known = self.boundary_f1[~np.isnan(self.boundary_f1)]
+        return float(known.mean()) if known.size else float("nan")
 
 
 def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, progress: bool = True) -> Scores:
     """Labels every image in its own size and compares with its mask, in the mask's size.
 
-    model: images (B, H, W, 3) of any size -> logits (B, H, W, K). seed: of the bootstrap.
+    model: images (B, H, W, 3) of any size -> scores (B, H, W, K), see `label_image`. seed: of the bootstrap.
     """
     rows = tqdm(range(len(images)), "evaluate", unit=" images", disable=not progress)
     found = (label_image(model, images.original(i), longest_side=images.longest_side) for i in rows)
@@ -68,5 +70,6 @@ def _interval(matrices: Sequence[np.ndarray], seed: int) -> tuple[float, float]:
     stacked, random = np.array(matrices), np.random.default_rng(seed)
     draws = random.multinomial(len(stacked), np.full(len(stacked), 1 / len(stacked)), _RESAMPLES)
     found = [metrics.Confusion(np.tensordot(draw, stacked, 1)).mean_iou for draw in draws]
-    low, high = np.nanpercentile(found, [2.5, 97.5])
+    known = [value for value in found if not np.isnan(value)] or [float("nan")]
+    low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)

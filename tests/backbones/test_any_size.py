@@ -4,6 +4,7 @@ import pytest
 from trained_like import trained_like
 
 import kvision as kv
+from kvision.checks import UserError
 
 FAMILIES = ("EfficientNetLite0", "ResNet50", "MobileNetV2", "MobileNetV3Small", "DenseNet121", "ConvNeXtTiny")
 
@@ -44,3 +45,14 @@ def test_a_model_of_any_size_is_itself():
     assert kv.backbones.any_size(model) is model
     opened = kv.backbones.any_size(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)]))
     assert opened.output_shape == (None, None, None, 4)
+
+
+def test_what_takes_one_size_is_said():
+    layers = [keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Reshape((2, 2, 1))]
+    with pytest.raises(UserError, match="`backbone` takes images of one size"):
+        kv.backbones.any_size(keras.Sequential([keras.Input((8, 8, 3)), *layers]))
+
+
+def test_learned_positions_are_of_one_size():
+    with pytest.raises(UserError, match="`backbone` takes images of one size"):
+        kv.backbones.any_size(kv.backbones.create("ViTTiny16"))

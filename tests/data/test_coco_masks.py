@@ -65,6 +65,37 @@ def test_the_command_goes_on_where_it_was(coco, tmp_path):
     assert result.returncode == 2 and "instances_val2017.json" in result.stderr and "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("index", "change", "text"),
+    [
+        (0, {"segmentation": []}, None),
+        (0, {"segmentation": [[1, 2]]}, None),
+        (0, {"segmentation": None}, None),
+        (0, {"category_id": 99}, "KeyError: 99"),
+        (2, {"segmentation": {"size": [20000, 20000], "counts": [0]}}, "run lengths of"),
+        (0, {"area": None}, "cannot be drawn"),
+    ],
+)
+def test_odd_annotations_are_boxes_alone_or_named(coco, tmp_path, index, change, text):
+    path, photographs = coco
+    content = json.loads(path.read_text())
+    content["annotations"][index] |= change
+    path.write_text(json.dumps(content))
+    if text is None:
+        kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
+        return
+    with pytest.raises(UserError, match=f"'a.jpg' cannot be drawn.*{text}" if "drawn" not in text else text):
+        kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
+
+
+def test_a_folder_of_other_images_is_not_mixed(coco, tmp_path):
+    path, photographs = coco
+    kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
+    (tmp_path / "others").mkdir()
+    with pytest.raises(UserError, match="`folder` has other images"):
+        kv.data.coco_masks(path, tmp_path / "others", tmp_path / "out", progress=False)
+
+
 def test_paths_that_lead_out_are_refused(coco, tmp_path):
     path, photographs = coco
     content = json.loads(path.read_text())

@@ -29,7 +29,11 @@ def test_a_file_of_names(tmp_path):
     known = kv.data.label_map(path)
     assert known.names == ("Straße", "house") and dict(known.ids) == {0: 0, 1: 255, 2: 1}
     assert known.colors == ((0, 0, 0), (128, 0, 0)), "Pascal VOC's"
-    for text, problem in {"one\n": "no list of classes", "a\na\n": "none twice", "a\n\nb\n": "a name on each"}.items():
+    for text, problem in {
+        "one\n": "no list of classes",
+        "a\na\n": "none twice",
+        "a\n\nb\n": "one on each line",
+    }.items():
         path.write_text(text)
         with pytest.raises(UserError, match=problem):
             kv.data.label_map(path)
@@ -43,6 +47,8 @@ def test_a_file_of_names(tmp_path):
 def test_refusals():
     with pytest.raises(UserError, match="`names`"):
         kv.data.LabelMap(("a",), {0: 0})
+    with pytest.raises(UserError, match=r"`names`.*two to 255"):
+        kv.data.LabelMap(tuple(map(str, range(256))), {number: number for number in range(256)})
     with pytest.raises(UserError, match="`ids`"):
         kv.data.LabelMap(("a", "b"), {0: 0})
     with pytest.raises(UserError, match="`ids`"):

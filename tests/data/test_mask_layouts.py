@@ -21,7 +21,7 @@ def touch(path) -> None:
 def test_flat(tmp_path):
     scenes.write(tmp_path, 2, masks="labels")
     touch(tmp_path / "images/deep/x.jpg")
-    touch(tmp_path / "labels/deep/x_L.png")
+    touch(tmp_path / "labels/deep/x_mask.png")
     touch(tmp_path / "images/alone.bmp")
     touch(tmp_path / "labels/nobodys.png")
     (tmp_path / "images/.hidden.png").write_bytes(b"")
@@ -29,7 +29,7 @@ def test_flat(tmp_path):
         ("images/00.png", "labels/00.png", None),
         ("images/01.png", "labels/01.png", None),
         ("images/alone.bmp", None, None),
-        ("images/deep/x.jpg", "labels/deep/x_L.png", None),
+        ("images/deep/x.jpg", "labels/deep/x_mask.png", None),
         (None, "labels/nobodys.png", None),
     ]
 
@@ -39,6 +39,22 @@ def test_sides(tmp_path):
     assert told(tmp_path)[1:] == [
         ("train/images/01.png", "train/masks/01.png", False),
         ("val/images/02.png", "val/masks/02.png", True),
+    ]
+
+
+def test_two_files_of_one_name_are_a_problem_and_not_one_of_them(tmp_path):
+    scenes.write(tmp_path, 2)
+    touch(tmp_path / "images/00.jpg")
+    first, second = pairs(tmp_path)
+    assert first.problem == "2 images and 1 masks have its name" and second.problem == ""
+
+
+def test_camvid_as_segnet_has_it(tmp_path):
+    for name in ("train", "trainannot", "val", "valannot", "test", "testannot"):
+        touch(tmp_path / name / "0001TP_006690.png")
+    assert told(tmp_path) == [
+        ("train/0001TP_006690.png", "trainannot/0001TP_006690.png", False),
+        ("val/0001TP_006690.png", "valannot/0001TP_006690.png", True),
     ]
 
 
@@ -56,6 +72,21 @@ def test_voc(tmp_path):
         ("JPEGImages/a.jpg", "SegmentationClass/a.png", False),
         ("JPEGImages/b.jpg", None, True),
     ]
+
+
+def test_names_of_a_list_do_not_lead_out(tmp_path):
+    touch(tmp_path / "JPEGImages/a.jpg")
+    touch(tmp_path / "SegmentationClass/a.png")
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "val.txt").write_text("a\n")
+    for name in ("/etc/passwd", "../a", "deep\\a"):
+        (lists / "train.txt").write_text(name)
+        with pytest.raises(UserError, match="names without folders"):
+            pairs(tmp_path)
+    (lists / "train.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="a list that is no text"):
+        pairs(tmp_path)
 
 
 def test_cityscapes(tmp_path):

@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 import scenes
@@ -69,6 +71,31 @@ def test_a_palette_is_read_as_numbers_and_255_does_not_count(folder):
     found = kv.data.masks(folder, KNOWN, progress=False)
     np.testing.assert_array_equal(found.mask(0), labels)
     assert found.counts()[0].sum() == 6 * 40 * 56 - 5 * 56
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_masks_of_few_bits_are_numbers_too(folder, bits):
+    """Pillow spreads the values of 2 and 4 bits over 0 to 255."""
+    labels = np.minimum(scenes.scene((40, 56), 0)[1], (1 << bits) - 1)
+    rows = np.packbits(np.unpackbits(labels[..., None], axis=2, count=8)[..., -bits:].reshape(40, -1), axis=1)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+    header = (56).to_bytes(4, "big") + (40).to_bytes(4, "big") + bytes([bits, 0, 0, 0, 0])
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    (folder / "masks/00.png").write_bytes(png)
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    np.testing.assert_array_equal(found.mask(0), labels)
+
+
+def test_sizes_and_classes_are_known_without_reading_again(folder):
+    labels = np.full((40, 56), 255, "uint8")
+    labels[0, 0] = 2
+    (folder / "masks/03.png").write_bytes(kv.pixels.label_colors.to_png(labels, kv.pixels.label_colors.palette(3)))
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    assert found.sizes == ((40, 56),) * 6 and found.present[3] == (2,) and found.present[0] == (0, 1, 2)
 
 
 def test_a_file_that_changes_is_named(folder):

@@ -40,3 +40,8 @@ def test_half_precision_stays_half():
 def test_another_interpolation_is_refused():
     with pytest.raises(UserError, match=r"`interpolation`.*bilinear, nearest"):
         ResizeLike("bicubic")
+
+
+def test_the_nearest_is_kept_from_xla():
+    """Whose gradient of it is missing; Keras' `fit` asks every layer where there is a GPU."""
+    assert ResizeLike("nearest").supports_jit is False and ResizeLike().supports_jit is True

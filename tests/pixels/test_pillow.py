@@ -3,9 +3,10 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from kvision.pixels import BadImage, pillow
+from kvision.pixels import BadImage, graph, pillow
 
 
 def test_rgb_png_is_exact(encode):
@@ -62,3 +63,23 @@ def test_imports_no_tensorflow(encoded, tmp_path):
         "assert not {'tensorflow', 'keras'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.jpg")], check=True)
+
+
+def test_fit_is_the_graphs_to_one_level():
+    random = np.random.default_rng(0)
+    for size, side in (((40, 61), 50), ((200, 33), 64), ((50, 50), 50), ((31, 40), 100)):
+        image = random.integers(0, 256, (*size, 3)).astype("uint8")
+        ours, theirs = pillow.fit(image, side), graph.fit(tf.constant(image), side).numpy()
+        assert ours.shape == theirs.shape == (*pillow.fitted(size, side), 3) and max(ours.shape) <= side
+        assert np.abs(ours.astype(int) - theirs).max() <= 1
+    assert pillow.fit(image, None) is image
+
+
+def test_the_largest_of_enlarged_scores_is_that_of_all_of_them_at_once():
+    scores = np.random.default_rng(0).normal(size=(7, 9, 5)).astype("float32")
+    for size in ((7, 9), (20, 31), (14, 9)):
+        whole = tf.image.resize(scores, size).numpy()
+        second = np.sort(whole, axis=2)[..., -2:]
+        sure = second[..., 1] - second[..., 0] > 1e-4
+        np.testing.assert_array_equal(pillow.largest(scores, size)[sure], whole.argmax(2)[sure])
+        assert sure.mean() > 0.99

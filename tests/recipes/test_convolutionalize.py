@@ -41,9 +41,14 @@ def test_windows_are_cut_where_the_network_will_look(config):
         ]
     )
     dense = convolutionalize._dense(classifier)
-    cells = keras.Model(dense.input, dense.layers[-2].output)
+    cells = keras.Model(dense.input, dense.get_layer("resize").input[0])
     np.testing.assert_allclose(np.asarray(cells(image[None].astype("float32")))[0], expected, atol=1e-4)
     assert dense(image[None].astype("float32")).shape == (1, 40, 48, 3)
+    odd = image[:37, :45].copy()  # of which 40 and 48 pixels are the grid
+    whole = np.pad(odd, [(0, 3), (0, 3), (0, 0)])
+    found, expected = (np.asarray(dense(x[None].astype("float32")))[0] for x in (odd, whole))
+    assert found.shape == (37, 45, 3)
+    np.testing.assert_allclose(found, expected[:37, :45], atol=1e-4)
 
 
 def test_it_learns_equals_its_sliding_window_and_is_faster(config, tmp_path):

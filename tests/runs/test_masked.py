@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import scenes
+from PIL import Image
 
 from kvision import runs
 from kvision.checks import UserError
@@ -41,10 +42,34 @@ def test_a_score_is_json_even_of_classes_that_do_not_occur(tmp_path):
     layer = keras.layers.Conv2D(4, 1)
     model = keras.Model(image, layer(image))
     layer.set_weights([np.zeros((1, 1, 3, 4)), np.array([1.0, 0, 0, 0])])
-    found = json.loads(json.dumps(runs.masked.score(model, val, seed=0)))
+    found = json.loads(json.dumps(runs.masked.score(model, val, seed=0), allow_nan=False))
     assert found["ious"][3] is None and found["ious"][1] == 0 and 0 < found["mean_iou"] < 0.4
     exported = runs.masked.exportable(model)
     np.testing.assert_allclose(np.asarray(exported(np.zeros((1, 2, 2, 3))))[0, 0, 0].sum(), 1, rtol=1e-6)
+
+
+def test_a_class_that_cannot_be_learned_is_told(tmp_path):
+    folder = scenes.split(tmp_path)
+    (folder / "classes.txt").write_text("dark\nmiddle\nlight\nnever")
+    data = runs.masked.masked(folder, None, longest_side=None, seed=0)
+    assert any("occur in no training mask" in note and "never" in note for note in data.notes)
+
+
+def test_masks_of_0_and_255_have_one_class(tmp_path):
+    """And would be answered with a perfect score."""
+    scenes.write(tmp_path, 4)
+    (tmp_path / "classes.txt").write_text("background\nobject")
+    for path in (tmp_path / "masks").iterdir():
+        Image.fromarray(np.where(scenes.scene((40, 56), int(path.stem))[1] > 0, 255, 0).astype("uint8")).save(path)
+    with pytest.raises(UserError, match=r"one class.*without object.*0 and 255 must be saved as 0 and 1"):
+        runs.masked.masked(tmp_path, None, longest_side=None, seed=0)
+
+
+def test_one_image_cannot_be_split(tmp_path):
+    scenes.write(tmp_path, 1)
+    (tmp_path / "classes.txt").write_text("\n".join(scenes.CLASSES))
+    with pytest.raises(UserError, match="too few images to hold some out"):
+        runs.masked.masked(tmp_path, None, longest_side=None, seed=0)
 
 
 def test_refusals(tmp_path):
