@@ -7,7 +7,8 @@ weights, compared with its own sliding window, and measured on whole images.
 Run:      kvision convolutionalize                             handwritten digits on a ground, no download
           kvision convolutionalize --data FOLDER --classes classes.txt
           kvision convolutionalize --data camvid --classes camvid
-Expect:   not measured yet
+Expect:   CamVid, 184 training images of 240 x 180: mIoU .428 [.423, .432] of 101 held-out images, boundary F1 .353; one
+          pass equals 1,666 windows to 1e-5 and is 13 times as fast (seed 0, 2 minutes on 2 CPU cores)
 
 No layer pads, so that both say the same; a network with a pyramid (`kvision segment`) sees more and is much better.
 """
