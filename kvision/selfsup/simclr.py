@@ -35,8 +35,9 @@ class SimCLR(Objective):
     def call(self, batch, training=False):
         views = self.look(batch)
         both = ops.concatenate([views["a"], views["b"]])  # one call: statistics of its own would tell the view
-        a, b = ops.split(self.projector(self.encoder(both, training=training), training=training), 2)
-        return {"a": a, "b": b}
+        z = self.projector(self.encoder(both, training=training), training=training)
+        rows = ops.shape(z)[0] // 2
+        return {"a": z[:rows], "b": z[rows:]}
 
     def objective(self, outputs):
         a, b = (distribute.gather_replicas(outputs[name]) for name in ("a", "b"))

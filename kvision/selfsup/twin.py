@@ -63,6 +63,7 @@ class MomentumTwin(keras.layers.Layer):
         if count is not None and count % groups:
             raise checks.error("groups", expected=f"a divisor of the batch, {count}", received=groups)
         order = keras.random.shuffle(ops.arange(ops.shape(x)[0]), seed=self.order)
-        parts = ops.split(ops.take(x, order, axis=0), groups)
+        shuffled, rows = ops.take(x, order, axis=0), ops.shape(x)[0] // groups
+        parts = [shuffled[group * rows : (group + 1) * rows] for group in range(groups)]
         y = ops.concatenate([self.slow(part, training=True) for part in parts])
         return ops.stop_gradient(ops.take(y, ops.argsort(order), axis=0))
