@@ -16,8 +16,8 @@ def any_size(backbone: keras.Model) -> keras.Model:
     backbone: functional or Sequential, as `create` makes it; one that takes any size already is returned as it is.
     Padding that was computed for S stays what it was: of an even S, as it is for unknown sizes. What looks at the whole
     image (squeeze-and-excitation) looks at the larger one.
-    Raises UserError for a model that is not functional, and where a layer takes one size alone (learned positions,
-    Flatten and Dense).
+    Raises UserError for a model that is not functional, and where a layer takes one size alone (Flatten and
+    Dense).
     """
     model = graph(backbone)
     if tuple(model.inputs[0].shape[1:3]) == (None, None):

@@ -51,8 +51,3 @@ def test_what_takes_one_size_is_said():
     layers = [keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Reshape((2, 2, 1))]
     with pytest.raises(UserError, match="`backbone` takes images of one size"):
         kv.backbones.any_size(keras.Sequential([keras.Input((8, 8, 3)), *layers]))
-
-
-def test_learned_positions_are_of_one_size():
-    with pytest.raises(UserError, match="`backbone` takes images of one size"):
-        kv.backbones.any_size(kv.backbones.create("ViTTiny16"))

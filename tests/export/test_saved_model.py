@@ -101,7 +101,7 @@ def test_artefact_needs_neither_kvision_nor_keras(exported, images, expected, tm
 
 def test_a_failed_verification_leaves_no_version(model, other, images, tmp_path, monkeypatch):
     real = classifier.write_probe
-    monkeypatch.setattr(classifier, "write_probe", lambda _, images, path: real(other, images, path))
+    monkeypatch.setattr(classifier, "write_probe", lambda _, images, path, side: real(other, images, path, side))
     with pytest.raises(RuntimeError, match=r"no version was written[\s\S]*predict: probabilities differs"):
         kv.export.write(model, tmp_path / "models", probe=images)
     assert list((tmp_path / "models").iterdir()) == []
