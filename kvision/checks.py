@@ -1,9 +1,10 @@
 """The one error style: which argument, what was expected, what came, and the next step."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["UserError", "error", "one_of"]
+__all__ = ["UserError", "error", "one_of", "positive"]
 
 
 class UserError(ValueError):
@@ -37,3 +38,10 @@ def one_of(argument: str, value: object, choices: Iterable[str], *, problem: str
         received=value,
         hint=suggestion,
     )
+
+
+def positive(values: Mapping[str, float | None]) -> None:
+    """Raises for the first argument, by name, whose value is not above 0 and finite. None: not given."""
+    for argument, value in values.items():
+        if value is not None and not 0 < value < math.inf:
+            raise error(argument, expected="a positive number", received=value)

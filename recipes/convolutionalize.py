@@ -14,7 +14,6 @@ No layer pads, so that both say the same; a network with a pyramid (`kvision seg
 """
 
 import dataclasses
-import math
 import statistics
 import sys
 import time
@@ -56,9 +55,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
     numbers = {"--windows": config.windows, "--longest-side": config.longest_side, "--epochs": config.epochs}
     numbers |= {"--rate": config.rate, "--batch-size": config.batch_size}
-    for flag, value in {**numbers, "--train-images": config.train_images, "--test-images": config.test_images}.items():
-        if value is not None and not 0 < value < math.inf:
-            raise checks.error(flag, expected="a positive number", received=value)
+    checks.positive({**numbers, "--train-images": config.train_images, "--test-images": config.test_images})
     data = runs.masked.masked(
         config.data,
         config.classes,

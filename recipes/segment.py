@@ -14,7 +14,6 @@ Held-out images are read once, after training; nothing is chosen by them. The fi
 """
 
 import dataclasses
-import math
 import re
 import sys
 from pathlib import Path
@@ -70,11 +69,9 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     checks.one_of("--up", config.up, kv.decoders.UPSCALINGS)
     checks.one_of("--class-weights", config.class_weights, WEIGHTS)
     checks.one_of("--precision", config.precision, kv.training.PRECISIONS)
-    positive = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--rate": config.rate}
-    counts = {"--longest-side": config.longest_side, "--train-images": config.train_images}
-    for flag, value in {**positive, **counts, "--test-images": config.test_images}.items():
-        if value is not None and not 0 < value < math.inf:
-            raise checks.error(flag, expected="a positive number", received=value)
+    counts = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--longest-side": config.longest_side}
+    counts |= {"--train-images": config.train_images, "--test-images": config.test_images}
+    checks.positive({**counts, "--rate": config.rate})
     _crop(config)
     _scale(config)
     if config.weights == "imagenet":

@@ -6,6 +6,7 @@ features without labels, judged by neighbors and a linear classifier on held-out
 Run:      kvision simclr                            scikit-learn's digits, no download
           kvision simclr --data FOLDER              one sub-folder per class; the labels are for judging alone
           kvision simclr --data FILE.npz --minutes 15
+          kvision simclr --data FOLDER --unlabeled PHOTOS      learns from PHOTOS, of any layout, alone
 Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 30 epochs, linear .521, neighbors .473 of 2,000 held-out
           images; untrained .316 and .279 (seed 0, 32 px, 13.4 minutes on 2 CPU cores, in kvision ssl-table)
 """

@@ -66,11 +66,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         checks.one_of("--heads", head, HEADS)
     checks.one_of("--preset", config.preset, PRESETS)
     checks.one_of("--precision", config.precision, kv.training.PRECISIONS)
-    if config.rate is not None and config.rate <= 0:
-        raise checks.error("--rate", expected="a positive learning rate", received=config.rate)
-    for flag, count in {"--epochs": config.epochs, "--batch-size": config.batch_size}.items():
-        if count is not None and count < 1:
-            raise checks.error(flag, expected="a count of at least 1", received=count)
+    checks.positive({"--rate": config.rate, "--epochs": config.epochs, "--batch-size": config.batch_size})
     data = runs.labeled(
         config.data,
         image_size=_size(config),

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from kvision import checks
@@ -24,3 +26,10 @@ def test_one_of_returns_the_value_and_refuses_other_types():
     for value in ("zzz", None, ["a"]):
         with pytest.raises(checks.UserError, match="one of: a, b"):
             checks.one_of("name", value, ("a", "b"))
+
+
+@pytest.mark.parametrize("value", [0, -1, 0.0, math.inf, math.nan])
+def test_positive_names_the_first_that_is_not(value):
+    checks.positive({"rate": 1e-9, "epochs": 3, "minutes": None})
+    with pytest.raises(checks.UserError, match=r"^`rate` is not valid\. Expected a positive number\."):
+        checks.positive({"epochs": 1, "rate": value, "minutes": -1})

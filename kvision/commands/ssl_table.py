@@ -98,7 +98,8 @@ def _run(config: Config, out: Path, command: str) -> int:
         print(f"{method} ...", flush=True)
         own = config if (config.encoder or "").startswith("ViT") or method not in _HIDING else _with_own_encoder(config)
         try:
-            encoder, record = pretrain(method, data.train, own, stages, watch=data.val)
+            images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
+            encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))
             before = encoder_of(method, own)
             judge(f"untrained {before.name}", before, {})
             judge(method, encoder, record)

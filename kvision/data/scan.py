@@ -29,10 +29,14 @@ _CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file that is named like an image and cannot be used. path: relative to the folder. reason: one line."""
+    """A file that is named like an image and cannot be used. path: relative to the folder. reason: one line.
+
+    folder: where it differs from that of the run's data.
+    """
 
     path: str
     reason: str
+    folder: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +71,7 @@ class _File:
 def scan(
     folder: str | Path,
     *,
+    labeled: bool = True,
     cache: str | Path | None = None,
     pixels: PixelStore | None = None,
     workers: int | None = None,
@@ -77,19 +82,23 @@ def scan(
     Layout: one sub-folder per class, images at any depth below it, suffix .jpg .jpeg .png .gif .bmp .webp in any case;
     class names are the folders' names, sorted. Or `train` and one of `test`, `val`, `valid`, `validation`, each laid
     out so with the same classes. Hidden files and other suffixes are passed over; links to folders, and links that
-    lead out of the folder, are listed as bad. cache: a CSV file; entries whose path, size and time of change are as
+    lead out of the folder, are listed as bad. labeled: False takes the images at any depth, in whatever layout, as one
+    class, "unlabeled". cache: a CSV file; entries whose path, size and time of change are as
     before are not read again; a damaged or foreign one is made anew. pixels: keeps what is decoded, resized, for
     `folders`. workers: threads, None takes the processor's count. progress: a bar on standard error.
     Raises UserError for a missing folder, another layout, fewer than two classes, a class folder without images.
     """
-    folder = Path(folder)
+    folder, name = Path(folder), "data" if labeled else "unlabeled"
     if not folder.is_dir():
-        raise checks.error("data", problem="names no folder", expected=f"a folder: {_LAYOUT}", received=str(folder))
-    sides = _sides(folder)
-    class_names = _class_names(folder, sides)
-    places = {f"{side}{name}": label for side in sides for label, name in enumerate(class_names)}
+        layout = f": {_LAYOUT}" if labeled else " of images"
+        raise checks.error(name, problem="names no folder", expected=f"a folder{layout}", received=str(folder))
+    sides = _sides(folder) if labeled else ("",)
+    class_names = _class_names(folder, sides) if labeled else ("unlabeled",)
+    places = (
+        {f"{side}{name}": label for side in sides for label, name in enumerate(class_names)} if labeled else {"": 0}
+    )
     found = sorted((file for place in places for file in _walk(folder, place)), key=lambda file: file.path)
-    depth = sides[0].count("/") + 1
+    depth = sides[0].count("/") + labeled
 
     def place(file: _File) -> str:
         return "/".join(file.path.split("/")[:depth])
@@ -103,8 +112,12 @@ def scan(
     files = _examine(folder, found, cache, pixels, workers, progress)
     good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
     if not good:
-        raise _wrong(
-            folder, f"has no image that can be used, out of {len(bad)}", hint=f"{bad[0].path}: {bad[0].reason}"
+        raise checks.error(
+            name,
+            problem=f"has no image that can be used, out of {len(bad)}",
+            expected=_LAYOUT if labeled else f"images: {' '.join(sorted(_SUFFIXES))}",
+            received=str(folder),
+            hint=f"{bad[0].path}: {bad[0].reason}" if bad else "",
         )
     return Scan(
         folder=folder,

@@ -15,7 +15,6 @@ def info_nce(positive, negatives, *, temperature: float = 0.07):
     Trivial value: ln(K + 1); of random unit vectors of width D it is higher, by about 1 / (2 D temperature^2).
     Raises UserError if temperature <= 0.
     """
-    if temperature <= 0:
-        raise checks.error("temperature", expected="a positive number", received=temperature)
+    checks.positive({"temperature": temperature})
     positive, negatives = (ops.cast(x, "float32") / temperature for x in (positive, negatives))
     return ops.logsumexp(ops.concatenate([positive[:, None], negatives], axis=-1), axis=-1) - positive

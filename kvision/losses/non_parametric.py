@@ -10,8 +10,7 @@ __all__ = ["noise_contrastive", "non_parametric_softmax"]
 
 
 def _check(temperature: float) -> None:
-    if temperature <= 0:
-        raise checks.error("temperature", expected="a positive number", received=temperature)
+    checks.positive({"temperature": temperature})
 
 
 def non_parametric_softmax(positive, similarity, *, temperature: float = 0.07):

@@ -17,8 +17,7 @@ def nt_xent(a, b, *, temperature: float = 0.1):
     Trivial value: ln(2N - 1), of features that tell nothing, and of collapsed ones. N = 1 has no negatives: 0.
     Raises UserError if temperature <= 0 or the shapes differ.
     """
-    if temperature <= 0:
-        raise checks.error("temperature", expected="a positive number", received=temperature)
+    checks.positive({"temperature": temperature})
     if len(a.shape) != 2 or tuple(a.shape[1:]) != tuple(b.shape[1:]) or a.shape[0] != b.shape[0]:
         raise checks.error("b", expected=f"the shape of `a`, (N, D): {tuple(a.shape)}", received=tuple(b.shape))
     z = unit(ops.concatenate([a, b], axis=0))

@@ -17,8 +17,7 @@ def swapped_prediction(codes: Sequence, scores: Sequence, *, temperature: float 
     Returns (B,) float32: the mean over codes t of the mean over the views v != t of -sum_k q_t ln softmax(s_v / T).
     Trivial value: ln K. Raises UserError if temperature <= 0, or there are fewer than two views, or more codes.
     """
-    if temperature <= 0:
-        raise checks.error("temperature", expected="a positive number", received=temperature)
+    checks.positive({"temperature": temperature})
     if len(scores) < 2 or not 1 <= len(codes) <= len(scores):
         raise checks.error(
             "codes", expected="of one or more of at least two views", received=f"{len(codes)} of {len(scores)}"

@@ -1,14 +1,19 @@
-"""The data of a recipe: images with labels, read, checked, and split into what trains and what is held out."""
+"""The data of a recipe: images with labels, split into what trains and what is held out; images without labels."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kvision.runs.result import Data
 
-__all__ = ["labeled"]
+if TYPE_CHECKING:
+    from kvision.data import BadFile, Images
+
+__all__ = ["labeled", "unlabeled"]
 
 _HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
 
@@ -76,14 +81,35 @@ def _source(path: str | Path | None, size: int, batch_size: int, cache: Path | N
         train = data.arrays(found.x_train, found.y_train, class_names=found.class_names, **options)
         val = data.arrays(found.x_test, found.y_test, class_names=found.class_names, **options)
         return train, val, path.name, ()
-    known = pixels = None
-    if cache is not None:
-        short = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
-        known = cache / f"scan-{short}.csv"
-        pixels = data.PixelStore(cache / f"pixels-{short}-{size}.bin", size)
-    scan = data.scan(path, cache=known, pixels=pixels)
-    images = data.folders(scan, image_size=size, pixels=pixels, batch_size=batch_size)
+    scan, images = _scanned(path, size, batch_size, cache)
     if scan.held_out is None:
         return images, None, path.resolve().name, scan.bad
     train, val = images.subset(np.flatnonzero(~scan.held_out)), images.subset(np.flatnonzero(scan.held_out))
     return train, val, path.resolve().name, scan.bad
+
+
+def unlabeled(
+    path: str | Path, *, image_size: int, batch_size: int, held_out: "Images", cache: Path | None = None
+) -> tuple["Images", tuple["BadFile", ...], tuple[str, ...]]:
+    """-> the images of a folder of any layout, the bad files, and notes; without copies of those that are held out."""
+    from kvision import data
+
+    scan, images = _scanned(Path(path), image_size, batch_size, cache, labeled=False)
+    bad = tuple(dataclasses.replace(file, folder=str(path)) for file in scan.bad)
+    leaks = data.leaks(images.digests, held_out.digests)
+    if not len(leaks):
+        return images, bad, ()
+    images = images.subset(np.setdiff1d(np.arange(len(images)), leaks))
+    return images, bad, (f"{len(leaks)} images without labels equal a held-out one and are left out of training",)
+
+
+def _scanned(path: Path, size: int, batch_size: int, cache: Path | None, *, labeled: bool = True):
+    from kvision import data
+
+    known = pixels = None
+    if cache is not None:
+        short = hashlib.sha256(f"{path.resolve()}{'' if labeled else ' unlabeled'}".encode()).hexdigest()[:12]
+        known = cache / f"scan-{short}.csv"
+        pixels = data.PixelStore(cache / f"pixels-{short}-{size}.bin", size)
+    scan = data.scan(path, labeled=labeled, cache=known, pixels=pixels)
+    return scan, data.folders(scan, image_size=size, pixels=pixels, batch_size=batch_size)

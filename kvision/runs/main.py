@@ -184,7 +184,8 @@ def _run(
             print(f"This run is finished ({folder}). `--again` runs it once more.\n")
             _tell(report, folder)
         return 0
-    result: Result = recipe.run(data.train, data.val, config, stages=stages, cache=cache)
+    more = {} if data.unlabeled is None else {"unlabeled": data.unlabeled}
+    result: Result = recipe.run(data.train, data.val, config, stages=stages, cache=cache, **more)
     if not leads:
         stages.wait("report", **_REPORT)
         return 0
@@ -234,7 +235,8 @@ def _copy_bad_images(data: Data, source: Path, quarantine: Path) -> None:
     """Regular files, under the names they have; links are not followed."""
     copied = 0
     for bad in data.bad_images:
-        original, copy = source / bad.path, quarantine / bad.path
+        original = Path(bad.folder or source, bad.path)
+        copy = Path(quarantine, "unlabeled" if bad.folder else "", bad.path)
         try:
             if original.is_symlink() or not original.is_file():
                 continue

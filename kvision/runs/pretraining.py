@@ -1,7 +1,7 @@
 """What the recipes of self-supervised learning share: settings, data, a training, and what its encoder is worth."""
 
 import dataclasses
-import math
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import atomic, checks
-from kvision.runs.labeled import labeled
+from kvision.runs.labeled import labeled, unlabeled
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, setting
 from kvision.runs.stages import Stages
@@ -40,6 +40,9 @@ class Pretraining(Settings):
     precision: str = setting("float32", "float32, mixed_bfloat16 or mixed_float16")
     train_per_class: int | None = setting(None, "use only so many training images of each class")
     test_per_class: int | None = setting(None, "use only so many held-out images of each class")
+    unlabeled: str | None = setting(
+        None, "folder of images, of any layout, to train on instead of those of --data, which then judge alone"
+    )
 
 
 def load(config: Pretraining, *, cache: Path | None = None) -> Data:
@@ -50,10 +53,8 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
     checks.one_of("--precision", config.precision, training.PRECISIONS)
     if config.encoder is not None:
         checks.one_of("--encoder", config.encoder, backbones.available())
-    positive = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--image-size": config.image_size}
-    for flag, value in {**positive, "--rate": config.rate, "--minutes": config.minutes}.items():
-        if value is not None and not 0 < value < math.inf:
-            raise checks.error(flag, expected="a positive number", received=value)
+    counts = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--image-size": config.image_size}
+    checks.positive({**counts, "--rate": config.rate, "--minutes": config.minutes})
     if config.epochs is not None and config.minutes is not None:
         raise checks.error("--minutes", expected="no --epochs beside it", received=f"{config.epochs} epochs")
     data = labeled(
@@ -73,7 +74,19 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
             expected="two classes or more with two training images each; labels are used for judging alone",
             received=dict(zip(data.class_names, counts.tolist(), strict=True)),
         )
-    return data
+    if config.unlabeled is None:
+        return data
+    images, bad, notes = unlabeled(
+        config.unlabeled, image_size=_size(config), batch_size=256, held_out=data.val, cache=cache
+    )
+    return dataclasses.replace(
+        data,
+        unlabeled=images,
+        bad_images=(*data.bad_images, *bad),
+        name=f"{data.name}; {len(images)} without labels",
+        fingerprint=hashlib.sha256((data.fingerprint + images.fingerprint).encode()).hexdigest(),
+        notes=(*data.notes, *notes),
+    )
 
 
 def _size(config: Pretraining) -> int:
@@ -90,14 +103,17 @@ def run(
     *,
     stages: Stages | None = None,
     cache: Path | None = None,
+    unlabeled: "Images | None" = None,
 ) -> Result:
     """Trains a method of `kv.selfsup.METHODS` on the images of `train`, without their labels, and judges its encoder by
     a linear classifier and by neighbors, trained with these labels, on `val`; the encoder before training beside it.
+
+    unlabeled: images to train on instead.
     """
     from kvision import backbones, plots, transfer
 
     stages = stages or Stages()
-    encoder, record = pretrain(name, train, config, stages, watch=val)
+    encoder, record = pretrain(name, train if unlabeled is None else unlabeled, config, stages, watch=(train, val))
     if not stages.leads:
         return Result(model=encoder, history=record["history"], metrics={}, best=name)
     encoders = {"untrained": encoder_of(name, config), name: encoder}
@@ -147,11 +163,16 @@ def _metrics(found: "Evaluation", seconds: float) -> dict:
 
 
 def pretrain(
-    name: str, train: "Images", config: Pretraining, stages: Stages, *, watch: "Images | None" = None
+    name: str,
+    train: "Images",
+    config: Pretraining,
+    stages: Stages,
+    *,
+    watch: "tuple[Images, Images] | None" = None,
 ) -> tuple["keras.Model", dict]:
     """-> the encoder, and a record: history, epochs, seconds, images a second; found finished, or trained to the end.
 
-    watch: held-out images for the log `knn`, ten times in the training; nothing is chosen by it.
+    watch: labeled and held-out images for the log `knn`, ten times in the training; nothing is chosen by it.
     """
     from kvision import distribute, selfsup, training
     from kvision.backbones import weights
@@ -175,7 +196,7 @@ def pretrain(
             selfsup.CollapseGuard(),
         ]
         if watch is not None:
-            some = [_some(images, count, config.seed) for images, count in zip((train, watch), _ONLINE, strict=True)]
+            some = [_some(images, count, config.seed) for images, count in zip(watch, _ONLINE, strict=True)]
             callbacks.append(selfsup.OnlineKNN(method.encoder, *some, every=max(1, epochs // 10)))
         history = training.fit(
             method,

@@ -15,7 +15,8 @@ class Data:
     """train: what is learned from. val: held-out images, read once, for the report. bad_images: left out, with reasons.
 
     name: one line for people. fingerprint: changes with any image or split. notes: what else a reader should know.
-    tflite: the kinds of TFLite files that can be written of what is trained on it.
+    tflite: the kinds of TFLite files that can be written of what is trained on it. unlabeled: images to learn from
+    instead of `train`, which then judges alone; handed to the recipe's `run` where there are some.
     """
 
     train: Any
@@ -26,6 +27,7 @@ class Data:
     fingerprint: str
     notes: tuple[str, ...] = ()
     tflite: tuple[str, ...] = ("float32", "float16", "int8")
+    unlabeled: Any = None
 
 
 @dataclass(frozen=True)

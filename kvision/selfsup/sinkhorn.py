@@ -15,8 +15,7 @@ def sinkhorn(scores, *, epsilon: float = 0.05, iterations: int = 3):
     columns to about B / K, nearer with more `iterations`. In the log domain: exp(1 / .05) is infinite in half
     precision. No gradient goes through. Raises UserError if epsilon <= 0 or iterations < 1.
     """
-    if epsilon <= 0:
-        raise checks.error("epsilon", expected="a positive number", received=epsilon)
+    checks.positive({"epsilon": epsilon})
     if iterations < 1:
         raise checks.error("iterations", expected="a count of at least 1", received=iterations)
     logs = ops.stop_gradient(ops.cast(scores, "float32")) / epsilon

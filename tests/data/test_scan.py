@@ -242,3 +242,20 @@ def test_a_hundred_thousand_files_in_flat_memory(pictures, tmp_path):
             for i in range(1000):
                 (tmp_path / "many" / label / str(group) / f"{i}.png").write_bytes(data)
     assert _growth(str(pictures), str(tmp_path / "many")) < 150
+
+
+def test_without_labels_any_layout_will_do(pictures, paint):
+    paint(pictures / "loose.png", 3)
+    paint(pictures / "cat/test/deep.png", 4)
+    (pictures / "dog/torn.png").write_bytes(b"")
+    found = quietly(pictures, labeled=False)
+    assert found.paths == tuple(sorted([*PATHS, "loose.png", "cat/test/deep.png"]))
+    assert found.class_names == ("unlabeled",) and not found.labels.any() and found.held_out is None
+    assert found.bad == (BadFile("dog/torn.png", "it is empty"),)
+
+
+def test_without_labels_a_folder_without_images_is_said(tmp_path):
+    with pytest.raises(UserError, match="`unlabeled` names no folder"):
+        quietly(tmp_path / "none", labeled=False)
+    with pytest.raises(UserError, match="`unlabeled` has no image that can be used"):
+        quietly(tmp_path, labeled=False)

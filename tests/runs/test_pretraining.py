@@ -1,8 +1,11 @@
 import dataclasses
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import kvision as kv
 from kvision import runs
@@ -111,6 +114,8 @@ def test_untrained_is_the_encoder_before_its_training():
 
 WORKERS = """
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from kvision import distribute, runs
 from kvision.recipes import npid
@@ -148,3 +153,39 @@ def test_half_precision_scales_its_loss():
     encoder, record = pretraining.pretrain("simclr", data.train, config, runs.Stages())
     assert encoder.compute_dtype == "float32", "the product is a plain network"
     assert np.isfinite(record["history"]["loss"]).all() and kv.backbones.embed(encoder, data.val, progress=False).any()
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """No class folders; one is a copy of a held-out digit, one is torn."""
+    random = np.random.default_rng(0)
+    held_out = pretraining.load(SMALL).val.original(0)
+    for number, image in enumerate([held_out, *random.integers(0, 256, (40, 12, 12, 3), "uint8")]):
+        path = tmp_path / "photographs" / str(number % 3) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    (tmp_path / "photographs" / "torn.png").write_bytes(b"")
+    return tmp_path / "photographs"
+
+
+def test_images_without_labels_are_trained_on_instead(photographs, tmp_path):
+    config = dataclasses.replace(SMALL, unlabeled=str(photographs), batch_size=16)
+    data = pretraining.load(config, cache=tmp_path / "cache")
+    assert len(data.unlabeled) == 40 and data.name.endswith("; 40 without labels")
+    assert data.notes == ("1 images without labels equal a held-out one and are left out of training",)
+    (bad,) = data.bad_images
+    assert (bad.folder, bad.path) == (str(photographs), "torn.png")
+    assert data.fingerprint != pretraining.load(SMALL).fingerprint
+    few = data.train.subset(np.arange(8))  # a training on these would be refused
+    result = simclr.run(few, data.val, config, unlabeled=data.unlabeled)
+    assert result.metrics["simclr"]["accuracy"] != result.metrics["untrained"]["accuracy"]
+
+
+def test_the_command_copies_what_is_torn_among_images_without_labels(photographs, tmp_path):
+    command = [sys.executable, "-m", "kvision", "simclr", "--smoke", "--image-size", "16", "--batch-size", "16"]
+    command += ["--epochs", "1", "--unlabeled", str(photographs), "--bad-images", "quarantine", "--out", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    (copy,) = tmp_path.glob("runs/*/bad_images/unlabeled/torn.png")
+    assert copy.read_bytes() == b"" and "torn.png: it is empty" in result.stderr
+    assert (photographs / "torn.png").exists()
