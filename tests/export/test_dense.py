@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from trained_like import trained_like
 
 import kvision as kv
 from kvision.checks import UserError
+from kvision.commands import predict as predict_command
 from kvision.export import dense
 from kvision.export.litert import Runner
 
@@ -87,7 +89,10 @@ def answers_alike(model: keras.Model, folder, tmp_path) -> None:
         np.testing.assert_array_equal(lite(image[None])["label"][0][sure], expected[0].argmax(-1)[sure])
 
 
-@pytest.mark.parametrize("up", kv.decoders.UPSCALINGS)
+@pytest.mark.parametrize(
+    "up",
+    [u if u in ("transposed", "unpool") else pytest.param(u, marks=pytest.mark.slow) for u in kv.decoders.UPSCALINGS],
+)
 def test_every_way_up(up, tmp_path):
     model = network(up=up)
     answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
@@ -129,7 +134,7 @@ def predict(*arguments) -> subprocess.CompletedProcess:
     )
 
 
-def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path):
+def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path, capsys):
     model, version = exported
     photograph = tmp_path / "großes photo.png"
     image = np.asarray(Image.fromarray(images()[0]).resize((200, 120), Image.Resampling.BICUBIC))
@@ -149,8 +154,8 @@ def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path):
         overlay = np.asarray(Image.open(row["overlay"]), "float64")
         table = np.array([(1, 2, 3), (4, 5, 6), (200, 0, 0), (0, 200, 0)])
         np.testing.assert_allclose(overlay, (image + table[np.asarray(mask)]) / 2, atol=0.51)
-    table = predict(version, photograph, "--out", tmp_path / "out2")
-    assert table.returncode == 0 and "großes photo.overlay.png" in table.stdout, table.stderr
+    assert predict_command.main([str(version), str(photograph), "--out", str(tmp_path / "out2")]) == 0
+    assert "großes photo.overlay.png" in capsys.readouterr().out
 
 
 def test_two_images_of_one_name_are_both_kept(exported, tmp_path):
@@ -177,9 +182,7 @@ def test_a_tflite_is_read_without_tensorflow(exported, tmp_path):
     assert result.stdout.splitlines()[-1] == "[]", result.stderr
 
 
-def test_facts_of_a_stranger_are_not_believed(exported, tmp_path):
-    import shutil
-
+def test_facts_of_a_stranger_are_not_believed(exported, tmp_path, capsys):
     moved = tmp_path / "moved"
     shutil.copytree(exported[1], moved)
     (tmp_path / "x.png").write_bytes(png(images()[0]))
@@ -191,8 +194,8 @@ def test_facts_of_a_stranger_are_not_believed(exported, tmp_path):
         '{"longest_side": null, "colors": [[0, 999, 0]]}',
     ):
         (moved / "assets.extra/labels.json").write_text(text)
-        result = predict(moved, tmp_path / "x.png", "--trust", "--out", tmp_path)
-        assert result.returncode == 2 and "labels.json that cannot be read" in result.stderr, text
+        assert predict_command.main([str(moved), str(tmp_path / "x.png"), "--trust", "--out", str(tmp_path)]) == 2
+        assert "labels.json that cannot be read" in capsys.readouterr().err, text
 
 
 def test_what_differs_is_not_written(tmp_path, monkeypatch):

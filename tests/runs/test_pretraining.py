@@ -50,9 +50,9 @@ def test_a_budget_is_timed_without_tracing_and_kept(tmp_path, capsys):
     timed = stages.done("budget-npid", epochs=int, seconds_per_step=float)
     assert timed["epochs"] == record["epochs"] == len(record["history"]["loss"]) >= 3
     assert timed["seconds_per_step"] < 0.5, "a trace takes seconds, a step milliseconds"
-    (tmp_path / "train-npid.json").unlink()
-    _, again = pretraining.pretrain("npid", data.train, config, stages)
-    assert again["epochs"] == record["epochs"] and "minutes" not in capsys.readouterr().out
+    preset = pretraining._preset("npid", config)
+    assert pretraining._epochs("npid", preset, data.train, config, stages) == record["epochs"]
+    assert "minutes" not in capsys.readouterr().out
 
 
 def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):

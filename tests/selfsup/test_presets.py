@@ -10,10 +10,10 @@ from kvision.checks import UserError
 IMAGES = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3)).astype("uint8")
 
 
-def made(preset: selfsup.Preset, size: int, images: int) -> kv.training.Objective:
+def made(preset: selfsup.Preset, size: int, images: int, **options) -> kv.training.Objective:
     facts = {"images": images, "classes": 2, "steps": 1, "image_size": size, "seed": 0}
     method = preset.method(preset.encoder(size), preset.views(size), **facts)
-    method.compile(preset.optimizer())
+    method.compile(preset.optimizer(), **options)
     return method
 
 
@@ -25,7 +25,7 @@ def batch(preset: selfsup.Preset, images: np.ndarray) -> dict:
 @pytest.mark.parametrize("name", selfsup.METHODS)  # the smoke presets are trained in tests/recipes
 def test_each_takes_a_step(name):
     preset = selfsup.preset(name)
-    method = made(preset, 32, len(IMAGES))
+    method = made(preset, 32, len(IMAGES), run_eagerly=True)  # a trace for one step would take longer
     logs = method.train_on_batch(batch(preset, IMAGES), return_dict=True)
     assert np.isfinite(logs["loss"]) and logs["trivial"] > 0
 
