@@ -103,7 +103,7 @@ def scan(
     def place(file: _File) -> str:
         return "/".join(file.path.split("/")[:depth])
 
-    if empty := sorted(places.keys() - {place(file) for file in found}):
+    if labeled and (empty := sorted(places.keys() - {place(file) for file in found})):
         raise _wrong(
             folder,
             f"has class folders without images: {', '.join(empty[:10])}",

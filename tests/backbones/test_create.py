@@ -1,10 +1,10 @@
 import importlib.util
-import os
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import processes
 import pytest
 from contracts import backbone
 
@@ -70,9 +70,8 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path):
     models = {name: kv.backbones.create(name, image_size=67, pooling="avg") for name in names}
     for name, model in models.items():
         model.save_weights(tmp_path / f"{name}.weights.h5")
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     result = subprocess.run(
-        [sys.executable, "-c", JAX, tmp_path, *names], env=environment, capture_output=True, text=True
+        [sys.executable, "-c", JAX, tmp_path, *names], env=processes.jax_environment(), capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-3000:]
     for name, model in models.items():

@@ -1,9 +1,9 @@
-import os
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import processes
 import pytest
 from contracts import same_in_tflite
 from scipy.special import erf
@@ -162,8 +162,9 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path):
     model = small()
     model.save_weights(tmp_path / "vit.weights.h5")
     np.save(tmp_path / "images.npy", IMAGES)
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run([sys.executable, "-c", JAX, tmp_path], env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", JAX, tmp_path], env=processes.jax_environment(), capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.splitlines()[-1] == "(8,)"
     np.testing.assert_allclose(np.load(tmp_path / "maps.npy"), model(IMAGES, training=False), atol=1e-4)

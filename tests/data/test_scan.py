@@ -251,7 +251,7 @@ def test_without_labels_any_layout_will_do(pictures, paint):
     found = quietly(pictures, labeled=False)
     assert found.paths == tuple(sorted([*PATHS, "loose.png", "cat/test/deep.png"]))
     assert found.class_names == ("unlabeled",) and not found.labels.any() and found.held_out is None
-    assert found.bad == (BadFile("dog/torn.png", "it is empty"),)
+    assert found.bad == (BadFile("dog/torn.png", "the file is empty"),)
 
 
 def test_without_labels_a_folder_without_images_is_said(tmp_path):

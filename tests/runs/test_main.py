@@ -19,6 +19,7 @@ from kvision.checks import UserError
 from kvision.data import BadFile
 from kvision.exit_codes import RUN_AGAIN
 from kvision.export import quantize
+from kvision.runs.main import _copy_bad_images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ def test_a_finished_run_has_a_version_a_report_a_picture_and_an_example(first):
     (report,) = reports(first)
     assert report["recipe"] == "toy" and report["config"]["level"] == 4 and report["data"] == "a toy"
     assert report["exports"] == [str(first / "1")] and (first / "1/saved_model.pb").is_file()
-    assert len(report["bad_images"]) == 25 and report["bad_images"][0] == {"path": "0.jpg", "reason": "it is empty"}
+    assert len(report["bad_images"]) == 25 and report["bad_images"][0]["path"] == "0.jpg"
     (folder,) = (first / "runs").iterdir()
     assert (folder / "toy.png").stat().st_size > 1000 and (folder / "example.png").is_file()
     assert report["next"].endswith("example.png") and report["notes"] == ["all is well"]
@@ -240,3 +241,12 @@ def test_quarantine_copies_and_moves_nothing(tmp_path, capsys):
     assert copies[1].read_bytes() == bytes(3) and sorted(source.iterdir()) == before
     assert "2 of these 25 are files" in capsys.readouterr().err
     assert len(report["bad_images"]) == 25
+
+
+def test_quarantine_keeps_images_of_another_folder_apart(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs/torn.png").write_bytes(b"torn")
+    bad = BadFile("torn.png", "it is torn", folder=str(tmp_path / "photographs"))
+    _copy_bad_images(SimpleNamespace(bad_images=[bad]), tmp_path / "data", tmp_path / "bad_images")
+    assert (tmp_path / "bad_images/unlabeled/torn.png").read_bytes() == b"torn"
+    assert (tmp_path / "photographs/torn.png").exists()

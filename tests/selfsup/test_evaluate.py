@@ -1,4 +1,3 @@
-import os
 import random
 import subprocess
 import sys
@@ -6,6 +5,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import processes
 import pytest
 import trainings
 from sklearn.preprocessing import StandardScaler
@@ -153,7 +153,8 @@ print("ok")
 
 
 def test_on_jax_without_tensorflow():
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     tests = str(Path(trainings.__file__).parent)
-    result = subprocess.run([sys.executable, "-c", JAX, tests], env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", JAX, tests], env=processes.jax_environment(), capture_output=True, text=True
+    )
     assert result.stdout.strip() == "ok", result.stderr[-3000:]

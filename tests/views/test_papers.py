@@ -1,8 +1,8 @@
-import os
 import subprocess
 import sys
 
 import numpy as np
+import processes
 import pytest
 
 from kvision.checks import UserError
@@ -117,8 +117,9 @@ print(folded)
 
 @pytest.mark.parametrize("names", [("mae", "simclr", "moco1", "supervised"), ("simmim", "moco2", "npid", "swav")])
 def test_jax_compiled_equals_eager_without_tensorflow(names):
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
-    result = subprocess.run([sys.executable, "-c", CODE, *names], env=environment, capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", CODE, *names], env=processes.jax_environment(), capture_output=True, text=True
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     here = np.asarray(fold([7, 3], np.arange(3))).tolist()
     assert result.stdout.strip() == str(here), "keys are the same on every backend"
