@@ -116,17 +116,8 @@ def launched(out: Path, victims: list[int]) -> str:
     """The recipe in two processes, one of which is killed at an epoch's beginning, for each of `victims`."""
     command = [sys.executable, "-m", "kvision", "launch", "--workers", "2", "--restarts", str(len(victims))]
     command += ["--logs", str(out / "logs"), "--", "transfer", "--smoke", "--heads", "finetune", "--epochs", "3"]
-    command += [
-        "--backbone",
-        "ResNet20",
-        "--weights",
-        "none",
-        "--image-size",
-        "32",
-        "--deterministic",
-        "--out",
-        str(out),
-    ]
+    command += ["--backbone", "ResNet20", "--weights", "none", "--image-size", "32"]
+    command += ["--deterministic", "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     ends_in(2 * SECONDS, process)
     assert process.stdout is not None

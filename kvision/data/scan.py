@@ -83,20 +83,20 @@ def scan(
     class names are the folders' names, sorted. Or `train` and one of `test`, `val`, `valid`, `validation`, each laid
     out so with the same classes. Hidden files and other suffixes are passed over; links to folders, and links that
     lead out of the folder, are listed as bad. labeled: False takes the images at any depth, in whatever layout, as one
-    class, "unlabeled". cache: a CSV file; entries whose path, size and time of change are as
-    before are not read again; a damaged or foreign one is made anew. pixels: keeps what is decoded, resized, for
-    `folders`. workers: threads, None takes the processor's count. progress: a bar on standard error.
+    class, "unlabeled". cache: a CSV file; entries whose path, size and time of change are as before are not read
+    again; a damaged or foreign one is made anew. pixels: keeps what is decoded, resized, for `folders`. workers:
+    threads, None takes the processor's count. progress: a bar on standard error.
     Raises UserError for a missing folder, another layout, fewer than two classes, a class folder without images.
     """
-    folder, name = Path(folder), "data" if labeled else "unlabeled"
+    folder, argument = Path(folder), "data" if labeled else "unlabeled"
     if not folder.is_dir():
         layout = f": {_LAYOUT}" if labeled else " of images"
-        raise checks.error(name, problem="names no folder", expected=f"a folder{layout}", received=str(folder))
-    sides = _sides(folder) if labeled else ("",)
-    class_names = _class_names(folder, sides) if labeled else ("unlabeled",)
-    places = (
-        {f"{side}{name}": label for side in sides for label, name in enumerate(class_names)} if labeled else {"": 0}
-    )
+        raise checks.error(argument, problem="names no folder", expected=f"a folder{layout}", received=str(folder))
+    sides, class_names, places = ("",), ("unlabeled",), {"": 0}
+    if labeled:
+        sides = _sides(folder)
+        class_names = _class_names(folder, sides)
+        places = {f"{side}{name}": label for side in sides for label, name in enumerate(class_names)}
     found = sorted((file for place in places for file in _walk(folder, place)), key=lambda file: file.path)
     depth = sides[0].count("/") + labeled
 
@@ -113,7 +113,7 @@ def scan(
     good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
     if not good:
         raise checks.error(
-            name,
+            argument,
             problem=f"has no image that can be used, out of {len(bad)}",
             expected=_LAYOUT if labeled else f"images: {' '.join(sorted(_SUFFIXES))}",
             received=str(folder),

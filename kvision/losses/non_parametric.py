@@ -9,17 +9,13 @@ from kvision import checks
 __all__ = ["noise_contrastive", "non_parametric_softmax"]
 
 
-def _check(temperature: float) -> None:
-    checks.positive({"temperature": temperature})
-
-
 def non_parametric_softmax(positive, similarity, *, temperature: float = 0.07):
     """Cross entropy of the softmax over all N images (Wu et al. 2018, arXiv 1805.01978, eq. 2 and 3).
 
     positive: (B,) cosine to the image's own row of the bank; similarity: (B, N) to all rows, its own among them.
     Returns (B,) float32 per-example loss >= 0. Trivial value: ln N. Raises UserError if temperature <= 0.
     """
-    _check(temperature)
+    checks.positive({"temperature": temperature})
     similarity = ops.cast(similarity, "float32") / temperature
     return ops.logsumexp(similarity, axis=-1) - ops.cast(positive, "float32") / temperature
 
@@ -33,7 +29,7 @@ def noise_contrastive(positive, noise, *, log_partition, count: int, temperature
     would underflow half precision. Trivial value, all P = 1 / N: ln(1 + m) + m ln(1 + 1 / m).
     Raises UserError if temperature <= 0 or count < 1.
     """
-    _check(temperature)
+    checks.positive({"temperature": temperature})
     if count < 1:
         raise checks.error("count", expected="a count of at least 1", received=count)
     shift = math.log(noise.shape[-1] / count) + ops.cast(log_partition, "float32")

@@ -2,9 +2,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from kvision import selfsup
+from kvision.checks import UserError
 from kvision.commands import ssl_table
 
 
@@ -75,3 +78,27 @@ def test_wrong_calls_say_what_to_do(arguments, text, capsys, tmp_path):
 
     assert ssl_table.main([*arguments, "--out", str(tmp_path)]) == 2
     assert re.search(text, capsys.readouterr().err)
+
+
+def test_images_without_labels_train_all_but_the_supervised_row(tmp_path, monkeypatch):
+    trained = {}
+
+    def pretrain(method, images, *_, watch):
+        trained[method] = len(images), len(watch[0]), len(watch[1])
+        raise UserError("enough")
+
+    monkeypatch.setattr(ssl_table, "pretrain", pretrain)
+    random = np.random.default_rng(0)
+    for number in range(7):
+        Image.fromarray(random.integers(0, 256, (9, 9, 3), "uint8")).save(tmp_path / f"{number}.png")
+    arguments = [
+        "--smoke",
+        "--methods",
+        "npid,supervised",
+        "--unlabeled",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert ssl_table.main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    assert trained == {"npid": (7, 120, 100), "supervised": (120, 120, 100)}

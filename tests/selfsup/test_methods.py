@@ -47,7 +47,7 @@ from test_methods import Strike, same
 import tensorflow as tf
 tf.config.experimental.enable_op_determinism()
 apart = []
-for name in ("moco_v2", "npid_noise", "swav_queue"):  # all kinds of state
+for name in ("moco_v2", "npid_noise", "swav_queue", "mae"):  # all kinds of state
     whole = methods.trained(name)
     with tempfile.TemporaryDirectory() as folder:
         try:

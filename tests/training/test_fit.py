@@ -26,9 +26,9 @@ def made(**options) -> keras.Model:
     return model
 
 
-def equal(one: keras.Model, other: keras.Model) -> None:
+def equal(one: keras.Model, other: keras.Model, within: float = 0) -> None:
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)  # two graphs of one step round differently on some CPUs
+        np.testing.assert_allclose(a, b, rtol=0, atol=within)
 
 
 def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed():
@@ -44,11 +44,11 @@ def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed():
         ).history  # fmt: skip
         for name, values in logs.items():
             assert history[name][epoch] == pytest.approx(values[0], abs=1e-6)
-    equal(ours, keras_own)
+    equal(ours, keras_own, within=1e-6)  # graphs of two models: some CPUs round them differently, by 4e-8
     other = made()
     kv.training.fit(other, (X, Y), epochs=2, batch_size=8, seed=4, verbose=0)
     with pytest.raises(AssertionError):
-        equal(ours, other)
+        equal(ours, other, within=1e-3)
 
 
 def test_epochs_counted_in_two_calls_are_those_of_one():
