@@ -1,9 +1,11 @@
 """Backend-neutral parts run on JAX in a process where TensorFlow cannot be imported."""
 
+import json
 import subprocess
 import sys
 
 import processes
+import pytest
 
 ALONE = """
 import sys
@@ -187,7 +189,7 @@ def on_jax(code: str, folder) -> None:
     result = subprocess.run(
         [sys.executable, "-c", code, str(folder)], env=processes.jax_environment(), capture_output=True, text=True
     )
-    assert result.stdout.strip() == "ok", result.stderr[-3000:]
+    assert result.stdout.splitlines()[-1:] == ["ok"], result.stderr[-3000:]
 
 
 def test_jax_embeds_attaches_trains_through_phases_and_resumes(tmp_path):
@@ -196,3 +198,18 @@ def test_jax_embeds_attaches_trains_through_phases_and_resumes(tmp_path):
 
 def test_jax_slides_windows_in_one_pass_and_upscales_and_trains_a_unet(tmp_path):
     on_jax(DENSE, tmp_path)
+
+
+@pytest.mark.slow
+def test_jax_makes_the_table_of_methods(tmp_path):
+    arguments = ["ssl-table", "--smoke", "--methods", "npid,mae", "--image-size", "16", "--out", str(tmp_path)]
+    on_jax(f"{ALONE}from kvision.cli import main\nassert main({arguments!r}) == 0\nprint('ok')", tmp_path)
+    (table,) = tmp_path.glob("runs/*/table.json")
+    assert set(json.loads(table.read_text())["rows"]) == {"untrained ResNet18", "untrained ViT", "npid", "mae"}
+
+
+def test_jax_does_not_promise_determinism(tmp_path):
+    environment = processes.jax_environment()
+    command = [sys.executable, "-m", "kvision", "ssl-table", "--smoke", "--deterministic", "--out", str(tmp_path)]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 2 and "`KERAS_BACKEND` does not know --deterministic" in result.stderr

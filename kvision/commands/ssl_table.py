@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     out = Path(arguments.pop("out") or Path("saved_models", "ssl-table"))
     config = dataclasses.replace(_SMOKE if arguments.pop("smoke") else Config(), **arguments)
     try:
-        runs.start(config)
+        runs.start(config, exports=False)
         return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]))
     except checks.UserError as problem:
         print(f"kvision ssl-table: {problem}", file=sys.stderr)

@@ -119,19 +119,21 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
     return parser
 
 
-def start(config: Settings) -> None:
-    """Backend, seed, devices: what comes before any use of TensorFlow."""
+def start(config: Settings, *, exports: bool = True) -> None:
+    """Backend, seed, devices: what comes before any use of the backend. exports: the command writes models to serve,
+    which TensorFlow alone can; others run on JAX and PyTorch too."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks in a process are traced each, as meant
     with quiet():
         import keras
 
-    if keras.backend.backend() != "tensorflow":
+    backend = keras.backend.backend()
+    if backend != "tensorflow" and (exports or config.deterministic):
         raise checks.error(
             "KERAS_BACKEND",
-            problem="cannot export",
+            problem="cannot export" if exports else "does not know --deterministic",
             expected="tensorflow for this command (the parts of kvision run on the others too)",
-            received=keras.backend.backend(),
+            received=backend,
         )
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
@@ -307,12 +309,26 @@ def _draw(result: Result, folder: Path) -> list[str]:
 
 def device() -> str:
     """What this runs on, for reports."""
-    import tensorflow as tf
+    return ", ".join(_gpus()) or f"{os.cpu_count()} CPU cores ({platform.machine()})"
 
-    gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
-    if gpus:
-        return ", ".join(gpu.get("device_name", "GPU") for gpu in gpus)
-    return f"{os.cpu_count()} CPU cores ({platform.machine()})"
+
+def _gpus() -> list[str]:
+    import keras
+
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            found = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+            return [gpu.get("device_name", "GPU") for gpu in found]
+        case "jax":
+            import jax
+
+            return [gpu.device_kind for gpu in jax.devices() if gpu.platform != "cpu"]
+        case _:
+            import torch
+
+            return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 def _tell(report: dict, folder: Path) -> None:

@@ -20,6 +20,7 @@ from kvision.schedules.phases import Unfreeze
 __all__ = [
     "PRESETS",
     "Preset",
+    "augmented",
     "bit",
     "fine_tune",
     "gradual",
@@ -52,6 +53,18 @@ def two_phase(
     # 1e-3 with fixed statistics ends at chance; moving statistics do not settle in the few hundred steps of a small
     # data set (scikit-learn's digits, 4 epochs: .830 at 1e-3, against .983)
     return _phases([Unfreeze(0, "top", 1e-3), Unfreeze(1, "all", 3e-4)], epochs, rate)
+
+
+def augmented(
+    *, epochs: int | None = None, rate: float | None = None, images: int = 0, batch_size: int = 32, stages: int = 5
+) -> Preset:
+    """`two_phase` for 12 epochs, on images that are flipped. Ours.
+
+    `two_phase` knows 99 % of 8,000 training images after its 5 epochs, so that what more of them could teach is new
+    images. Tried beside it with one seed (README's CIFAR-10 subset, by the images that epochs are chosen on: .877), and
+    worse: everything at 1e-3 with statistics that train and decay .05 (.859), and cut by RandomResizedCrop (.853).
+    """
+    return replace(two_phase(epochs=_count(epochs, 12), rate=rate), augment=_flips)
 
 
 def fine_tune(
@@ -133,6 +146,7 @@ def gradual(
 
 PRESETS: dict[str, Callable[..., Preset]] = {
     "two_phase": two_phase,
+    "augmented": augmented,
     "fine_tune": fine_tune,
     "lp_ft": lp_ft,
     "gradual": gradual,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from kvision.distribute import inputs
 from kvision.training.source import Position, Source, from_arrays
 
 __all__ = ["Feed", "feed"]
+
+_AHEAD = 2  # batches
 
 
 class Feed(Protocol):
@@ -97,12 +100,14 @@ class _FromSource:
 
 
 class _Batches(keras.utils.PyDataset):
-    """A source on the backends without `tf.data`."""
+    """A source on the backends without `tf.data`. A thread reads ahead while the model works."""
 
     def __init__(self, source: Source, position: Position, steps: int):
         super().__init__()
         self.source, self.position, self.steps = source, position, steps
         self._epoch, self._order = -1, np.zeros(0, "int64")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="read")
+        self._coming: dict[int, Future] = {}
 
     def __len__(self) -> int:
         return self.steps
@@ -110,8 +115,15 @@ class _Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int):
         if self._epoch != self.position.epoch:
             self._epoch, self._order = self.position.epoch, self.source.order(self.position.epoch)
+            self._coming.clear()
+        for ahead in range(index, min(index + 1 + _AHEAD, self.steps)):
+            if ahead not in self._coming:
+                self._coming[ahead] = self._reader.submit(self.source.read, self._rows(ahead))
+        return self._coming.pop(index).result()
+
+    def _rows(self, index: int) -> np.ndarray:
         size, first = self.source.batch_size, self.position.step + index
-        return self.source.read(self._order[first * size : (first + 1) * size])
+        return self._order[first * size : (first + 1) * size]
 
 
 class _FromDataset:

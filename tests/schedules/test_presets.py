@@ -43,6 +43,11 @@ def test_each_opens_everything_in_the_end_and_cites_or_says_ours(name):
     assert any(source in text for source in ("arXiv", "fastai", "keras.io", "Ours")), text
 
 
+def test_augmented_is_two_phase_for_longer():
+    assert preset("augmented", rate=1e-4).steps == preset("two_phase", epochs=12, rate=1e-4).steps
+    assert preset("augmented").epochs == 12 and preset("augmented", epochs=3).epochs == 3
+
+
 def test_fine_tune_is_fastais_rule():
     first, second = preset("fine_tune", rate=1e-3).steps
     assert (first.rate, second.rate) == (2e-3, 1e-3), "base_lr, then half of it"
@@ -86,7 +91,7 @@ def test_a_rate_that_is_asked_for_is_trained_at_on_any_number_of_epochs(name):
 
 def test_random_changes_are_made_from_a_seed():
     images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype("float32")
-    for name in ("keras_guide", "bit"):
+    for name in ("augmented", "keras_guide", "bit"):
         augment = preset(name, images=8).augment
         assert augment is not None
         one, same, other = (keras.ops.convert_to_numpy(augment(seed)(images, training=True)) for seed in (0, 0, 1))

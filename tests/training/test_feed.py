@@ -1,3 +1,6 @@
+import threading
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +34,28 @@ def test_arrays_go_by_seed_and_epoch_from_any_step():
     assert labels(arrays.start(Position(epoch=2))) != whole, "control: another epoch"
     x, y = arrays.batch_of(1, 2)
     assert y.tolist() == whole[2] and np.array_equal(x, X[y])
+
+
+def test_without_tensorflow_a_thread_reads_ahead_and_never_into_another_epoch(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    read, threads, position = [], set(), Position(epoch=1, step=1)
+
+    def rows(numbers):
+        read.append(numbers.tolist())
+        threads.add(threading.current_thread())
+        return X[numbers], Y[numbers]
+
+    source = Source(rows, 10, 2, (keras.KerasTensor((None, 2)), keras.KerasTensor((None,))), seed=5)
+    batches = feed(source, batch_size=2, seed=5).start(position)
+    assert isinstance(batches, keras.utils.PyDataset) and len(batches) == 4
+    expected = [r.tolist() for r in source.rows(position)]
+    assert batches[0][1].tolist() == expected[0] and batches[1][1].tolist() == expected[1]
+    deadline = time.monotonic() + 10
+    while len(read) < 4 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert read == expected and threads.isdisjoint({threading.current_thread()}), "two that nobody asked for yet"
+    position.epoch, position.step = 2, 0
+    assert batches[0][1].tolist() == next(source.rows(position)).tolist(), "nothing of the epoch before"
 
 
 def test_a_position_that_moves_is_read_at_each_pass():
