@@ -326,8 +326,7 @@ def _gpus() -> list[str]:
 
             return [gpu.device_kind for gpu in jax.devices() if gpu.platform != "cpu"]
         case _:
-            import torch
-
+            torch = importlib.import_module("torch")  # whoever chose this backend has it
             return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
