@@ -22,7 +22,7 @@ def png(image: np.ndarray) -> str:
 def probe(model, images, expected) -> dict[str, np.ndarray]:
     feature = keras.Model(model.input, model.layers[-1].input).predict_on_batch(images.astype("float32"))
     pngs = np.array([png(image) for image in images])
-    return {"image": images, "png": pngs, "probabilities": expected, "feature": feature}
+    return {"image": images, "png": pngs, "probabilities": expected, "feature": feature, "slack": np.array(1e-7)}
 
 
 def test_a_good_export_has_nothing_to_report(exported, probe):
@@ -47,6 +47,13 @@ def test_each_kind_of_damage_is_reported(exported, probe, other, tmp_path):
     assert len(verify(exported, nothing)) == 5, "not a number is not near"
     broken = {**probe, "png": np.array([probe["png"][0][:60], *probe["png"][1:]])}
     assert any("not decoded" in problem for problem in verify(exported, broken))
+
+
+def test_what_follows_rounding_is_compared_within_it_and_no_wider(exported, probe):
+    chaotic = {**probe, "feature": probe["feature"] * 1.02, "slack": np.array(0.01)}
+    assert verify(exported, chaotic) == []
+    chaotic["feature"] = probe["feature"] * 1.05
+    assert [problem.split(":")[0] for problem in verify(exported, chaotic)] == ["embed", "model.tflite embed"]
 
 
 def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_path):
