@@ -96,7 +96,6 @@ def test_killed_in_a_step_in_a_write_at_a_phases_end_and_preempted(uninterrupted
     assert len(list(tmp_path.rglob("0*.npz"))) == 4, "the last two of each"
 
 
-@pytest.mark.slow
 def test_control_another_order_or_seed_is_another_sum(uninterrupted, tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "CODE", CODE.replace("set_random_seed(0)", "set_random_seed(1)"))
     assert finished(tmp_path) != uninterrupted

@@ -15,10 +15,11 @@ from kvision.export import signatures
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
     import keras
 
-__all__ = ["EQUAL", "check", "encoded", "plain", "probe", "served", "warmup", "write_probe"]
+__all__ = ["EQUAL", "ROUNDINGS", "check", "encoded", "plain", "probe", "served", "warmup", "write_probe"]
 
 plain = signatures.plain
 EQUAL = 1e-4  # the largest difference of two runtimes that counts as none; of features, in shares of the largest
+ROUNDINGS = 3  # of what one rounding moves, where that is more: so far may runtimes be from each other
 
 
 def check(model: "keras.Model", labels: Sequence[str] | None) -> None:
@@ -51,7 +52,7 @@ def probe(model: "keras.Model", longest_side: int | None = None) -> np.ndarray:
 
 def write_probe(model: "keras.Model", images: np.ndarray, path: Path, longest_side: int | None = None) -> None:
     """What the fresh process compares with: images, the same as PNG, what the model makes of them, and by how much its
-    features move (of the largest) where pixels differ in their last bit: no runtime can be nearer than that."""
+    features move (of the largest) where pixels differ in their last bit: runtimes are no nearer than that."""
     pixels = images.astype("float32")
     nudged = np.nextafter(pixels, np.float32(256))
     outputs = signatures.with_feature(model)(np.concatenate([pixels, nudged]), training=False)
@@ -59,7 +60,8 @@ def write_probe(model: "keras.Model", images: np.ndarray, path: Path, longest_si
     slack = float(np.abs(moved - feature).max() / max(1.0, np.abs(feature).max()))
     if slack > EQUAL:
         text = f"'{model.name}' follows rounding: pixels that differ in their last bit move its features by {slack:.1%}"
-        print(f"{text}. It may be untrained; its export is compared no closer than that.", file=sys.stderr)
+        within = f"its export is compared within {ROUNDINGS * slack:.1%}"
+        print(f"{text}. It may be untrained; {within}.", file=sys.stderr)
     png = np.array([encoded(image).hex() for image in images])
     np.savez(path, image=images, png=png, probabilities=probabilities, feature=feature, slack=slack)
 

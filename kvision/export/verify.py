@@ -13,14 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from kvision import npz
-from kvision.export.classifier import EQUAL
+from kvision.export.classifier import EQUAL, ROUNDINGS
 
 __all__ = ["verify"]
 
 # the largest difference that counts as equal; int8 is an approximation, whose worth only held-out images can tell
 _TOLERANCES = {"float32": EQUAL, "float16": 0.1, "int8": np.inf}
 _WRONG = 0.001  # of a mask's pixels that are no near ties
-_ROUNDINGS = 3  # times what one rounding moves
 
 
 def verify(folder: Path, probe: dict[str, np.ndarray]) -> list[str]:
@@ -123,7 +122,8 @@ def _labels(name: str, call: Callable, probe: dict[str, np.ndarray]) -> list[str
 
 
 def _compare(calls: dict[str, Callable[[], dict]], probe: dict[str, np.ndarray], kind: str = "float32") -> list[str]:
-    problems, tolerance = [], max(_TOLERANCES[kind], _ROUNDINGS * float(probe["slack"]))
+    problems, slack = [], float(probe["slack"])
+    tolerance = max(_TOLERANCES[kind], ROUNDINGS * slack if slack > EQUAL else 0.0)
     for name, call in calls.items():
         outputs = {key: np.asarray(value) for key, value in call().items()}
         if not np.all(outputs.get("valid", True)):

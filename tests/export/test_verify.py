@@ -56,6 +56,11 @@ def test_what_follows_rounding_is_compared_within_it_and_no_wider(exported, prob
     assert [problem.split(":")[0] for problem in verify(exported, chaotic)] == ["embed", "model.tflite embed"]
 
 
+def test_what_is_not_told_to_follow_rounding_is_compared_as_ever(exported, probe):
+    steady = {**probe, "feature": probe["feature"] * 1.0002, "slack": np.array(9e-5)}
+    assert [problem.split(":")[0] for problem in verify(exported, steady)] == ["embed", "model.tflite embed"]
+
+
 def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_path):
     np.savez(tmp_path / "probe.npz", **{**probe, "feature": probe["feature"] + 1})
     command = [sys.executable, "-m", "kvision.export.verify", str(exported), str(tmp_path / "probe.npz")]
