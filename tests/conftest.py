@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import kvision  # noqa: F401 - before any test imports TensorFlow, as README tells its readers to
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
 

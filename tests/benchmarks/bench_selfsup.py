@@ -1,11 +1,13 @@
-"""SimCLR's step against PyTorch's; what views cost; masked pre-training against training from the start.
+"""SimCLR's step against PyTorch's and against itself without oneDNN; what views cost; the gain of masked pre-training.
 
 Run: python tests/benchmarks/bench_selfsup.py step TORCH/bin/python      (see torch_simclr.py)
      python tests/benchmarks/bench_selfsup.py views
+     python tests/benchmarks/bench_selfsup.py kernels
      python tests/benchmarks/bench_selfsup.py finetune cifar10_subset.npz OUT mae simmim          (hours; goes on)
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -14,6 +16,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+
+import kvision as kv
+from kvision import runs
+from kvision.runs import pretraining
 
 ROUNDS, BATCH, STEPS, SIZE = 5, 64, 12, 32
 SEEDS, LABELED, EPOCHS = (0, 1, 2), 100, 30  # images of a class, epochs of fine-tuning
@@ -27,8 +33,6 @@ def views() -> dict[str, np.ndarray]:
 def rate(make_views: bool) -> float:
     """Images a second of the second epoch of `kv.training.fit`, with views at hand or made in the step."""
     import keras
-
-    import kvision as kv
 
     keras.utils.set_random_seed(0)
     encoder = kv.backbones.resnet18(width=64, image_size=SIZE, pooling="avg")
@@ -50,9 +54,9 @@ def rate(make_views: bool) -> float:
     return STEPS * BATCH / (times[2] - times[1])
 
 
-def alone(*arguments: str) -> float:
+def alone(*arguments: str, **environment: str) -> float:
     """A rate measured in a process of its own."""
-    result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    result = subprocess.run(arguments, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
     return float(result.stdout.split()[-1])
 
 
@@ -78,13 +82,20 @@ def cost() -> None:
     print(f"median {statistics.median(ratios):+.1%} of the step, {sorted(round(r, 3) for r in ratios)}")
 
 
+def kernels() -> None:
+    ratios = []
+    for _ in range(ROUNDS):
+        with_them, without = (
+            alone(sys.executable, __file__, "rate", "given", TF_ENABLE_ONEDNN_OPTS=said) for said in "10"
+        )
+        ratios.append(with_them / without)
+        print(f"with oneDNN {with_them:.1f}, without {without:.1f} images/s: {ratios[-1]:.2f}", flush=True)
+    print(f"median {statistics.median(ratios):.2f} times the rate, {sorted(round(r, 2) for r in ratios)}")
+
+
 def finetune(path: str, out: str, methods: list[str]) -> None:
     """The gain of a pre-trained ViT over a fresh one on 1,000 labels, by seed."""
     import keras
-
-    import kvision as kv
-    from kvision import runs
-    from kvision.runs import pretraining
 
     gains: dict[str, list[float]] = {}
     for seed in SEEDS:
@@ -124,6 +135,7 @@ if __name__ == "__main__":
     {
         "step": lambda: step(sys.argv[2]),
         "views": cost,
+        "kernels": kernels,
         "rate": lambda: print(rate(sys.argv[2] == "made")),
         "finetune": lambda: finetune(sys.argv[2], sys.argv[3], sys.argv[4:]),
     }[sys.argv[1]]()
