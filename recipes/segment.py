@@ -68,6 +68,8 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     checks.one_of("--merge", config.merge, ("concat", "add"))
     checks.one_of("--up", config.up, kv.decoders.UPSCALINGS)
     checks.one_of("--class-weights", config.class_weights, WEIGHTS)
+    if config.class_weights != "none" and not {"cross_entropy", "focal"} & set(config.loss):
+        raise checks.error("--class-weights", expected="--loss with cross_entropy or focal", received=list(config.loss))
     checks.one_of("--precision", config.precision, kv.training.PRECISIONS)
     counts = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--longest-side": config.longest_side}
     counts |= {"--train-images": config.train_images, "--test-images": config.test_images}
@@ -84,6 +86,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         train_images=config.train_images,
         test_images=config.test_images,
         weights=config.weights,
+        smallest=kv.backbones.smallest_size(config.backbone),
         cache=cache,
     )
 

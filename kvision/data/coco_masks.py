@@ -1,6 +1,7 @@
 """COCO's instances as a label for each pixel: PNG masks that `kv.data.masks` reads (extra `detection`)."""
 
 import contextlib
+import hashlib
 import importlib.util
 import io
 import os
@@ -23,9 +24,10 @@ def coco_masks(annotations: str | Path, images: str | Path, folder: str | Path, 
     """Writes `folder/masks` (a PNG for each image of an `instances_*.json`), `folder/images`, a link to `images`, and
     `classes.txt` -> names of images that are listed and not there.
 
-    Class 0 is background, then the categories in the order of their ids. Where instances overlap, the smaller one is in
-    front; crowds are 255, which does not count. A mask that is there already is kept: a killed run goes on.
-    Raises UserError without pycocotools, and for a file that is no COCO annotation.
+    Class 0 is background (a category of that name too), then the categories in the order of their ids. Where instances
+    overlap, the smaller one is in front; crowds, and the boxes of objects without an outline, are 255, which does not
+    count. A mask that is there already is kept: a killed run goes on. Raises UserError without pycocotools, for a file
+    that is no COCO annotation, and for a folder with other images, other classes, or masks of other annotations.
     """
     if importlib.util.find_spec("pycocotools") is None:
         raise checks.error(
@@ -39,20 +41,20 @@ def coco_masks(annotations: str | Path, images: str | Path, folder: str | Path, 
     folder, images = Path(folder), Path(images)
     if not images.is_dir():
         raise checks.error("images", problem="names no folder", expected="a folder of images", received=str(images))
-    categories = sorted(coco.cats.values(), key=lambda category: category["id"])
-    if len(categories) > 254:
-        raise checks.error("annotations", expected="at most 254 categories", received=len(categories))
-    labels = {category["id"]: number for number, category in enumerate(categories, 1)}
-    atomic.write_text(
-        folder / "classes.txt", "\n".join([BACKGROUND, *(category["name"] for category in categories)]) + "\n"
-    )
-    link, missing, colors = folder / "images", [], palette(len(categories) + 1)
-    if not link.is_symlink() and not link.exists():
-        link.symlink_to(os.path.relpath(images.resolve(), folder.resolve()), target_is_directory=True)
-    elif link.resolve() != images.resolve():
+    named = {category["id"]: category["name"] for category in coco.cats.values() if category["name"] != BACKGROUND}
+    names = [BACKGROUND, *(named[number] for number in sorted(named))]
+    if len(names) > 255 or len(set(names)) != len(names):
+        raise checks.error("annotations", expected="at most 254 categories, no name twice", received=names)
+    labels = {**dict.fromkeys(coco.cats, 0), **{number: names.index(name) for number, name in named.items()}}
+    link, missing, colors = folder / "images", [], palette(len(names))
+    if (link.is_symlink() or link.exists()) and link.resolve() != images.resolve():
         raise checks.error(
             "folder", problem="has other images", expected=f"{link} to be {images}", received=str(link.resolve())
         )
+    _own(folder / "classes.txt", "\n".join(names) + "\n", "other classes")
+    _own(folder / "annotations.sha256", _sha256(Path(annotations)) + "\n", "masks of other annotations")
+    if not link.is_symlink():
+        link.symlink_to(os.path.relpath(images.resolve(), folder.resolve()), target_is_directory=True)
     for image in tqdm(coco.imgs.values(), "masks", unit=" images", disable=not progress):
         name = Path(str(image.get("file_name")))
         if name.is_absolute() or ".." in name.parts:
@@ -65,6 +67,21 @@ def coco_masks(annotations: str | Path, images: str | Path, folder: str | Path, 
             with atomic.file(target) as temporary:
                 temporary.write_bytes(to_png(_mask(coco, image, labels), colors))
     return missing
+
+
+def _own(path: Path, text: str, problem: str) -> None:
+    """Writes a file that is not there; one that is must say the same."""
+    if not path.exists():
+        atomic.write_text(path, text)
+    elif path.read_bytes() != text.encode():
+        raise checks.error(
+            "folder", problem=f"has {problem}", expected="another folder, or an empty one", received=str(path)
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _read(path: Path):
@@ -92,8 +109,11 @@ def _mask(coco, image: dict, labels: dict[int, int]) -> np.ndarray:
             raise ValueError(f"{width} x {height} pixels")
         mask = np.zeros((height, width), "uint8")
         found = coco.imgToAnns.get(image["id"], [])
-        for one in sorted(found, key=lambda one: (not one.get("iscrowd", 0), -one["area"])):
-            mask[_covered(coco, one, (height, width))] = IGNORE if one.get("iscrowd") else labels[one["category_id"]]
+        outlines = {one["id"]: _outline(one, (height, width)) for one in found}
+        sure = {one["id"]: bool(outlines[one["id"]]) and not one.get("iscrowd") for one in found}
+        for one in sorted(found, key=lambda one: (sure[one["id"]], -one["area"])):
+            covered = _covered(coco, one, outlines[one["id"]], mask.shape)
+            mask[covered] = labels[one["category_id"]] if sure[one["id"]] else IGNORE
         return mask
     except Exception as reason:  # pycocotools raises what it likes
         raise checks.error(
@@ -104,11 +124,18 @@ def _mask(coco, image: dict, labels: dict[int, int]) -> np.ndarray:
         ) from reason
 
 
-def _covered(coco, one: dict, size: tuple[int, int]) -> np.ndarray:
-    """(H, W) bool; nothing where only a box was drawn."""
+def _outline(one: dict, size: tuple[int, int]) -> list | dict:
+    """Polygons or run lengths; empty where only a box was drawn."""
     outline = one.get("segmentation") or []
     if isinstance(outline, dict) and tuple(outline["size"]) != size:  # it would be allocated
         raise ValueError(f"run lengths of {outline['size']}, the image has {size}")
-    if isinstance(outline, list) and not (outline := [part for part in outline if len(part) >= 6]):
-        return np.zeros(size, bool)
-    return coco.annToMask({**one, "segmentation": outline}) > 0
+    return outline if isinstance(outline, dict) else [part for part in outline if len(part) >= 6]
+
+
+def _covered(coco, one: dict, outline: list | dict, size: tuple[int, ...]) -> np.ndarray:
+    """(H, W) bool: the outline, or the box where there is none."""
+    if outline:
+        return coco.annToMask({**one, "segmentation": outline}) > 0
+    left, top, width, height = one.get("bbox") or (0, 0, 0, 0)
+    rows, columns = (np.arange(side) + 0.5 for side in size)
+    return ((rows >= top) & (rows < top + height))[:, None] & ((columns >= left) & (columns < left + width))

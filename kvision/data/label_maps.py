@@ -111,7 +111,7 @@ def label_map(classes: str | Path) -> LabelMap:
     if not path.is_file():
         raise checks.error("classes", problem="names no file", expected=expected, received=str(classes))
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows' editors write a mark before the text
     except UnicodeDecodeError as reason:
         raise checks.error("classes", problem="is no text", expected=expected, received=str(classes)) from reason
     lines = [line.strip() for line in lines]

@@ -10,6 +10,7 @@ __all__ = ["LAYOUTS", "Pair", "pairs"]
 
 _IMAGES, _MASKS = ("images",), ("masks", "labels", "annotations")
 _MASK_ENDINGS = ("", "_mask", "_label")
+_CITYSCAPES = "_gtFine_labelIds"
 _HELD_OUT = ("val", "valid", "validation", "test")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # the last two to be refused by name
@@ -121,5 +122,8 @@ def _cityscapes(folder: Path) -> Iterator[Pair]:
     for split, held_out in {"train": False, "val": True}.items():
         images = _files(folder / "leftImg8bit" / split, (".png",))
         masks = _files(folder / "gtFine" / split, (".png",))
+        masks = {name: paths for name, paths in masks.items() if name.endswith(_CITYSCAPES)}
         for name, paths in images.items():
-            yield _pair(paths, masks.get(name.removesuffix("_leftImg8bit") + "_gtFine_labelIds", []), held_out)
+            yield _pair(paths, masks.pop(name.removesuffix("_leftImg8bit") + _CITYSCAPES, []), held_out)
+        for paths in masks.values():
+            yield _pair([], paths, held_out)

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from kvision import checks
 from kvision.data.label_maps import IGNORE, LabelMap
 from kvision.data.mask_layouts import LAYOUTS, pairs
 from kvision.data.scan import BadFile, digest
-from kvision.pixels import MAX_BYTES, BadImage, header, pillow
+from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
 
 __all__ = ["MaskedImages", "masks"]
 
@@ -29,7 +28,7 @@ class MaskedImages:
     longest_side: pixels; larger images, and their masks with them, are made smaller by `pair`; None leaves all as they
     are. held_out: (N,) bool, None where the folder names no held-out images. bad: what cannot be used, with reasons.
     digests: of the images' pixels, equal for copies. content: SHA-256 of an image's bytes and of its mask's. sizes:
-    (height, width) of each; present: the classes that its mask holds.
+    (height, width) of each; present: the classes that its mask holds; turned: whether EXIF turns or mirrors the image.
     """
 
     folder: Path
@@ -41,6 +40,7 @@ class MaskedImages:
     content: tuple[tuple[str, str], ...]
     sizes: tuple[tuple[int, int], ...]
     present: tuple[tuple[int, ...], ...]
+    turned: tuple[bool, ...]
     held_out: np.ndarray | None
     bad: tuple[BadFile, ...] = ()
     longest_side: int | None = None
@@ -64,7 +64,7 @@ class MaskedImages:
         def chosen(values):
             return tuple(values[i] for i in indices)
 
-        names = ("names", "images", "masks", "digests", "content", "sizes", "present")
+        names = ("names", "images", "masks", "digests", "content", "sizes", "present", "turned")
         parts = {name: chosen(getattr(self, name)) for name in names}
         held_out = None if self.held_out is None else self.held_out[list(indices)]
         return replace(self, **parts, held_out=held_out)
@@ -87,10 +87,7 @@ class MaskedImages:
         """-> image (h, w, 3), labels (h, w), no side longer than `longest_side`."""
         image, labels = self.original(index), self.mask(index)
         small = pillow.fit(image, self.longest_side)
-        if small.shape == image.shape:
-            return image, labels
-        size = small.shape[1::-1]
-        return small, np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+        return small, pillow.fit_labels(labels, small.shape[:2])
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
         """Pixels of each class, (K,) int64, and the pixels of all images in which it occurs: what median-frequency
@@ -127,8 +124,9 @@ def masks(
 
     Layouts: `images` and `masks` (or `labels`, `annotations`) with equal file names; `train` and `val` (or `test`) laid
     out so, as CamVid in SegNet's form; Pascal VOC; Cityscapes. A mask is a PNG (or BMP, GIF) of numbers or of palette
-    entries, as large as its image. Listed in `bad`: an image without mask, a mask without image, another size, numbers
-    of which `label_map` says nothing, a mask in colors or in JPEG, which blurs numbers, and what cannot be decoded.
+    entries, as large as its image is shown, that is, turned as its EXIF data say. Listed in `bad`: an image without
+    mask, a mask without image, another size, numbers of which `label_map` says nothing, a mask in colors or in JPEG,
+    which blurs numbers, and what cannot be decoded.
     longest_side: see `MaskedImages`. progress: a bar on standard error.
     Raises UserError for another layout, and if nothing can be used.
     """
@@ -172,6 +170,7 @@ def masks(
         content=tuple(outcome[1] for _, outcome in good),
         sizes=tuple(outcome[2] for _, outcome in good),
         present=tuple(outcome[3] for _, outcome in good),
+        turned=tuple(outcome[4] for _, outcome in good),
         held_out=None if None in held_out else np.array(held_out),
         bad=bad,
         longest_side=longest_side,
@@ -179,7 +178,7 @@ def masks(
 
 
 def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
-    """-> digest, hashes, size, classes that occur."""
+    """-> digest, hashes, size, classes that occur, whether EXIF turns the image."""
     data, of_mask = _bytes(image), _bytes(mask)
     pixels = pillow.decode(data)
     try:
@@ -191,7 +190,8 @@ def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
         raise ValueError(f"its mask has {labels.shape} pixels, the image {pixels.shape[:2]}{turned}")
     hashes = hashlib.sha256(data).hexdigest(), hashlib.sha256(of_mask).hexdigest()
     present = tuple(np.unique(labels[labels != IGNORE]).tolist())
-    return digest(pixels), hashes, labels.shape, present
+    turned = orientation.read(header.lazy_open(data)[1].tiff) != 1
+    return digest(pixels), hashes, labels.shape, present, turned
 
 
 def _bytes(path: Path) -> bytes:

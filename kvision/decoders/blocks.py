@@ -19,7 +19,7 @@ __all__ = ["NORMS", "UPSCALINGS", "check", "convolution", "logits", "upscale"]
 
 NORMS = ("batch", "group")
 UPSCALINGS = ("bilinear", "nearest", "transposed", "subpixel", "nails", "unpool")
-_GROUP = 8  # channels of a group; 16 in Wu & He 2018, where no layer has fewer than 64
+_GROUP = 8  # channels of a group, more where it divides none; 16 in Wu & He 2018, where no layer has fewer than 64
 
 
 def convolution(x: Any, width: int, *, norm: str | None, name: str, kernel_size: int = 3) -> Any:
@@ -32,7 +32,8 @@ def convolution(x: Any, width: int, *, norm: str | None, name: str, kernel_size:
         # hundred steps is judged by those that it began with
         x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     elif norm == "group":
-        x = layers.GroupNormalization(max(1, width // _GROUP), name=f"{name}_gn")(x)
+        groups = next(count for count in range(max(1, width // _GROUP), 0, -1) if width % count == 0)
+        x = layers.GroupNormalization(groups, name=f"{name}_gn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 

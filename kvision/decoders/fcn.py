@@ -28,7 +28,7 @@ def fcn(
     finer strides begin at zero. Each is enlarged to the next by a transposed convolution that begins as bilinear
     interpolation; trainable_upscaling: False keeps that, as the paper's final models do. The last step is bilinear.
     Unlike there no image is padded by 100 pixels: maps are brought to the size of the next finer one.
-    The backbone becomes the layer `body`, frozen until `kv.schedules` says otherwise.
+    The backbone becomes the layer `body`, its statistics fixed; `kv.schedules` freezes more.
     Raises UserError for a backbone that lacks these strides, and another `stride`.
     """
     if stride not in _STRIDES:

@@ -26,7 +26,7 @@ def unet(
     defaults of segmentation_models. The original has up-convolutions (up="transposed") and no normalization.
     merge: "concat", or "add" (after 1x1 convolutions to one width): less memory. up: "bilinear", "nearest",
     "transposed", "subpixel", "nails", "unpool". norm: "batch", "group" or None. strides: of the pyramid; None: all.
-    The backbone becomes the layer `body`, frozen until `kv.schedules` says otherwise; the rest is its head.
+    The backbone becomes the layer `body`, its statistics fixed, the rest is its head; `kv.schedules` freezes more.
     Raises UserError for a backbone without a pyramid, too few widths, unknown options.
     """
     checks.one_of("merge", merge, ("concat", "add"))

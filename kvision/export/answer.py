@@ -100,10 +100,17 @@ def _each(one: Callable[[bytes], np.ndarray]) -> _Answer:
 def _labels_of(runner, image: np.ndarray, longest_side: int | None) -> np.ndarray:
     """(H, W, 3) -> (H, W) uint8."""
     small = pillow.fit(image, longest_side)
-    found = runner(small[None])["probabilities"]
+    try:
+        found = runner(small[None])["probabilities"]
+    except checks.UserError as reason:  # a network has a smallest image
+        raise BadImage(_too_small(image.shape[:2], reason)) from reason
     if found.ndim != 4 or found.shape[:3] != (1, *small.shape[:2]):
         raise checks.error("MODEL", expected="probabilities of every pixel", received=found.shape)
     return pillow.largest(found[0], image.shape[:2])
+
+
+def _too_small(size: tuple[int, int], reason: Exception) -> str:
+    return f"of {size[0]} x {size[1]} pixels the model makes nothing ({str(reason).splitlines()[0][:200]})"
 
 
 def _saved_model(path: Path, trust: bool) -> Opened:
@@ -131,14 +138,22 @@ def _saved_model(path: Path, trust: bool) -> Opened:
 
     def answer(contents: list[bytes]) -> list[np.ndarray | str]:
         outcomes: list[np.ndarray | str] = [""] * len(contents)
+        sizes = [(0, 0)] * len(contents)
         for i, content in enumerate(contents):
             try:
-                read_header(content)
+                found = read_header(content)
+                sizes[i] = (found.height, found.width)
             except BadImage as reason:
                 outcomes[i] = str(reason)
         good = [i for i, outcome in enumerate(outcomes) if not len(outcome)]
         if good:
-            rows = serve(image_bytes=tf.constant([contents[i] for i in good]))
+            try:
+                rows = serve(image_bytes=tf.constant([contents[i] for i in good]))
+            except tf.errors.OpError as reason:
+                if not dense or len(good) > 1:
+                    raise
+                outcomes[good[0]] = _too_small(sizes[good[0]], reason)
+                return outcomes
             key = "mask_bytes" if dense else "probabilities"
             for i, row, valid in zip(good, rows[key].numpy(), rows["valid"].numpy(), strict=True):
                 said = tf.io.decode_png(row).numpy()[..., 0] if dense and valid else row

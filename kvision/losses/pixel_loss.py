@@ -17,7 +17,7 @@ class PixelLoss(keras.losses.Loss):
     """labels (B, H, W), `ignore` or 0 ... K - 1; logits (B, H, W, K) -> the mean over images of a sum of losses.
 
     terms: of "cross_entropy", "focal", "dice", "lovasz"; see `kv.losses`. class_weights: K numbers, of the first two;
-    None weighs all alike.
+    None weighs all alike. UserError for weights without one of these two.
     """
 
     def __init__(
@@ -28,6 +28,9 @@ class PixelLoss(keras.losses.Loss):
         if not terms:
             raise checks.error("terms", expected=f"one or more of {', '.join(PIXEL_LOSSES)}", received=terms)
         self.terms = tuple(checks.one_of("terms", term, PIXEL_LOSSES) for term in terms)
+        if class_weights is not None and not {"cross_entropy", "focal"} & set(self.terms):
+            expected = "cross_entropy or focal beside class weights: the others weigh regions, not pixels"
+            raise checks.error("terms", expected=expected, received=self.terms)
         self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
         self.ignore = ignore
 

@@ -10,13 +10,16 @@ from kvision import checks
 __all__ = ["dice", "focal", "lovasz_softmax", "pixel_cross_entropy"]
 
 
+_LEAST = 1e-7
+
+
 def pixel_cross_entropy(labels, logits, *, class_weights: Sequence[float] | None = None, ignore: int | None = 255):
     """Cross entropy of each image's pixels.
 
     labels: (B, H, W) int, `ignore` (None: nothing) or 0 ... K - 1. logits: (B, H, W, K). class_weights: K numbers, such
     as the median of all classes' frequencies over a class's own (Eigen & Fergus 2015, arXiv 1411.4734, section 6.3.2).
     Returns (B,) float32: the mean over the pixels that are not ignored, weighted by their classes' weights; 0 where all
-    are ignored. Trivial value: log K.
+    are ignored; nan where a label is neither `ignore` nor 0 ... K - 1. Trivial value: log K.
     Raises UserError for shapes that do not belong together, and weights of another number or below 0.
     """
     return focal(labels, logits, gamma=0.0, class_weights=class_weights, ignore=ignore)
@@ -36,7 +39,8 @@ def focal(
         raise checks.error("gamma", expected="an exponent of at least 0", received=gamma)
     classes = logits.shape[-1]
     log_p = ops.sum(target * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=-1)
-    loss = -log_p * (1.0 if gamma == 0 else (1 - ops.exp(log_p)) ** gamma)
+    # at 0 the slope of a power below 1 has no end
+    loss = -log_p * (1.0 if gamma == 0 else ops.maximum(-ops.expm1(log_p), _LEAST) ** gamma)
     weight = valid
     if class_weights is not None:
         if len(class_weights) != classes or not all(0 <= w < math.inf for w in class_weights):
@@ -87,14 +91,17 @@ def lovasz_softmax(labels, logits, *, ignore: int | None = 255):
 
 
 def _target(labels, logits, ignore: int | None):
-    """One-hot labels (B, H, W, K), zeros where ignored; and 1 where a pixel counts, (B, H, W)."""
+    """One-hot labels (B, H, W, K), zeros where ignored; 1 where a pixel counts, (B, H, W), nan for no such label."""
     if len(logits.shape) != 4 or tuple(labels.shape) != tuple(logits.shape[:3]):
         raise checks.error(
             "labels", expected=f"(B, H, W) for logits (B, H, W, K) {tuple(logits.shape)}", received=tuple(labels.shape)
         )
-    labels = ops.cast(labels, "int32")
-    valid = ops.ones_like(labels, "float32") if ignore is None else ops.cast(labels != ignore, "float32")
-    hot = ops.one_hot(ops.where(valid > 0, labels, 0), logits.shape[-1], dtype="float32")
+    labels, classes = ops.cast(labels, "int32"), logits.shape[-1]
+    known = ops.logical_and(labels >= 0, labels < classes)
+    valid = ops.where(known, 1.0, float("nan"))
+    if ignore is not None:
+        valid = ops.where(labels == ignore, 0.0, valid)
+    hot = ops.one_hot(ops.where(valid > 0, labels, 0), classes, dtype="float32")
     return hot * valid[..., None], valid
 
 

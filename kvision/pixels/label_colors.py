@@ -27,8 +27,7 @@ def colored(labels: np.ndarray, colors: Colors) -> np.ndarray:
 
 def overlay(image: np.ndarray, labels: np.ndarray, colors: Colors, *, opacity: float = 0.5) -> np.ndarray:
     """image (H, W, 3) uint8, labels (H, W) -> (H, W, 3) uint8: the image under its labels' colors."""
-    mixed = (1 - opacity) * image.astype("float32") + opacity * colored(labels, colors)
-    return mixed.round().astype("uint8")
+    return np.asarray(Image.blend(Image.fromarray(image), Image.fromarray(colored(labels, colors)), opacity))
 
 
 def to_png(labels: np.ndarray, colors: Colors) -> bytes:

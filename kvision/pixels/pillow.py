@@ -3,11 +3,12 @@
 import numpy as np
 from PIL import Image, ImageChops
 
+from kvision import checks
 from kvision.pixels import orientation, png
 from kvision.pixels.frame import on_canvas
 from kvision.pixels.header import BadImage, first_line, lazy_open
 
-__all__ = ["decode", "fit", "fitted", "largest", "load", "resize"]
+__all__ = ["decode", "fit", "fit_labels", "fitted", "largest", "load", "resize"]
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -64,9 +65,18 @@ def fit(image: np.ndarray, longest_side: int | None) -> np.ndarray:
     return np.asarray(resized)
 
 
+def fit_labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) uint8 -> (height, width) of `size`: the nearest pixel's."""
+    if tuple(size) == labels.shape:
+        return labels
+    return np.asarray(Image.fromarray(labels).resize((size[1], size[0]), Image.Resampling.NEAREST))
+
+
 def largest(scores: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """scores (h, w, K) float -> labels (H, W) uint8: of scores enlarged bilinearly to `size` the largest, the first of
-    equal ones. Class by class: all of them at full size may not fit into memory."""
+    equal ones. Class by class: all of them at full size may not fit into memory. UserError for K above 255."""
+    if scores.shape[2] > 255:
+        raise checks.error("scores", expected="at most 255 classes: labels are of 8 bits", received=scores.shape)
     if tuple(size) == scores.shape[:2]:
         return scores.argmax(axis=2).astype("uint8")
     best, labels = np.full(size, -np.inf, "float32"), np.zeros(size, "uint8")

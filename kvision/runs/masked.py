@@ -1,5 +1,6 @@
 """What the recipes with a label for each pixel share: their data, what a network is worth on them, and pictures."""
 
+import dataclasses
 import hashlib
 import json
 import tempfile
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
+from kvision.pixels import pillow
 from kvision.runs.result import Data
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ __all__ = ["CLASSES_HELP", "DATA_HELP", "exportable", "masked", "pictures", "sco
 DATA_HELP = "folder of images and masks; default: scenes of handwritten digits"
 CLASSES_HELP = "camvid, cityscapes, voc, or a text file, a class name a line; default: classes.txt in the folder"
 _HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
-_SHOWN = 4
+_SHOWN, _SHOWN_SIDE = 4, 512  # examples, and the pixels of their longest side: a photograph's own would fill memory
 
 
 def masked(
@@ -35,6 +37,7 @@ def masked(
     train_images: int | None = None,
     test_images: int | None = None,
     weights: str | None = None,
+    smallest: int = 1,
     cache: Path | None = None,
 ) -> Data:
     """Training and held-out images with masks (`kv.data.MaskedImages`), without those that are in both.
@@ -42,7 +45,8 @@ def masked(
     path: a folder as `kv.data.masks` reads it; None: scenes of scikit-learn's digits, made in `cache` (None: in a
     temporary folder). classes: as `kv.data.label_map` takes it; None: `classes.txt` in the folder. longest_side: of
     what the network sees. seed: of the split, where the data has none, and of `train_images`, `test_images`: so many
-    of them. weights: a file that belongs to the run, whose content the fingerprint then holds.
+    of them. weights: a file that belongs to the run, whose content the fingerprint then holds. smallest: side that the
+    network needs; smaller images are listed with those that cannot be used.
     """
     from kvision import data
 
@@ -61,7 +65,11 @@ def masked(
             received=None,
         )
     images = data.masks(folder, data.label_map(classes or folder / "classes.txt"), longest_side=longest_side)
+    images = _large_enough(images, smallest)
     train, val, notes = _split(images, seed)
+    if any(images.turned):
+        count = sum(images.turned)
+        notes.append(f"EXIF data turn or mirror {count} images; their masks are taken as drawn on what is shown")
     train, val = _some(train, train_images, seed), _some(val, test_images, seed)
     if not len(train) or not len(val):
         raise checks.error(
@@ -95,6 +103,25 @@ def masked(
         notes=tuple(notes),
         tflite=("float32",),
     )
+
+
+def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
+    from kvision.data import BadFile
+
+    sides = np.array([min(pillow.fitted(size, images.longest_side)) for size in images.sizes])
+    small = [
+        BadFile(images.names[i], f"a side of {sides[i]} pixels; the network needs {smallest}")
+        for i in np.flatnonzero(sides < smallest)
+    ]
+    if len(small) == len(images):
+        raise checks.error(
+            "--data",
+            problem="has no image that is large enough",
+            expected=f"sides of {smallest} pixels or more as the network sees them",
+            received=f"{small[0].path}: {small[0].reason}",
+        )
+    kept = images.subset(np.flatnonzero(sides >= smallest))
+    return dataclasses.replace(kept, bad=(*kept.bad, *small))
 
 
 def _split(images: "MaskedImages", seed: int) -> tuple["MaskedImages", "MaskedImages", list[str]]:
@@ -173,11 +200,13 @@ def pictures(
     from kvision import plots, segmentation
 
     def examples(axes):
-        shown = np.linspace(0, len(val) - 1, min(_SHOWN, len(val))).astype(int)
-        images, references = [val.original(i) for i in shown], [val.mask(i) for i in shown]
-        network = exportable(model)
-        found = [segmentation.label_image(network, image, longest_side=val.longest_side) for image in images]
-        return plots.label_maps(axes, images, found, references, val.class_names, val.label_map.colors)
+        network, rows = exportable(model), []
+        for i in np.linspace(0, len(val) - 1, min(_SHOWN, len(val))).astype(int):
+            image = val.original(i)
+            found = segmentation.label_image(network, image, longest_side=val.longest_side)
+            small = pillow.fit(image, _SHOWN_SIDE)
+            rows.append((small, *(pillow.fit_labels(labels, small.shape[:2]) for labels in (found, val.mask(i)))))
+        return plots.label_maps(axes, *zip(*rows, strict=True), val.class_names, val.label_map.colors)
 
     def bars(axes):
         values = [float("nan") if value is None else value for value in ious]

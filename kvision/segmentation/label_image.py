@@ -14,7 +14,7 @@ def label_image(model: keras.Model, image: np.ndarray, *, longest_side: int | No
 
     model: of `kv.decoders`, or any with images (B, H, W, 3) of any size in and scores (B, H, W, K) out. longest_side:
     larger images are made smaller for the network, as in its training; scores, not labels, are enlarged back: give
-    probabilities, as an export does, to have what it says.
+    probabilities, as an export does, to have what it says. UserError for another shape, and for K above 255.
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3:

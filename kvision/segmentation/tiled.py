@@ -22,6 +22,13 @@ def tiled(
     that whole image where `overlap` is as large as half the receptive field and the network has no layer that looks at
     all of the image (squeeze-and-excitation, attention, group normalization); else tiles differ along their seams.
     """
+    if len(np.shape(image)) != 3 or np.shape(image)[2] != model.input_shape[-1]:
+        expected = f"(H, W, {model.input_shape[-1]}), as the model has it"
+        raise checks.error("image", expected=expected, received=np.shape(image))
+    if model.output_shape[-1] > 255:
+        raise checks.error(
+            "model", expected="at most 255 classes: labels are of 8 bits", received=model.output_shape[-1]
+        )
     height, width = np.shape(image)[:2]
     good = all(isinstance(pixels, int) and pixels % _GRID == 0 for pixels in (tile, overlap))
     if not good or overlap < 0 or tile <= 2 * overlap:

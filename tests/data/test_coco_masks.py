@@ -68,32 +68,75 @@ def test_the_command_goes_on_where_it_was(coco, tmp_path):
 @pytest.mark.parametrize(
     ("index", "change", "text"),
     [
-        (0, {"segmentation": []}, None),
-        (0, {"segmentation": [[1, 2]]}, None),
-        (0, {"segmentation": None}, None),
         (0, {"category_id": 99}, "KeyError: 99"),
         (2, {"segmentation": {"size": [20000, 20000], "counts": [0]}}, "run lengths of"),
         (0, {"area": None}, "cannot be drawn"),
     ],
 )
-def test_odd_annotations_are_boxes_alone_or_named(coco, tmp_path, index, change, text):
+def test_odd_annotations_are_named(coco, tmp_path, index, change, text):
     path, photographs = coco
     content = json.loads(path.read_text())
     content["annotations"][index] |= change
     path.write_text(json.dumps(content))
-    if text is None:
-        kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
-        return
     with pytest.raises(UserError, match=f"'a.jpg' cannot be drawn.*{text}" if "drawn" not in text else text):
         kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
 
 
-def test_a_folder_of_other_images_is_not_mixed(coco, tmp_path):
+@pytest.mark.parametrize("outline", [[], [[1, 2]], None])
+@pytest.mark.parametrize("box", [True, False])
+def test_an_object_without_an_outline_is_no_background(coco, tmp_path, outline, box):
+    """255 in its box, which counts for nothing, behind what has an outline."""
     path, photographs = coco
+    content = json.loads(path.read_text())
+    content["annotations"][0] |= {"segmentation": outline} | ({"bbox": [6, 6, 4, 3]} if box else {})
+    path.write_text(json.dumps(content))
     kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
+    expected = np.zeros((10, 12), "uint8")
+    expected[:, :2] = 255
+    if box:
+        expected[6:9, 6:10] = 255
+    expected[2:8, 2:8] = 1
+    found = kv.data.masks(tmp_path / "out", kv.data.label_map(tmp_path / "out/classes.txt"), progress=False)
+    np.testing.assert_array_equal(found.mask(0), expected)
+
+
+def test_a_category_named_background_is_class_0_and_names_differ(coco, tmp_path):
+    path, photographs = coco
+    content = json.loads(path.read_text())
+    content["categories"][1]["name"] = "background"
+    path.write_text(json.dumps(content))
+    kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
+    known = kv.data.label_map(tmp_path / "out/classes.txt")
+    mask = kv.data.masks(tmp_path / "out", known, progress=False).mask(0)
+    assert known.names == ("background", "cat") and mask[5, 5] == 1 and mask[2, 2] == 0
+    content["categories"][1]["name"] = "cat"
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="no name twice"):
+        kv.data.coco_masks(path, photographs, tmp_path / "other", progress=False)
+
+
+def test_a_folder_of_others_is_neither_mixed_nor_changed(coco, tmp_path):
+    path, photographs = coco
+    out = tmp_path / "out"
+    kv.data.coco_masks(path, photographs, out, progress=False)
     (tmp_path / "others").mkdir()
     with pytest.raises(UserError, match="`folder` has other images"):
-        kv.data.coco_masks(path, tmp_path / "others", tmp_path / "out", progress=False)
+        kv.data.coco_masks(path, tmp_path / "others", out, progress=False)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"annotations": content["annotations"][:1]}))
+    with pytest.raises(UserError, match="`folder` has masks of other annotations"):
+        kv.data.coco_masks(path, photographs, out, progress=False)
+    content["categories"] = [{"id": 7, "name": "eel"}, {"id": 3, "name": "dog"}]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match="`folder` has other classes"):
+        kv.data.coco_masks(path, photographs, out, progress=False)
+    assert (out / "classes.txt").read_text() == "background\ndog\ncat\n"
+    own = tmp_path / "own"
+    (own / "images").mkdir(parents=True)
+    (own / "classes.txt").write_text("mine\n")
+    with pytest.raises(UserError, match="`folder` has other images"):
+        kv.data.coco_masks(path, photographs, own, progress=False)
+    assert (own / "classes.txt").read_text() == "mine\n"
 
 
 def test_paths_that_lead_out_are_refused(coco, tmp_path):

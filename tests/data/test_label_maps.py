@@ -29,6 +29,8 @@ def test_a_file_of_names(tmp_path):
     known = kv.data.label_map(path)
     assert known.names == ("Straße", "house") and dict(known.ids) == {0: 0, 1: 255, 2: 1}
     assert known.colors == ((0, 0, 0), (128, 0, 0)), "Pascal VOC's"
+    path.write_text("a\nb\n", encoding="utf-8-sig")
+    assert kv.data.label_map(path).names == ("a", "b")
     for text, problem in {
         "one\n": "no list of classes",
         "a\na\n": "none twice",

@@ -94,9 +94,13 @@ def test_cityscapes(tmp_path):
         touch(tmp_path / f"leftImg8bit/{split}/bonn/bonn_0_leftImg8bit.png")
         touch(tmp_path / f"gtFine/{split}/bonn/bonn_0_gtFine_labelIds.png")
         touch(tmp_path / f"gtFine/{split}/bonn/bonn_0_gtFine_color.png")
+    touch(tmp_path / "gtFine/val/bonn/bonn_1_gtFine_labelIds.png")
     assert told(tmp_path) == [
-        (f"leftImg8bit/{s}/bonn/bonn_0_leftImg8bit.png", f"gtFine/{s}/bonn/bonn_0_gtFine_labelIds.png", s == "val")
-        for s in ("train", "val")
+        *(
+            (f"leftImg8bit/{s}/bonn/bonn_0_leftImg8bit.png", f"gtFine/{s}/bonn/bonn_0_gtFine_labelIds.png", s == "val")
+            for s in ("train", "val")
+        ),
+        (None, "gtFine/val/bonn/bonn_1_gtFine_labelIds.png", True),
     ]
 
 

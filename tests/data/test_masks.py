@@ -98,6 +98,19 @@ def test_sizes_and_classes_are_known_without_reading_again(folder):
     assert found.sizes == ((40, 56),) * 6 and found.present[3] == (2,) and found.present[0] == (0, 1, 2)
 
 
+def test_a_mask_belongs_to_the_image_as_it_is_shown(folder):
+    """Upside down by EXIF: the size says nothing, so the pair is marked."""
+    path = folder / "images/00.png"
+    image, labels = scenes.scene((40, 56), 0)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(image[::-1, ::-1]).save(path, exif=exif)
+    found = kv.data.masks(folder, KNOWN, progress=False)
+    assert found.turned == (True, *[False] * 5) and found.subset([1, 0]).turned == (False, True)
+    np.testing.assert_array_equal(found.original(0), image)
+    np.testing.assert_array_equal(found.mask(0), labels)
+
+
 def test_a_file_that_changes_is_named(folder):
     found = kv.data.masks(folder, KNOWN, progress=False)
     (folder / "masks/02.png").write_bytes((folder / "masks/03.png").read_bytes())

@@ -32,3 +32,10 @@ def test_a_convolution_has_a_bias_where_no_normalization_follows(norm, weights):
     image = keras.Input((None, None, 3))
     model = keras.Model(image, blocks.convolution(image, 12, norm=norm, name="x"))
     assert len(model.weights) == weights and model.output_shape[-1] == 12
+
+
+@pytest.mark.parametrize(("width", "groups"), [(64, 8), (100, 10), (28, 2), (12, 1), (7, 1)])
+def test_groups_divide_any_width(width, groups):
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, blocks.convolution(image, width, norm="group", name="x"))
+    assert model.get_layer("x_gn").groups == groups

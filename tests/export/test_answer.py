@@ -36,3 +36,22 @@ def test_what_is_no_model_is_named(tmp_path):
         open_model(tmp_path / "nowhere")
     with pytest.raises(UserError, match="`MODEL` names no model"):
         open_model(tmp_path)
+
+
+def test_a_network_says_of_an_image_that_it_is_too_small_and_answers_the_next(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    fine = keras.layers.AveragePooling2D(8)(image)
+    x = kv.layers.ResizeLike()(keras.layers.Conv2D(2, 3)(fine), image)
+    model = keras.Model(image, keras.layers.Softmax(dtype="float32")(x))
+    version = kv.export.write(model, tmp_path)
+    random = np.random.default_rng(0)
+    large, small = (
+        classifier.encoded(random.integers(0, 256, (*size, 3)).astype("uint8")) for size in ((64, 72), (16, 9))
+    )
+    for opened in (open_model(path) for path in (version / "assets.extra/model.tflite", version)):
+        for content, fine in ((large, True), (small, False), (large, True)):
+            (found,) = opened.answer([content])
+            if fine:
+                assert found.shape == (64, 72)
+            else:
+                assert found.startswith("of 16 x 9 pixels the model makes nothing"), found

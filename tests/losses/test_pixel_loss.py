@@ -48,3 +48,5 @@ def test_refusals():
         losses.PixelLoss(["dyce"])
     with pytest.raises(UserError, match=r"`terms`.*one or more"):
         losses.PixelLoss([])
+    with pytest.raises(UserError, match=r"`terms`.*cross_entropy or focal beside class weights"):
+        losses.PixelLoss(["dice", "lovasz"], class_weights=[1, 2, 3, 4])

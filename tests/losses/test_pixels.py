@@ -16,6 +16,7 @@ ALL = {
     "cross entropy": pixel_cross_entropy,
     "weighted": lambda labels, logits: pixel_cross_entropy(labels, logits, class_weights=[1, 2, 0.5, 3]),
     "focal": focal,
+    "focal of a power below 1": lambda labels, logits: focal(labels, logits, gamma=0.5),
     "dice": dice,
     "lovasz": lovasz_softmax,
 }
@@ -119,6 +120,24 @@ def test_all_ignored_is_nothing_perfect_is_nothing_and_half_precision_is_float32
     half = ALL[name](LABELS, ops.cast(LOGITS, "float16"))
     assert keras.backend.standardize_dtype(half.dtype) == "float32"
     np.testing.assert_allclose(half, ALL[name](LABELS, LOGITS), rtol=2e-2)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("strange", [4, -1])
+def test_a_label_that_is_none_is_not_counted_as_right(name, strange):
+    labels = LABELS.copy()
+    labels[1, 4, 4] = strange
+    found = np.asarray(ALL[name](labels, LOGITS))
+    assert np.isnan(found[1]) and np.isfinite(found[[0, 2]]).all()
+
+
+def test_certain_pixels_have_a_slope():
+    import tensorflow as tf
+
+    logits = tf.Variable(80.0 * np.eye(4, dtype="float32")[np.where(LABELS == 255, 0, LABELS)])
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(focal(LABELS, logits, gamma=0.5))
+    assert np.isfinite(tape.gradient(loss, logits)).all()
 
 
 def test_trivial_values():

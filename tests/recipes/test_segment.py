@@ -123,6 +123,7 @@ def test_wrong_calls_are_told_before_anything_is_read(folder):
         ({"merge": "sum"}, "`--merge`"),
         ({"up": "big"}, "`--up`"),
         ({"class_weights": "mean"}, "`--class-weights`"),
+        ({"class_weights": "median", "loss": ("dice",)}, "`--class-weights`.*cross_entropy or focal"),
         ({"crop": "64"}, "`--crop`.*180x240"),
         ({"crop": "16x64"}, "`--crop`"),
         ({"scale": ("1",)}, "`--scale`"),

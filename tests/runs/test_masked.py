@@ -79,3 +79,35 @@ def test_refusals(tmp_path):
     scenes.write(tmp_path, 4)
     with pytest.raises(UserError, match="`--classes` is needed"):
         runs.masked.masked(tmp_path, None, **options)
+
+
+def test_images_too_small_for_the_network_are_listed_and_turned_ones_told(tmp_path):
+    folder = scenes.split(tmp_path)
+    image, labels = scenes.scene((40, 20), 0)
+    Image.fromarray(image).save(folder / "val/images/narrow.png")
+    Image.fromarray(labels).save(folder / "val/masks/narrow.png")
+    exif = Image.Exif()
+    exif[0x0112] = 2
+    Image.fromarray(scenes.scene((40, 56), 0)[0][:, ::-1]).save(folder / "train/images/00.png", exif=exif)
+    data = runs.masked.masked(folder, None, longest_side=None, seed=0, smallest=32)
+    assert [bad.path for bad in data.bad_images] == ["val/images/narrow.png"] and len(data.val) == 4
+    assert "20 pixels; the network needs 32" in data.bad_images[0].reason
+    assert any("turn or mirror 1 images" in note for note in data.notes)
+    assert not runs.masked.masked(folder, None, longest_side=None, seed=0).bad_images
+    with pytest.raises(UserError, match=r"no image that is large enough.*a side of 29 pixels"):
+        runs.masked.masked(folder, None, longest_side=40, seed=0, smallest=32)
+
+
+def test_a_picture_of_photographs_holds_no_photograph(tmp_path):
+    """Four of 12 million pixels would take gigabytes as matplotlib draws them."""
+    import keras
+    from matplotlib.figure import Figure
+
+    scenes.split(tmp_path, train=1, val=2, size=(900, 1400))
+    val = runs.masked.masked(tmp_path, None, longest_side=64, seed=0).val
+    image = keras.Input((None, None, 3), name="image")
+    model = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
+    axes = Figure().subplots()
+    runs.masked.pictures(model, val, [0.5] * 3, {"loss": [1.0]})["examples.png"](axes)
+    height, width = axes.images[0].get_array().shape[:2]
+    assert 2 * 329 <= height < 2 * 350 and 3 * 512 <= width < 3 * 530
