@@ -28,6 +28,12 @@ def test_any_size_and_every_stride_down_to_its_own(stride):
         assert min(dense_networks.reaches_the_output(model)) > 1e-6
 
 
+def test_every_size_from_33_to_97():
+    model = kv.decoders.fcn(deep(), 3, hidden=0)
+    for height, width in zip(range(33, 98, 3), range(97, 32, -3), strict=True):
+        assert model(noise(height, width), training=False).shape == (1, height, width, 3)
+
+
 def test_finer_scores_begin_at_zero():
     """Section 4.2: a new skip changes nothing before it learns; with a score, it does."""
     model = trained_like(kv.decoders.fcn(deep(), 5, hidden=0, trainable_upscaling=False))

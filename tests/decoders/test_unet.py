@@ -1,3 +1,5 @@
+import itertools
+
 import dense_networks
 import keras
 import numpy as np
@@ -48,6 +50,28 @@ def test_every_family_with_a_pyramid(name):
     model = trained_like(kv.decoders.unet(backbone, 3, widths=_WIDTHS))
     dense_networks.any_size(model, 3, sizes=((65, 97),))
     assert min(dense_networks.reaches_the_output(model)) > 1e-7
+
+
+def test_every_odd_size():
+    model = kv.decoders.unet(tiny(), 3, widths=(4, 4, 4))
+    for height, width in itertools.product((33, 47, 65, 97, 101, 129), repeat=2):
+        assert model(noise(height, width), training=False).shape == (1, height, width, 3)
+
+
+@pytest.mark.parametrize("up", ["bilinear", "transposed"])
+def test_half_precision_says_the_same_in_float32(up):
+    whole = trained_like(kv.decoders.unet(tiny(), 3, widths=(8, 8, 4), up=up))
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = kv.decoders.unet(tiny(), 3, widths=(8, 8, 4), up=up)
+    finally:
+        keras.config.set_dtype_policy(before)
+    half.set_weights(whole.get_weights())
+    expected, found = (model(noise(65, 47), training=False) for model in (whole, half))
+    assert half.get_layer("up4_1_conv").compute_dtype == "float16"
+    assert keras.backend.standardize_dtype(found.dtype) == "float32"
+    assert 0 < np.abs(numbers(found) - numbers(expected)).max() < 2e-2 * np.abs(numbers(expected)).max()
 
 
 def test_a_corner_pixel_reaches_its_own_place():
