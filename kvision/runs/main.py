@@ -191,6 +191,7 @@ def _run(
     if not leads:
         stages.wait("report", **_REPORT)
         return 0
+    pictures = _draw(result, folder)  # before a version is there, so that what fails here leaves none behind
     print("\nExport, and check in a fresh process ...", flush=True)
     table: dict[str, dict] = {}
     version = _export(result, data, out, command, tflite, table)
@@ -214,7 +215,7 @@ def _run(
         "config": dataclasses.asdict(config),
         "command": command,
         "next": _next_command(data, version, folder),
-        "pictures": _draw(result, folder),
+        "pictures": pictures,
     }
     atomic.write_text(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False))
     _tell(report, folder)
