@@ -46,7 +46,7 @@ class Feed(Protocol):
 def feed(data, *, batch_size: int, seed: int | None, drops_tail: bool = False) -> Feed:
     """data: a Source or what has a `source`, arrays (x, y) or (x, y, sample_weight), a `tf.data.Dataset`, or, on one
     replica, whatever Keras takes. seed: permutes arrays; None keeps their order. drops_tail: leaves out a last, smaller
-    batch, and says how much that is.
+    batch, and says how much that is. UserError where the others cannot be shared out evenly either.
     """
     if isinstance(data, tuple | np.ndarray | dict):
         arrays = data if isinstance(data, tuple) else (data,)
@@ -67,6 +67,15 @@ def feed(data, *, batch_size: int, seed: int | None, drops_tail: bool = False) -
 
 
 def _without_tail(source: Source) -> Source:
+    replicas = distribute.replica_count()
+    if rest := source.batch_size % replicas:
+        below = source.batch_size - rest
+        raise checks.error(
+            "batch_size",
+            problem=f"does not divide by the {replicas} replicas, and this loss goes across examples",
+            expected=" or ".join(str(size) for size in (below, below + replicas) if size),
+            received=source.batch_size,
+        )
     tail = source.count % source.batch_size
     if tail and not source.drop_remainder and distribute.is_chief():
         text = f"The last {tail} of {source.count} rows make no whole batch: each epoch leaves {tail} out."

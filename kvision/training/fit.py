@@ -54,7 +54,7 @@ def fit(
     """
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
-        batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=getattr(model, "drops_tail", False))
+        batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=_crosses(model))
         if checkpoints is not None and not batches.enters:
             raise checks.error(
                 "checkpoints",
@@ -72,7 +72,7 @@ def fit(
         kept = "" if resume is None else f"; the last good checkpoint, if there is one, is in {resume.folder}"
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
-        validation = None if validation_data is None else feed(validation_data, batch_size=batch_size, seed=None)
+        validation = None if validation_data is None else _held_out(model, validation_data, batch_size)
         before, after = stack.enter_context(averaged(model, final=final))
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
         pace = Pace(batches.rows, distribute.local_replica_count())
@@ -144,7 +144,7 @@ def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -
 def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto") -> dict[str, float]:
     """Keras' own `evaluate`, on all replicas of the model's strategy -> logs by name. data: as `fit` takes it."""
     with distribute.scope_of(model):
-        batches = feed(data, batch_size=batch_size, seed=None)
+        batches = _held_out(model, data, batch_size)
         _build(model, batches)
         with distribute.extended(model), _said(batches):
             return model.evaluate(batches.start(Position()), verbose=verbose, return_dict=True)
@@ -175,6 +175,16 @@ def _said(*feeds: Feed | None) -> Iterator[None]:
             if each is not None and each.failure is not None:
                 raise each.failure from None
         raise
+
+
+def _crosses(model: keras.Model) -> bool:
+    return getattr(model, "drops_tail", False)
+
+
+def _held_out(model: keras.Model, data, batch_size: int) -> Feed:
+    """What is judged: all of it, unless replicas would all have a tail, and a loss across examples see it twice."""
+    drops_tail = _crosses(model) and distribute.replica_count() > 1
+    return feed(data, batch_size=batch_size, seed=None, drops_tail=drops_tail)
 
 
 def _build(model: keras.Model, batches: Feed) -> None:
