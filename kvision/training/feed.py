@@ -140,12 +140,14 @@ class _FromDataset:
 
     def __init__(self, dataset, drops_tail: bool):
         self.dataset, replicas = dataset, distribute.replica_count()
-        sizes = {leaf.shape[0] for leaf in keras.tree.flatten(dataset.element_spec)}
-        if drops_tail and replicas > 1 and any(size is None or size % replicas for size in sizes):
+        # views may have lost what the index beside them still says
+        self.rows = max(leaf.shape[0] or 0 for leaf in keras.tree.flatten(dataset.element_spec))
+        if drops_tail and (not self.rows or self.rows % replicas):
+            divisible = f", divisible by {replicas}" if replicas > 1 else ""
             raise checks.error(
                 "train",
-                problem="may hold a batch that does not divide, and this loss goes across examples",
-                expected=f"batches of one size, divisible by {replicas}: .batch(SIZE, drop_remainder=True)",
+                problem="may hold a batch of another size, and this loss goes across examples",
+                expected=f"batches of one size{divisible}: .batch(SIZE, drop_remainder=True)",
                 received=dataset.element_spec,
             )
         count = int(dataset.cardinality())
@@ -161,7 +163,6 @@ class _FromDataset:
         self.spec = keras.tree.map_structure(
             lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec
         )
-        self.rows = 0
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):

@@ -13,6 +13,7 @@ from kvision.training import guard, preemption
 from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
+from kvision.training.objective import Objective
 from kvision.training.pace import Pace
 from kvision.training.resume import Keeper, Resume
 from kvision.training.source import Position
@@ -62,6 +63,8 @@ def fit(
                 expected="arrays, kv.data.pipeline(...) or a tf.data.Dataset as `train`",
                 received=type(train).__name__,
             )
+        if isinstance(model, Objective) and batches.rows:
+            model.check_batch(batches.rows)
         _build(model, batches)
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:

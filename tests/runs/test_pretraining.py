@@ -78,7 +78,11 @@ def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "change", "text"),
     [
-        ("moco", {"batch_size": 6}, "a divisor of moco's queue, 64"),
+        (
+            "moco",
+            {"batch_size": 6},
+            "--batch-size` do not suit moco.*batches of 6.*a divisor of its size, 64",
+        ),
         ("mae", {"encoder": "ResNet20"}, "do not suit mae.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
         ("simmim", {"image_size": 36}, "do not suit simmim.*36 pixels"),
     ],
