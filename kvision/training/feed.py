@@ -95,7 +95,8 @@ class _FromSource:
         steps = self.source.steps - position.step
         if keras.backend.backend() != "tensorflow":
             return _Batches(self.source, position, steps)
-        return inputs.stream(lambda: self.source.rows(position), self._read, self.spec, steps, taken=taken)
+        more = {"look": self.source.look, "read_spec": self.source.read_spec, "taken": taken}
+        return inputs.stream(lambda: self.source.rows(position), self._read, self.spec, steps, **more)
 
     def _read(self, rows: np.ndarray):
         try:
@@ -105,7 +106,7 @@ class _FromSource:
             raise
 
     def batch_of(self, epoch: int, step: int):
-        return self.source.read(next(self.source.rows(Position(epoch=epoch, step=step))))
+        return self.source.batch(next(self.source.rows(Position(epoch=epoch, step=step))))
 
 
 class _Batches(keras.utils.PyDataset):
