@@ -179,7 +179,7 @@ class _AsItIs:
 
     def __init__(self, data):
         self.data, self.spec, self.rows = data, None, 0
-        self.steps: int | None = None
+        self.steps: int | None = data.num_batches if isinstance(data, keras.utils.PyDataset) else None
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):

@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kvision as kv
+from kvision.checks import UserError
 from kvision.training import KeepBest, PhaseRate, PhaseValue
 from kvision.training.callbacks import Callbacks
 
@@ -123,6 +125,24 @@ def test_a_training_that_is_resumed_in_an_epoch_goes_on_with_it(tmp_path):
     given = {"checkpoints": tmp_path, "callbacks": [callback(epochs=3)]}
     kv.training.fit(again, (X, X), epochs=3, batch_size=2, verbose=0, **given)
     np.testing.assert_array_equal(seen(again, 9), [np.float32(value(step / 9)) for step in range(9)])
+
+
+def test_an_epoch_of_unknown_length_is_refused_before_it_moves_a_rate():
+    def pairs():
+        for _ in range(3):
+            yield X[:2], X[:2]
+
+    spec = tf.TensorSpec((None, 1))
+    unknown = tf.data.Dataset.from_generator(pairs, output_signature=(spec, spec))
+    m, rate = model(), PhaseRate(value, epochs=2)
+    before = float(m.optimizer.learning_rate)
+    with pytest.raises(UserError, match="`train` does not say how many steps an epoch has, which PhaseRate follows"):
+        kv.training.fit(m, unknown, epochs=2, verbose=0, callbacks=[rate])
+    with pytest.raises(UserError, match="steps_per_epoch"):
+        m.fit(pairs(), epochs=1, shuffle=False, verbose=0, callbacks=[rate])
+    assert float(m.optimizer.learning_rate) == before
+    kv.training.fit(m, unknown.apply(tf.data.experimental.assert_cardinality(3)), epochs=2, verbose=0, callbacks=[rate])
+    assert float(m.optimizer.learning_rate) == np.float32(value(5 / 6)), "control: told"
 
 
 def test_a_rate_is_such_a_value():

@@ -113,6 +113,7 @@ def test_what_keras_takes_is_passed_on():
     batches = Batches()
     some = feed(batches, batch_size=1, seed=0)
     assert some.start(Position()) is batches and not some.enters and some.batch_of(0, 0) is None and some.spec is None
+    assert some.steps == 1 and feed(iter([]), batch_size=1, seed=0).steps is None
 
 
 def test_what_reading_raised_is_kept():
