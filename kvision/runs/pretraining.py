@@ -209,12 +209,12 @@ def pretrain(
         ).history
     for ours, theirs in zip(encoder.weights, method.encoder.weights, strict=True):
         ours.assign(distribute.read(theirs))
-    seconds = clock.seconds
+    seconds, left_out = clock.seconds, len(train) % preset.batch_size if method.drops_tail else 0
     record = {
         "history": history,
         "epochs": epochs,
         "seconds": round(seconds, 1),
-        "images_per_second": round(epochs * len(train) / seconds, 1),
+        "images_per_second": round(epochs * (len(train) - left_out) / seconds, 1),
         "parameters": encoder.count_params(),
     }
     if not stages.leads:

@@ -63,19 +63,23 @@ def _set_rate(model: keras.Model, rate: float) -> None:
 
 
 class Clock(keras.callbacks.Callback):
-    """`seconds`: of the steps of all epochs so far, validation included; checkpoints keep it, so that a training that
-    was ended and went on counts as one."""
+    """`seconds`: of the steps of all epochs so far, validation included; checkpoints keep it, within an epoch too, so
+    that a training that was ended and went on counts as one."""
 
     def __init__(self):
         super().__init__()
         self.seconds = 0.0
-        self._begun = 0.0
+        self._counted = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._begun = time.monotonic()
+        self._counted = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds += time.monotonic() - self._begun
+        self.on_train_batch_end(0)
 
 
 class KeepBest(keras.callbacks.Callback):

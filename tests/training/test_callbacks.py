@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import tensorflow as tf
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.training import KeepBest, PhaseRate, PhaseValue
+from kvision.training import Clock, KeepBest, PhaseRate, PhaseValue
 from kvision.training.callbacks import Callbacks
 
 
@@ -110,8 +112,12 @@ def test_it_counts_from_its_first_epoch_and_does_not_go_beyond_its_end():
 
 
 class Strike(keras.callbacks.Callback):
+    def __init__(self, step: int = 4):  # in the middle of the second epoch
+        super().__init__()
+        self._step = step
+
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == 4:  # in the middle of the second epoch
+        if self.model.optimizer.iterations == self._step:
             raise KeyboardInterrupt
 
 
@@ -143,6 +149,43 @@ def test_an_epoch_of_unknown_length_is_refused_before_it_moves_a_rate():
     assert float(m.optimizer.learning_rate) == before
     kv.training.fit(m, unknown.apply(tf.data.experimental.assert_cardinality(3)), epochs=2, verbose=0, callbacks=[rate])
     assert float(m.optimizer.learning_rate) == np.float32(value(5 / 6)), "control: told"
+
+
+class Read(keras.callbacks.Callback):
+    """What a clock says, after each step and epoch."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self._clock, self._said = clock, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._said.append(self._clock.seconds)
+
+    on_epoch_end = on_train_batch_end = on_epoch_begin
+
+
+def test_a_training_that_is_ended_in_an_epoch_counts_its_seconds(tmp_path):
+    first, second = Clock(), Clock()
+    before, after = Read(first), Read(second)
+    options = {"epochs": 3, "batch_size": 2, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        keeper = kv.training.Resume(tmp_path, every=1)
+        kv.training.fit(dialed(), (X, X), checkpoints=keeper, callbacks=[first, before, Strike(5)], **options)
+    *_, begun, kept, lost = before._said
+    kv.training.fit(dialed(), (X, X), checkpoints=tmp_path, callbacks=[second, after], **options)
+    assert after._said[0] == kept > begun, "of the last step that a checkpoint holds, not of the epoch's beginning"
+    assert lost > kept and after._said == sorted(after._said) and second.seconds > kept
+
+
+def test_a_clock_counts_what_follows_the_last_step_of_an_epoch_once():
+    class Slow(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            time.sleep(0.3)
+
+    clock, began = Clock(), time.monotonic()
+    m = model()
+    m.fit(X, X, epochs=2, verbose=0, validation_data=(X, X), callbacks=[clock, Slow()])
+    assert 0.6 < clock.seconds <= time.monotonic() - began
 
 
 def test_a_rate_is_such_a_value():
