@@ -50,8 +50,8 @@ def fit(
     finite, "stop" raises before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase,
     final: which phase of a schedule this is, and whether it is the last. An optimizer with `use_ema=True` trains the
     weights and has its averages judged: in validation, by callbacks at an epoch's end, and in the model after `final`.
-    Raises UserError for data without a batch, settings that replicas cannot run, and checkpoints of another model;
-    NonFinite, a UserError, names step, rate and layers.
+    Raises UserError for data without a batch, batches that do not suit the method, settings that replicas cannot
+    run, and checkpoints of another model; NonFinite, a UserError, names step, rate and layers.
     """
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:

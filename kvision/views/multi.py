@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import keras
 from keras import ops
@@ -38,7 +39,7 @@ class MultiView(Keyed):
         made = {name: view(images, key=keys[order.index(name)]) for name, view in self.views.items()}
         return {**made, **_others(batch)}
 
-    def mapped(self, dataset, *, seed: int, start: int = 0):
+    def mapped(self, dataset, *, seed: int, start: int = 0) -> Any:
         """Views made in `tf.data`, while the model works, for a method without `views` of its own.
 
         dataset: `kv.data.pipeline(..., fields=("image", ...))` or a `kv.training.Source` of such batches -> the same
