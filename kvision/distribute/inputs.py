@@ -21,19 +21,22 @@ def stream(
     spec: Any,
     steps: int,
     *,
+    look: Callable[[Any, Any], Any] | None = None,
+    read_spec: Any = None,
     taken: Callable[[int], None] | None = None,
 ) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
     """What `fit` of the open scope takes: batches read in parallel and prefetched, an iteration an epoch.
 
     rows: called at the start of each iteration; gives the row numbers of each global batch. read: row numbers -> a
-    structure of arrays as `spec` (KerasTensors). steps: global batches in an iteration. taken: called with the number
-    of the iteration when a replica's part leaves the pipeline. A machine reads only the rows of its own replicas.
+    structure of arrays as `spec` (KerasTensors). steps: global batches in an iteration. look: (row numbers, what `read`
+    gave) -> a batch as `spec`, in TensorFlow's graph; read then gives `read_spec`. taken: called with the number of the
+    iteration when a replica's part leaves the pipeline. A machine reads only the rows of its own replicas.
     """
     import tensorflow as tf
 
     count, iterations = strategy.replica_count(), itertools.count()
-    signature = keras.tree.map_structure(lambda leaf: tf.TensorSpec(leaf.shape, leaf.dtype), spec)
-    flat = keras.tree.flatten(signature)
+    read_spec = spec if look is None else read_spec
+    flat = keras.tree.flatten(read_spec)
 
     def load(chosen, share, iteration):
         def call(numbers):
@@ -41,12 +44,14 @@ def stream(
 
         leaves = tf.numpy_function(call, [chosen], [leaf.dtype for leaf in flat])
         leaves = [tf.ensure_shape(leaf, known.shape) for leaf, known in zip(leaves, flat, strict=True)]
+        if look is not None:
+            leaves = keras.tree.flatten(look(chosen, keras.tree.pack_sequence_as(read_spec, leaves)))
         return tuple(leaves), share, iteration  # tf.data would make one tensor of a list
 
     def give(leaves, share, iteration):
         told = [] if taken is None else [tf.numpy_function(taken, [iteration], [])]
         with tf.control_dependencies(told):
-            batch = keras.tree.pack_sequence_as(signature, [tf.identity(leaf) for leaf in leaves])
+            batch = keras.tree.pack_sequence_as(spec, [tf.identity(leaf) for leaf in leaves])
         return batch if count == 1 else (batch, share)
 
     def make(first: int, last: int) -> tf.data.Dataset:

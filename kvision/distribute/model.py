@@ -30,7 +30,8 @@ def overriding(thing: Any, **methods: Callable) -> Iterator[None]:
 
 def _replicated(model: keras.Model) -> dict[str, Callable]:
     """Methods for batches that come as (batch, share), see `inputs`. Keras 3.15's private names are used:
-    `_maybe_symbolic_build`, `_make_function`, `_symbolic_build` (a test runs each).
+    `_maybe_symbolic_build`, `_make_function`, `_symbolic_build`, and of optimizers `_clip_gradients` and
+    `_all_reduce_sum_gradients` (a test runs each).
     """
     import tensorflow as tf
 
@@ -77,6 +78,17 @@ def _replicated(model: keras.Model) -> dict[str, Callable]:
     }
 
 
+def _clipping_the_sum(optimizer: keras.optimizers.Optimizer) -> dict[str, Callable]:
+    """Methods by which the gradient of the global batch is clipped; stock Keras clips each replica's before the sum."""
+    clip, reduce = optimizer._clip_gradients, optimizer._all_reduce_sum_gradients
+
+    def all_reduce(pairs):
+        gradients, variables = zip(*reduce(pairs), strict=True)
+        return list(zip(clip(list(gradients)), variables, strict=True))
+
+    return {"_clip_gradients": lambda gradients: gradients, "_all_reduce_sum_gradients": all_reduce}
+
+
 def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
     """The scope of the strategy that a model was made under."""
     made = getattr(model, "_distribute_strategy", None)
@@ -85,7 +97,8 @@ def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
 
 @contextlib.contextmanager
 def extended(model: keras.Model) -> Iterator[keras.Model]:
-    """While open, `model` takes what `inputs` gives, and its normalization sees the batches of all replicas.
+    """While open, `model` takes what `inputs` gives, its normalization sees the batches of all replicas, and what is
+    clipped is the gradient of the global batch.
 
     Its methods are overridden, so that plain, functional and subclassed models work alike; with one replica nothing
     changes. UserError for a model made outside of the open scope, and for settings that Keras cannot run on replicas:
@@ -97,7 +110,11 @@ def extended(model: keras.Model) -> Iterator[keras.Model]:
     _refuse(model)
     norms, functions = list(_unsynchronized(model)), ("train_function", "test_function", "predict_function")
     traced = {name: getattr(model, name) for name in functions}
-    with overriding(model, **_replicated(model)):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(overriding(model, **_replicated(model)))
+        if (optimizer := getattr(model, "optimizer", None)) is not None:
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+            stack.enter_context(overriding(optimizer, **_clipping_the_sum(optimizer)))
         try:
             for name in functions:  # traced for batches of another form
                 setattr(model, name, None)

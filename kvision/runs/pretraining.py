@@ -209,12 +209,12 @@ def pretrain(
         ).history
     for ours, theirs in zip(encoder.weights, method.encoder.weights, strict=True):
         ours.assign(distribute.read(theirs))
-    seconds = clock.seconds
+    seconds, left_out = clock.seconds, len(train) % preset.batch_size if method.drops_tail else 0
     record = {
         "history": history,
         "epochs": epochs,
         "seconds": round(seconds, 1),
-        "images_per_second": round(epochs * len(train) / seconds, 1),
+        "images_per_second": round(epochs * (len(train) - left_out) / seconds, 1),
         "parameters": encoder.count_params(),
     }
     if not stages.leads:
@@ -267,6 +267,7 @@ def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -
             image_size=_size(config),
             seed=config.seed,
         )
+        method.check_batch(preset.batch_size)
         method.compile(preset.optimizer())  # which Keras lets scale the loss of a float16 model
     except checks.UserError as problem:
         raise checks.error(
@@ -278,13 +279,6 @@ def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -
         ) from problem
     finally:
         keras.config.set_dtype_policy(before)
-    queue, twin = getattr(method, "queue", None), getattr(method, "twin", None)
-    if queue is not None and queue.size % preset.batch_size:
-        expected = f"a divisor of {name}'s queue, {queue.size}"
-        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
-    if twin is not None and preset.batch_size % twin.groups:
-        expected = f"a multiple of the groups of {name}'s twin, {twin.groups}"
-        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
     return method
 
 

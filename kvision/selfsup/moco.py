@@ -42,6 +42,10 @@ class MoCo(Objective):
         self.twin = MomentumTwin(query, momentum=momentum, groups=groups, seed=seed)
         self.queue = FeatureQueue(queue_size, sizes[-1])
 
+    def check_batch(self, rows):
+        self.twin.check_batch(rows)
+        self.queue.check_batch(rows)
+
     def call(self, batch, training=False):
         views = self.look(batch)
         query = unit(self.projector(self.encoder(views["a"], training=training), training=training))

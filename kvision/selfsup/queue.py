@@ -20,7 +20,7 @@ class FeatureQueue(keras.layers.Layer):
     Call it once a step, `queue(keys, training=training)`: returns a copy (size, width) of the rows before this step;
     in training then takes in `keys` (B, width) float32 of all replicas. `size` is a multiple of the global batch.
     `count`, int32: features taken in so far. State: saved, restored and replicated as weights.
-    Raises UserError if the batch is known and does not divide `size`.
+    Raises UserError if the batch is known and does not divide `size`; `check_batch` does so before.
     """
 
     def __init__(self, size: int, width: int, *, name: str | None = None):
@@ -34,18 +34,27 @@ class FeatureQueue(keras.layers.Layer):
         self.count = self.add_weight((), initializer="zeros", dtype="int32", name="count", **state)
         self.built = True
 
+    def check_batch(self, rows: int) -> None:
+        if self.size % rows:
+            raise checks.error(
+                "batch_size",
+                problem="does not suit the queue",
+                expected=f"a divisor of its size, {self.size}",
+                received=rows,
+            )
+
     def call(self, keys, training=False):
         old = ops.copy(self.rows)
         if training:
             keys = distribute.gather_replicas(ops.stop_gradient(keys))
-            batch = keys.shape[0]
-            if batch is not None and self.size % batch:
-                raise checks.error("size", expected=f"a multiple of the batch, {batch}", received=self.size)
+            if keys.shape[0] is not None:
+                self.check_batch(keys.shape[0])
             batch = ops.shape(keys)[0]
             where = (self.count + ops.arange(batch, dtype="int32")) % self.size
             self.rows.assign(ops.scatter_update(old, where[:, None], keys))
             # counts on only until it is full, then around: an int32 would end after 2^31 features
-            self.count.assign(ops.where(self.count + batch >= 2 * self.size, self.size, self.count + batch))
+            count = self.count + batch
+            self.count.assign(ops.where(count >= 2 * self.size, count - self.size, count))
         return old
 
     def compute_output_shape(self, input_shape):

@@ -57,6 +57,10 @@ class SwAV(Objective):
         self.queues = [FeatureQueue(queue_size, sizes[-1]) for _ in CROPS] if queue_size else []
         self.start = Countdown(queue_start)
 
+    def check_batch(self, rows):
+        for queue in self.queues:
+            queue.check_batch(rows)
+
     def call(self, batch, training=False):
         views = self.look(batch)
         features = [self.encoder(ops.concatenate([views[name] for name in CROPS]), training=training)]

@@ -52,6 +52,16 @@ class MomentumTwin(keras.layers.Layer):
         """A parent's `trainable` is not handed down: it would open the variables again, or stop the statistics."""
         self._trainable = True
 
+    def check_batch(self, rows: int) -> None:
+        """Raises UserError for a batch of one device that the groups do not part evenly."""
+        if distribute.replica_count() == 1 and rows % self.groups:
+            raise checks.error(
+                "batch_size",
+                problem="does not suit the momentum twin",
+                expected=f"a multiple of its groups, {self.groups}",
+                received=rows,
+            )
+
     def call(self, x, training=False):
         if training:
             for slow, fast in self.pairs():
@@ -59,9 +69,8 @@ class MomentumTwin(keras.layers.Layer):
         groups = self.groups if training and distribute.replica_count() == 1 else 1
         if groups == 1:
             return ops.stop_gradient(self.slow(x, training=training))
-        count = x.shape[0]
-        if count is not None and count % groups:
-            raise checks.error("groups", expected=f"a divisor of the batch, {count}", received=groups)
+        if x.shape[0] is not None:
+            self.check_batch(x.shape[0])
         order = keras.random.shuffle(ops.arange(ops.shape(x)[0]), seed=self.order)
         shuffled, rows = ops.take(x, order, axis=0), ops.shape(x)[0] // groups
         parts = [shuffled[group * rows : (group + 1) * rows] for group in range(groups)]

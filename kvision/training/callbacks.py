@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from kvision import checks
+
 __all__ = ["Callbacks", "Clock", "KeepBest", "PhaseRate", "PhaseValue"]
 
 
@@ -13,7 +15,7 @@ class PhaseValue(keras.callbacks.Callback):
 
     value: a function progress in [0, 1) -> number. assign: a function (model, number) that sets it, a weight of a
     layer, say: `lambda model, m: model.twin.momentum.assign(m)`. first_epoch, epochs: of the phase; the steps of an
-    epoch come from Keras.
+    epoch come from Keras, and a training where nobody knows them raises UserError.
     """
 
     def __init__(
@@ -29,11 +31,22 @@ class PhaseValue(keras.callbacks.Callback):
         self._value, self._assign, self._epochs, self._first_epoch = value, assign, epochs, first_epoch
         self._done = 0
 
+    def on_train_begin(self, logs=None):
+        if self.params.get("steps") is None:  # the curve would end after as many steps as there are epochs
+            raise checks.error(
+                "train",
+                problem=f"does not say how many steps an epoch has, which {type(self).__name__} follows",
+                expected="arrays, kv.data.pipeline(...), a PyDataset or a tf.data.Dataset of known cardinality",
+                received=None,
+                hint="A dataset is told by .apply(tf.data.experimental.assert_cardinality(STEPS)), Keras' own fit by "
+                "steps_per_epoch",
+            )
+
     def on_epoch_begin(self, epoch, logs=None):
         self._done = epoch - self._first_epoch
 
     def on_train_batch_begin(self, batch, logs=None):
-        steps = self.params.get("steps") or 1
+        steps = self.params["steps"]
         progress = (self._done * steps + batch) / (steps * self._epochs)
         self._assign(self.model, self._value(min(progress, 1.0)))
 
@@ -50,19 +63,23 @@ def _set_rate(model: keras.Model, rate: float) -> None:
 
 
 class Clock(keras.callbacks.Callback):
-    """`seconds`: of the steps of all epochs so far, validation included; checkpoints keep it, so that a training that
-    was ended and went on counts as one."""
+    """`seconds`: of the steps of all epochs so far, validation included; checkpoints keep it, within an epoch too, so
+    that a training that was ended and went on counts as one."""
 
     def __init__(self):
         super().__init__()
         self.seconds = 0.0
-        self._begun = 0.0
+        self._counted = 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._begun = time.monotonic()
+        self._counted = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.monotonic()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
 
     def on_epoch_end(self, epoch, logs=None):
-        self.seconds += time.monotonic() - self._begun
+        self.on_train_batch_end(0)
 
 
 class KeepBest(keras.callbacks.Callback):

@@ -46,7 +46,7 @@ class Feed(Protocol):
 def feed(data, *, batch_size: int, seed: int | None, drops_tail: bool = False) -> Feed:
     """data: a Source or what has a `source`, arrays (x, y) or (x, y, sample_weight), a `tf.data.Dataset`, or, on one
     replica, whatever Keras takes. seed: permutes arrays; None keeps their order. drops_tail: leaves out a last, smaller
-    batch, and says how much that is.
+    batch, and says how much that is. UserError where the others cannot be shared out evenly either.
     """
     if isinstance(data, tuple | np.ndarray | dict):
         arrays = data if isinstance(data, tuple) else (data,)
@@ -67,6 +67,15 @@ def feed(data, *, batch_size: int, seed: int | None, drops_tail: bool = False) -
 
 
 def _without_tail(source: Source) -> Source:
+    replicas = distribute.replica_count()
+    if rest := source.batch_size % replicas:
+        below = source.batch_size - rest
+        raise checks.error(
+            "batch_size",
+            problem=f"does not divide by the {replicas} replicas, and this loss goes across examples",
+            expected=" or ".join(str(size) for size in (below, below + replicas) if size),
+            received=source.batch_size,
+        )
     tail = source.count % source.batch_size
     if tail and not source.drop_remainder and distribute.is_chief():
         text = f"The last {tail} of {source.count} rows make no whole batch: each epoch leaves {tail} out."
@@ -86,7 +95,8 @@ class _FromSource:
         steps = self.source.steps - position.step
         if keras.backend.backend() != "tensorflow":
             return _Batches(self.source, position, steps)
-        return inputs.stream(lambda: self.source.rows(position), self._read, self.spec, steps, taken=taken)
+        more = {"look": self.source.look, "read_spec": self.source.read_spec, "taken": taken}
+        return inputs.stream(lambda: self.source.rows(position), self._read, self.spec, steps, **more)
 
     def _read(self, rows: np.ndarray):
         try:
@@ -96,7 +106,7 @@ class _FromSource:
             raise
 
     def batch_of(self, epoch: int, step: int):
-        return self.source.read(next(self.source.rows(Position(epoch=epoch, step=step))))
+        return self.source.batch(next(self.source.rows(Position(epoch=epoch, step=step))))
 
 
 class _Batches(keras.utils.PyDataset):
@@ -131,12 +141,14 @@ class _FromDataset:
 
     def __init__(self, dataset, drops_tail: bool):
         self.dataset, replicas = dataset, distribute.replica_count()
-        sizes = {leaf.shape[0] for leaf in keras.tree.flatten(dataset.element_spec)}
-        if drops_tail and replicas > 1 and any(size is None or size % replicas for size in sizes):
+        # views may have lost what the index beside them still says
+        self.rows = max(leaf.shape[0] or 0 for leaf in keras.tree.flatten(dataset.element_spec))
+        if drops_tail and (not self.rows or self.rows % replicas):
+            divisible = f", divisible by {replicas}" if replicas > 1 else ""
             raise checks.error(
                 "train",
-                problem="may hold a batch that does not divide, and this loss goes across examples",
-                expected=f"batches of one size, divisible by {replicas}: .batch(SIZE, drop_remainder=True)",
+                problem="may hold a batch of another size, and this loss goes across examples",
+                expected=f"batches of one size{divisible}: .batch(SIZE, drop_remainder=True)",
                 received=dataset.element_spec,
             )
         count = int(dataset.cardinality())
@@ -152,7 +164,6 @@ class _FromDataset:
         self.spec = keras.tree.map_structure(
             lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec
         )
-        self.rows = 0
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
@@ -168,7 +179,7 @@ class _AsItIs:
 
     def __init__(self, data):
         self.data, self.spec, self.rows = data, None, 0
-        self.steps: int | None = None
+        self.steps: int | None = data.num_batches if isinstance(data, keras.utils.PyDataset) else None
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):

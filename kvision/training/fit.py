@@ -13,6 +13,7 @@ from kvision.training import guard, preemption
 from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
+from kvision.training.objective import Objective
 from kvision.training.pace import Pace
 from kvision.training.resume import Keeper, Resume
 from kvision.training.source import Position
@@ -49,12 +50,12 @@ def fit(
     finite, "stop" raises before anything is written, "skip" leaves the step out and counts it (TensorFlow). phase,
     final: which phase of a schedule this is, and whether it is the last. An optimizer with `use_ema=True` trains the
     weights and has its averages judged: in validation, by callbacks at an epoch's end, and in the model after `final`.
-    Raises UserError for data without a batch, settings that replicas cannot run, and checkpoints of another model;
-    NonFinite, a UserError, names step, rate and layers.
+    Raises UserError for data without a batch, batches that do not suit the method, settings that replicas cannot
+    run, and checkpoints of another model; NonFinite, a UserError, names step, rate and layers.
     """
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
-        batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=getattr(model, "drops_tail", False))
+        batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=_crosses(model))
         if checkpoints is not None and not batches.enters:
             raise checks.error(
                 "checkpoints",
@@ -62,6 +63,8 @@ def fit(
                 expected="arrays, kv.data.pipeline(...) or a tf.data.Dataset as `train`",
                 received=type(train).__name__,
             )
+        if isinstance(model, Objective) and batches.rows:
+            model.check_batch(batches.rows)
         _build(model, batches)
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:
@@ -72,7 +75,7 @@ def fit(
         kept = "" if resume is None else f"; the last good checkpoint, if there is one, is in {resume.folder}"
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
-        validation = None if validation_data is None else feed(validation_data, batch_size=batch_size, seed=None)
+        validation = None if validation_data is None else _held_out(model, validation_data, batch_size)
         before, after = stack.enter_context(averaged(model, final=final))
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
         pace = Pace(batches.rows, distribute.local_replica_count())
@@ -144,7 +147,7 @@ def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -
 def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto") -> dict[str, float]:
     """Keras' own `evaluate`, on all replicas of the model's strategy -> logs by name. data: as `fit` takes it."""
     with distribute.scope_of(model):
-        batches = feed(data, batch_size=batch_size, seed=None)
+        batches = _held_out(model, data, batch_size)
         _build(model, batches)
         with distribute.extended(model), _said(batches):
             return model.evaluate(batches.start(Position()), verbose=verbose, return_dict=True)
@@ -175,6 +178,16 @@ def _said(*feeds: Feed | None) -> Iterator[None]:
             if each is not None and each.failure is not None:
                 raise each.failure from None
         raise
+
+
+def _crosses(model: keras.Model) -> bool:
+    return getattr(model, "drops_tail", False)
+
+
+def _held_out(model: keras.Model, data, batch_size: int) -> Feed:
+    """What is judged: all of it, unless replicas would all have a tail, and a loss across examples see it twice."""
+    drops_tail = _crosses(model) and distribute.replica_count() > 1
+    return feed(data, batch_size=batch_size, seed=None, drops_tail=drops_tail)
 
 
 def _build(model: keras.Model, batches: Feed) -> None:

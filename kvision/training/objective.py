@@ -22,7 +22,8 @@ class Objective(keras.Model):
     the default, for data that brings them. Logs: loss, trivial, and embedding_std, the mean over D of
     the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
     0 where they have collapsed). drops_tail: a last batch that is smaller than the others is left out by
-    `kv.training.fit`, as a loss across examples needs; methods that look at each example alone set it to False.
+    `kv.training.fit`, as a loss across examples needs (a `tf.data.Dataset` must leave it out itself, or is refused);
+    methods that look at each example alone set it to False.
     """
 
     encoder: keras.Model
@@ -42,6 +43,10 @@ class Objective(keras.Model):
 
     @abstractmethod
     def embedding(self, outputs): ...
+
+    def check_batch(self, rows: int) -> None:
+        """Raises UserError for a global batch that the method cannot train with; `fit` calls it before anything trains,
+        where the data says how many rows a batch has: a step is traced for any number."""
 
     def look(self, batch):
         """The views of a batch: those that `views` makes of it in the step; itself, where the data brings views."""

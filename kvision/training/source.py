@@ -28,7 +28,8 @@ class Source:
     read: int64 array of n row numbers -> a structure of arrays with first axis n, as Keras takes batches ((x, y) or
     (x, y, sample_weight)). seed: permutes the rows anew in each epoch; None keeps their order. spec: one batch as
     `keras.KerasTensor`s. drop_remainder: leaves out a last batch smaller than `batch_size`. fresh: `read` is given
-    epoch * count + row, so that it can draw other random numbers in each epoch.
+    epoch * count + row, so that it can draw other random numbers in each epoch. look: (row numbers, batch of `read`) ->
+    one of `spec`, in the graph of `tf.data`, in parallel; read_spec: then, of what `read` gives. On TensorFlow alone.
     """
 
     read: Callable[[np.ndarray], Any]
@@ -38,6 +39,8 @@ class Source:
     seed: int | None = None
     drop_remainder: bool = False
     fresh: bool = False
+    look: Callable[[Any, Any], Any] | None = None
+    read_spec: Any = None
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -58,6 +61,11 @@ class Source:
         if self.seed is None:
             return first + np.arange(self.count)
         return first + np.random.default_rng([self.seed, epoch]).permutation(self.count)
+
+    def batch(self, rows: np.ndarray) -> Any:
+        """What is made of these rows."""
+        found = self.read(rows)
+        return found if self.look is None else self.look(rows, found)
 
     def rows(self, position: Position) -> Iterator[np.ndarray]:
         """The row numbers of each batch from `position` to the end of its epoch."""

@@ -1,11 +1,14 @@
 """Several views of each image of a batch."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import keras
 from keras import ops
 
 from kvision import checks
+from kvision.training import Source
 from kvision.views.keys import Keyed, fold, int32, pixels
 
 __all__ = ["MultiView"]
@@ -36,11 +39,16 @@ class MultiView(Keyed):
         made = {name: view(images, key=keys[order.index(name)]) for name, view in self.views.items()}
         return {**made, **_others(batch)}
 
-    def mapped(self, dataset, *, seed: int, start: int = 0):
-        """A `tf.data.Dataset` of batches as dicts -> one of views; what they draw follows from (seed, batch) alone.
+    def mapped(self, dataset, *, seed: int, start: int = 0) -> Any:
+        """Views made in `tf.data`, while the model works, for a method without `views` of its own.
 
-        start: the number of the first batch, so that a run that resumes after `start` batches goes on as it would
-        have. Give epochs different seeds, or repeat the dataset before. On the backend TensorFlow only.
+        dataset: `kv.data.pipeline(..., fields=("image", ...))` or a `kv.training.Source` of such batches -> the same
+        for `kv.training.fit`. What is drawn follows from (seed, epoch, first row of a replica's part) alone: other
+        views in each epoch, the same in a training that goes on.
+        Or a `tf.data.Dataset` of batches as dicts -> one of views, drawn from (seed, batch). `fit` begins it anew in
+        each epoch, which so sees the same views again; in a loop of your own give each epoch another seed. start: the
+        number of its first batch, so that a run that resumes after `start` batches goes on as it would have.
+        On the backend TensorFlow only.
         """
         if keras.backend.backend() != "tensorflow":
             raise checks.error(
@@ -50,12 +58,26 @@ class MultiView(Keyed):
                 received=keras.backend.backend(),
                 hint="Call the views inside of the training step",
             )
-        low = int32(seed)
+        low, source = int32(seed), getattr(dataset, "source", dataset)
+        if isinstance(source, Source):
+            looked = self._looked(source, low)
+            return looked if source is dataset else replace(dataset, source=looked)
 
         def make(number, batch):
             return self(batch, key=ops.stack([ops.cast(low, "int64"), number]))
 
         return dataset.enumerate(start).map(make, num_parallel_calls=-1, deterministic=True)  # -1: tf.data.AUTOTUNE
+
+    def _looked(self, source: Source, seed: int) -> Source:
+        read = source.read if source.fresh else lambda numbers: source.read(numbers % source.count)
+
+        def look(numbers, batch):
+            epoch, row = numbers[0] // source.count, numbers[0] % source.count
+            key = fold(ops.stack([seed, ops.cast(epoch, "int32")]), row)
+            return (self(batch[0], key=key), *batch[1:])
+
+        spec = (self.compute_output_spec(source.spec[0]), *source.spec[1:])
+        return replace(source, read=read, fresh=True, look=look, read_spec=source.spec, spec=spec)
 
     def _check(self, batch) -> None:
         found = sorted(batch) if isinstance(batch, Mapping) else type(batch).__name__

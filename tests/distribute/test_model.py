@@ -143,6 +143,34 @@ answer(
     outside={what: outside(what) for what in ("optimizer", "metrics", "compile", "model")},
 )
 """
+CLIP = """
+def clipped(scope, rows=25, scaled=False, stock=False, **options):
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if scope else contextlib.nullcontext():
+        model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(3, "softmax")])
+        optimizer = keras.optimizers.SGD(1.0, **options)
+        if scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=128)
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+    if stock:
+        model.fit(dataset(rows), epochs=1, verbose=0)
+    else:
+        kv.training.fit(model, dataset(rows), epochs=1, verbose=0)
+    return [kv.distribute.read(v) for v in model.weights]
+
+def apart(one, other):
+    return max(float(abs(a - b).max()) for a, b in zip(one, other))
+
+ways = {"clipnorm": {"clipnorm": 0.05}, "global_clipnorm": {"global_clipnorm": 0.1}, "clipvalue": {"clipvalue": 0.02},
+        "scaled": {"clipnorm": 0.05, "scaled": True}}
+plain = clipped(False)
+answer(
+    ours={name: apart(clipped(True, **way), clipped(False, **way)) for name, way in ways.items()},
+    bites={name: apart(plain, clipped(False, **way)) for name, way in ways.items()},
+    stock=apart(*(clipped(scope, rows=20, stock=True, clipnorm=0.05) for scope in (True, False))),
+    unclipped=apart(*(clipped(scope, rows=20, stock=True) for scope in (True, False))),
+)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +229,12 @@ def test_what_replicas_cannot_run_is_refused_before_the_first_step(rest):
     assert "`optimizer` was not made under the strategy" in rest["outside"]["optimizer"]
     for what in ("metrics", "compile"):
         assert "`metrics` were not made under the strategy" in rest["outside"][what]
+
+
+def test_what_is_clipped_is_the_gradient_of_the_global_batch():
+    (found,) = replicas.run(CODE + CLIP, devices=2)
+    assert max(found["ours"].values()) < 1e-6 and min(found["bites"].values()) > 1e-2, found
+    assert found["stock"] > 1e-2 > 1e-6 > found["unclipped"], "control: stock Keras clips the part of each device"
 
 
 def test_overriding_stands_on_the_instance_and_goes():

@@ -78,7 +78,11 @@ def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "change", "text"),
     [
-        ("moco", {"batch_size": 6}, "a divisor of moco's queue, 64"),
+        (
+            "moco",
+            {"batch_size": 6},
+            "--batch-size` do not suit moco.*batches of 6.*a divisor of its size, 64",
+        ),
         ("mae", {"encoder": "ResNet20"}, "do not suit mae.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
         ("simmim", {"image_size": 36}, "do not suit simmim.*36 pixels"),
     ],
@@ -104,7 +108,8 @@ def test_the_papers_presets_have_their_size():
 def test_untrained_is_the_encoder_before_its_training():
     data = pretraining.load(SMALL)
     still = dataclasses.replace(SMALL, rate=1e-12, epochs=1)
-    encoder, _ = pretraining.pretrain("simclr", data.train, still, runs.Stages())
+    encoder, record = pretraining.pretrain("simclr", data.train, still, runs.Stages())
+    assert record["images_per_second"] * record["seconds"] == pytest.approx(96, rel=0.05), "of 120, in batches of 32"
     before = pretraining.encoder_of("simclr", SMALL)
     for a, b in zip(encoder.trainable_weights, before.trainable_weights, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)

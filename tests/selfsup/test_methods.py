@@ -11,9 +11,11 @@ import numpy as np
 import processes
 import pytest
 import replicas
+import tensorflow as tf
 import trainings
 
 import kvision as kv
+from kvision.checks import UserError
 from kvision.distribute import read
 
 NAMES = list(methods.METHODS)
@@ -33,6 +35,44 @@ def test_logs_are_the_contracts_and_training_moves_what_trains(name):
     assert 0 < logs["embedding_std"][-1] < 1
     moved = [not np.array_equal(old, read(v)) for old, v in zip(before, method.trainable_variables, strict=True)]
     assert all(moved), [v.path for v, m in zip(method.trainable_variables, moved, strict=True) if not m]
+
+
+def swav(**options) -> kv.training.Objective:
+    return kv.selfsup.SwAV(trainings.encoder(), sizes=(8,), prototypes=6, **options)
+
+
+def moco(**options) -> kv.training.Objective:
+    return kv.selfsup.MoCo(trainings.encoder(), sizes=(8,), **options)
+
+
+def as_dataset(rows: int, **options):
+    views = {key: value[:rows] for key, value in methods.VIEWS.items()}
+    return tf.data.Dataset.from_tensor_slices(views).batch(8, **options)
+
+
+@pytest.mark.parametrize(
+    ("method", "data", "text"),
+    [
+        (lambda: moco(queue_size=40, groups=8), methods.VIEWS, "a multiple of its groups, 8. Received: 10"),
+        (lambda: moco(queue_size=32, groups=1), methods.VIEWS, "a divisor of its size, 32. Received: 10"),
+        (lambda: swav(queue_size=32), methods.VIEWS, "a divisor of its size, 32. Received: 10"),
+        (lambda: moco(queue_size=30, groups=1), as_dataset(24, drop_remainder=True), "its size, 30. Received: 8"),
+        (lambda: methods.METHODS["simclr"](), as_dataset(20), "another size.*of one size: .batch.SIZE, drop_remainder"),
+    ],
+)
+def test_a_batch_that_does_not_suit_a_method_is_refused_before_anything_trains(method, data, text):
+    made = method()
+    made.compile("sgd")
+    with pytest.raises(UserError, match=text):
+        kv.training.fit(made, data, epochs=1, batch_size=10, verbose=0)
+    assert not made.optimizer.built
+
+
+def test_control_one_that_suits_trains():
+    made = moco(queue_size=40, groups=8)
+    made.compile("sgd")
+    kv.training.fit(made, as_dataset(20, drop_remainder=True), epochs=1, verbose=0)
+    assert read(made.optimizer.iterations) == 2 and read(made.queue.count) == 16, "the last four are left out"
 
 
 class Strike(keras.callbacks.Callback):

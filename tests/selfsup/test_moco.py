@@ -121,9 +121,9 @@ def test_versions_differ_in_the_head_and_temperature_alone():
 
 
 def test_what_does_not_fit_is_said():
-    with pytest.raises(UserError, match=r"`size` is not valid. Expected a multiple of the batch, 4. Received: 10"):
+    with pytest.raises(UserError, match=r"`batch_size` does not suit the queue.*its size, 10. Received: 4"):
         made(queue_size=10)(BATCHES[0], training=True)
-    with pytest.raises(UserError, match=r"`groups` is not valid. Expected a divisor of the batch, 4. Received: 3"):
+    with pytest.raises(UserError, match=r"`batch_size` does not suit the momentum twin.*its groups, 3. Received: 4"):
         made(groups=3)(BATCHES[0], training=True)
     with pytest.raises(UserError, match="`momentum`"):
         made(momentum=-0.1)

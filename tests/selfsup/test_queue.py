@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kvision.checks import UserError
 from kvision.distribute import read
@@ -30,6 +31,15 @@ def test_count_tells_when_it_is_full_and_never_ends():
     assert counts[0] == 2 and min(counts[1:]) >= 4 and max(counts) < 8
 
 
+def test_batches_of_a_size_that_nobody_knew_leave_in_their_order_too():
+    queue, seen = FeatureQueue(5, 1), []
+    call = tf.function(lambda keys: queue(keys, training=True), [tf.TensorSpec((None, 1))])
+    for step in range(12):
+        seen += [2 * step, 2 * step + 1]
+        call(np.array(seen[-2:], "float32")[:, None])
+        assert step < 2 or sorted(read(queue.rows)[:, 0]) == seen[-5:]
+
+
 def test_evaluation_leaves_it_alone():
     queue = FeatureQueue(4, 2)
     before = read(queue.rows)
@@ -55,7 +65,7 @@ def test_it_stays_float32_in_half_precision():
 
 
 def test_a_batch_that_does_not_divide_it_is_refused():
-    with pytest.raises(UserError, match=r"`size` is not valid. Expected a multiple of the batch, 3. Received: 4"):
+    with pytest.raises(UserError, match=r"`batch_size` does not suit the queue. Expected a divisor of its size, 4"):
         FeatureQueue(4, 2)(np.zeros((3, 2), "float32"), training=True)
     with pytest.raises(UserError, match="`width`"):
         FeatureQueue(4, 0)

@@ -167,7 +167,7 @@ def test_what_does_not_fit_is_said():
         with pytest.raises(UserError, match="`steps`"):
             made(**{name: value})
     for name, value in (("prototypes", 0), ("queue_size", 6)):
-        with pytest.raises(UserError, match=r"`count`|`size`"):
+        with pytest.raises(UserError, match=r"`count`|a divisor of its size, 6"):
             made(**{name: value})(STEPS[0], training=True)
     for name in ("epsilon", "iterations"):
         with pytest.raises(UserError, match=f"`{name}`"):

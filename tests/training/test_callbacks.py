@@ -1,9 +1,13 @@
+import time
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import kvision as kv
-from kvision.training import KeepBest, PhaseRate, PhaseValue
+from kvision.checks import UserError
+from kvision.training import Clock, KeepBest, PhaseRate, PhaseValue
 from kvision.training.callbacks import Callbacks
 
 
@@ -108,8 +112,12 @@ def test_it_counts_from_its_first_epoch_and_does_not_go_beyond_its_end():
 
 
 class Strike(keras.callbacks.Callback):
+    def __init__(self, step: int = 4):  # in the middle of the second epoch
+        super().__init__()
+        self._step = step
+
     def on_train_batch_end(self, batch, logs=None):
-        if self.model.optimizer.iterations == 4:  # in the middle of the second epoch
+        if self.model.optimizer.iterations == self._step:
             raise KeyboardInterrupt
 
 
@@ -123,6 +131,65 @@ def test_a_training_that_is_resumed_in_an_epoch_goes_on_with_it(tmp_path):
     given = {"checkpoints": tmp_path, "callbacks": [callback(epochs=3)]}
     kv.training.fit(again, (X, X), epochs=3, batch_size=2, verbose=0, **given)
     np.testing.assert_array_equal(seen(again, 9), [np.float32(value(step / 9)) for step in range(9)])
+
+
+def test_an_epoch_of_unknown_length_is_refused_before_it_moves_a_rate():
+    def pairs():
+        for _ in range(3):
+            yield X[:2], X[:2]
+
+    spec = tf.TensorSpec((None, 1))
+    unknown = tf.data.Dataset.from_generator(pairs, output_signature=(spec, spec))
+    m, rate = model(), PhaseRate(value, epochs=2)
+    before = float(m.optimizer.learning_rate)
+    with pytest.raises(UserError, match="`train` does not say how many steps an epoch has, which PhaseRate follows"):
+        kv.training.fit(m, unknown, epochs=2, verbose=0, callbacks=[rate])
+    with pytest.raises(UserError, match="steps_per_epoch"):
+        m.fit(pairs(), epochs=1, shuffle=False, verbose=0, callbacks=[rate])
+    assert float(m.optimizer.learning_rate) == before
+    kv.training.fit(m, unknown.apply(tf.data.experimental.assert_cardinality(3)), epochs=2, verbose=0, callbacks=[rate])
+    assert float(m.optimizer.learning_rate) == np.float32(value(5 / 6)), "control: told"
+
+
+class Read(keras.callbacks.Callback):
+    """What a clock says, after each step and epoch."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self._clock, self._said = clock, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._said.append(self._clock.seconds)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.on_epoch_begin(0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.on_epoch_begin(epoch)
+
+
+def test_a_training_that_is_ended_in_an_epoch_counts_its_seconds(tmp_path):
+    first, second = Clock(), Clock()
+    before, after = Read(first), Read(second)
+    options = {"epochs": 3, "batch_size": 2, "verbose": 0}
+    with pytest.raises(KeyboardInterrupt):
+        keeper = kv.training.Resume(tmp_path, every=1)
+        kv.training.fit(dialed(), (X, X), checkpoints=keeper, callbacks=[first, before, Strike(5)], **options)
+    *_, begun, kept, lost = before._said
+    kv.training.fit(dialed(), (X, X), checkpoints=tmp_path, callbacks=[second, after], **options)
+    assert after._said[0] == kept > begun, "of the last step that a checkpoint holds, not of the epoch's beginning"
+    assert lost > kept and after._said == sorted(after._said) and second.seconds > kept
+
+
+def test_a_clock_counts_what_follows_the_last_step_of_an_epoch_once():
+    class Slow(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            time.sleep(0.3)
+
+    clock, began = Clock(), time.monotonic()
+    m = model()
+    m.fit(X, X, epochs=2, verbose=0, validation_data=(X, X), callbacks=[clock, Slow()])
+    assert 0.6 < clock.seconds <= time.monotonic() - began
 
 
 def test_a_rate_is_such_a_value():

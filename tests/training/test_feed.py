@@ -4,6 +4,7 @@ import time
 import keras
 import numpy as np
 import pytest
+import replicas
 import tensorflow as tf
 
 from kvision.checks import UserError
@@ -112,6 +113,7 @@ def test_what_keras_takes_is_passed_on():
     batches = Batches()
     some = feed(batches, batch_size=1, seed=0)
     assert some.start(Position()) is batches and not some.enters and some.batch_of(0, 0) is None and some.spec is None
+    assert some.steps == 1 and feed(iter([]), batch_size=1, seed=0).steps is None
 
 
 def test_what_reading_raised_is_kept():
@@ -132,3 +134,39 @@ def test_a_loss_across_examples_leaves_the_tail_out_and_says_so(capsys):
     assert feed(views, batch_size=5, seed=0, drops_tail=True).steps == 2
     assert feed(some.source, batch_size=1, seed=0, drops_tail=True).steps == 2
     assert capsys.readouterr().err == "", "nothing is left out, or it was told"
+
+
+UNEVEN = """
+import methods
+from kvision.checks import UserError
+from kvision.training.feed import feed
+
+with strategy.scope():
+    method = methods.made("simclr")
+
+def views(rows):
+    return {key: value[:rows] for key, value in methods.VIEWS.items()}
+
+def said(call, *arguments, **options):
+    try:
+        call(*arguments, **options)
+    except UserError as problem:
+        return str(problem)
+
+with strategy.scope():
+    passed = [feed(views(20), batch_size=b, seed=0, drops_tail=d).steps for b, d in ((4, True), (5, False))]
+answer(
+    fit=said(kv.training.fit, method, views(20), epochs=1, batch_size=5),
+    evaluate=said(kv.training.evaluate, method, views(20), batch_size=1), passed=passed,
+    losses=[kv.training.evaluate(method, views(rows), batch_size=4, verbose=0)["loss"] for rows in (7, 4)],
+)
+"""
+
+
+def test_two_devices_refuse_batches_that_a_loss_across_examples_would_see_twice():
+    (found,) = replicas.run(UNEVEN, devices=2)
+    text = "`batch_size` does not divide by the 2 replicas, and this loss goes across examples. "
+    assert found["fit"] == text + "Expected 4 or 6. Received: 5."
+    assert found["evaluate"] == text + "Expected 2. Received: 1."
+    assert found["passed"] == [5, 4], "control: batches that divide, and a loss of each example alone"
+    assert found["losses"][0] == found["losses"][1], "of a tail that is left out"

@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kvision as kv
 from kvision.checks import UserError
+from kvision.training.feed import feed
+from kvision.training.source import Position
 from kvision.views import MultiView, RandomGray, RandomResizedCrop, fold, simclr, swav
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (8, 20, 20, 3), dtype="uint8")
@@ -59,6 +62,39 @@ def test_a_dataset_goes_on_after_some_batches_and_another_seed_draws_others():
         np.testing.assert_array_equal(one, two)
     others = [np.asarray(batch["a"]) for batch in views.mapped(data, seed=2**40 + 12)]
     assert any((one != two).any() for one, two in zip(others, whole, strict=True))
+
+
+def epochs_of(pipeline, *epochs: int, step: int = 0) -> list[list[np.ndarray]]:
+    """The views of each epoch from a step on, from one object that follows the position, as `fit` reads it."""
+    position = Position(step=step)
+    started, found = feed(pipeline, batch_size=1, seed=0).start(position), []
+    for position.epoch in epochs:
+        found.append([np.asarray(batch["a"]) for (batch,) in started])
+    return found
+
+
+def test_a_pipeline_has_other_views_in_each_epoch_that_replay_from_any_step():
+    views = MultiView({"a": RandomResizedCrop(8)})
+    images = kv.data.arrays(IMAGES, np.arange(8) % 2, image_size=20, batch_size=2)
+    plain = kv.data.pipeline(images, fields=("image", "index"))  # in one order, so that views alone can differ
+    made = views.mapped(plain, seed=11)
+    first, second = epochs_of(made, 0, 1)
+    assert len(first) == 4 and not any(np.allclose(one, two) for one, two in zip(first, second, strict=True))
+    ((again,),) = epochs_of(views.mapped(plain.source, seed=11), 1, step=3)
+    np.testing.assert_array_equal(again, second[3])
+    ((other,),) = epochs_of(views.mapped(plain, seed=12), 1, step=3)
+    assert not np.allclose(other, second[3]), "control: another seed"
+    (seen,) = feed(made, batch_size=1, seed=0).batch_of(1, 3)
+    np.testing.assert_allclose(seen["a"], second[3], atol=0.05)
+    np.testing.assert_array_equal(seen["index"], [6, 7])
+    with pytest.raises(UserError, match=r"`batch` is not valid. Expected a dict with 'image'"):
+        views.mapped(kv.data.pipeline(images), seed=0)
+
+
+def test_control_a_dataset_that_fit_begins_anew_has_the_same():
+    data = MultiView({"a": RandomGray(0.5)}).mapped(tf.data.Dataset.from_tensor_slices(BATCH).batch(4), seed=11)
+    one, two = ([np.asarray(batch["a"]) for batch in data] for _ in range(2))
+    np.testing.assert_array_equal(one, two)
 
 
 def test_symbolic_batch_and_config_round_trip(tmp_path):
