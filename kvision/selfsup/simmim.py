@@ -5,15 +5,17 @@ import math
 import keras
 from keras import layers, ops
 
-from kvision import checks, losses
+from kvision import checks, losses, views
 from kvision.backbones import vit_tokens
 from kvision.layers import Preprocess
 from kvision.ops import to_patches
+from kvision.schedules import Cosine
+from kvision.selfsup.presets import Preset, adamw, by_size, single, small_vit, zoo
 from kvision.selfsup.tokens import grid, patch_model, pooled
 from kvision.training import Objective
 from kvision.views import Key, next_key
 
-__all__ = ["SimMIM"]
+__all__ = ["PRESETS", "SimMIM"]
 
 
 class SimMIM(Objective):
@@ -91,3 +93,23 @@ class SimMIM(Objective):
 
     def embedding(self, outputs):
         return outputs["feature"]
+
+
+def _simmim(unit: int | None = None):
+    def method(encoder, made, *, image_size, seed, **_):
+        return SimMIM(encoder, made, unit=unit or image_size // 4, seed=seed)
+
+    return method
+
+
+PRESETS = {
+    "simmim": by_size(
+        imagenet=Preset(
+            zoo("ViTSmall16"), single(views.simmim), _simmim(unit=32), adamw(0.999, clipnorm=5.0), 8e-4, 2048,
+            100, Cosine(0.1), vit=True,
+        ),
+        small=Preset(
+            small_vit, single(views.simmim), _simmim(), adamw(0.999, clipnorm=5.0), 1e-3, 256, 400, vit=True
+        ),
+    )
+}  # fmt: skip

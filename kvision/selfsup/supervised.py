@@ -3,10 +3,12 @@
 import keras
 from keras import layers, ops
 
-from kvision import checks
+from kvision import checks, views
+from kvision.schedules import Steps
+from kvision.selfsup.presets import Preset, by_size, resnet, sgd, single, zoo
 from kvision.training import Objective
 
-__all__ = ["Supervised"]
+__all__ = ["PRESETS", "Supervised"]
 
 
 class Supervised(Objective):
@@ -49,3 +51,21 @@ class Supervised(Objective):
 
     def embedding(self, outputs):
         return outputs["feature"]
+
+
+def _supervised(encoder, made, *, classes, **_):
+    return Supervised(encoder, made, classes=classes)
+
+
+_FIELDS = ("image", "label")
+PRESETS = {
+    "supervised": by_size(
+        imagenet=Preset(
+            zoo("ResNet50"), single(views.supervised), _supervised, sgd(1e-4), 0.1, 256, 90,
+            Steps((1 / 3, 2 / 3), warmup=0.0), fields=_FIELDS,
+        ),
+        small=Preset(
+            resnet(16), single(views.supervised), _supervised, sgd(5e-4), 0.1, 128, 100, fields=_FIELDS
+        ),
+    )
+}  # fmt: skip
