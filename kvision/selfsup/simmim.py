@@ -105,11 +105,11 @@ def _simmim(unit: int | None = None):
 PRESETS = {
     "simmim": by_size(
         imagenet=Preset(
-            zoo("ViTSmall16"), single(views.simmim), _simmim(unit=32), adamw(0.999, clipnorm=5.0), 8e-4, 2048,
+            zoo("ViTSmall16"), single(views.simmim), _simmim(unit=32), adamw(0.999, global_clipnorm=5.0), 8e-4, 2048,
             100, Cosine(0.1), vit=True,
         ),
         small=Preset(
-            small_vit, single(views.simmim), _simmim(), adamw(0.999, clipnorm=5.0), 1e-3, 256, 400, vit=True
+            small_vit, single(views.simmim), _simmim(), adamw(0.999, global_clipnorm=5.0), 1e-3, 256, 400, vit=True
         ),
     )
 }  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvision as kv
+from kvision import selfsup
 from kvision.backbones import vit_tokens
 from kvision.checks import UserError
 from kvision.selfsup import SimMIM, simmim
@@ -143,6 +144,16 @@ def test_gray_images():
 def test_a_unit_that_does_not_fit_is_refused(unit):
     with pytest.raises(UserError, match=r"`unit` is not valid. Expected a multiple of the patch size, 4"):
         made(unit=unit)
+
+
+def test_the_norm_of_all_gradients_together_is_clipped():
+    """As in the published code: one that is long leaves the others short."""
+    optimizer = selfsup.preset("simmim").optimizer()
+    assert (optimizer.global_clipnorm, optimizer.clipnorm) == (5.0, None)
+    long, short = optimizer._clip_gradients([keras.ops.full((4,), 50.0), keras.ops.full((4,), 1.0)])
+    norm = math.hypot(100, 2)
+    np.testing.assert_allclose(long, 50 * 5 / norm, rtol=1e-5)
+    np.testing.assert_allclose(short, 5 / norm, rtol=1e-5)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 0.95, -0.5])
