@@ -96,10 +96,14 @@ class SimMIM(Objective):
 
 
 def _simmim(unit: int | None = None):
-    def method(encoder, made, *, image_size, seed, **_):
-        return SimMIM(encoder, made, unit=unit or image_size // 4, seed=seed)
+    return lambda encoder, made, *, seed, **_: SimMIM(encoder, made, unit=unit or _quarter(encoder), seed=seed)
 
-    return method
+
+def _quarter(vit: keras.Model) -> int:
+    """The side in pixels of the squares nearest to a quarter of the image that hold whole patches and fill it."""
+    patch_size, rows, columns = grid(vit)
+    fitting = [each for each in range(1, rows + 1) if rows % each == 0 == columns % each]
+    return patch_size * min(fitting, key=lambda each: abs(each - rows / 4))
 
 
 PRESETS = {

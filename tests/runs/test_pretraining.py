@@ -81,7 +81,7 @@ def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):
     [
         ("moco", {"batch_size": 6}, "a divisor of moco's queue, 64"),
         ("mae", {"encoder": "ResNet20"}, "do not suit mae.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
-        ("simmim", {"image_size": 36}, "do not suit simmim.*36 pixels"),
+        ("simmim", {"encoder": "ResNet20"}, "do not suit simmim.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
     ],
 )
 def test_what_does_not_suit_a_method_names_flags(name, change, text):

@@ -146,6 +146,16 @@ def test_a_unit_that_does_not_fit_is_refused(unit):
         made(unit=unit)
 
 
+@pytest.mark.parametrize(
+    ("patch_size", "size", "unit"),
+    [(4, 32, 8), (2, 16, 4), (12, 96, 24), (16, 224, 32), (16, 96, 16), (4, 36, 12), (16, 32, 16)],
+)
+def test_the_small_preset_hides_about_quarters_whatever_the_encoder(patch_size, size, unit):
+    vit = kv.backbones.vit(depth=1, width=16, heads=2, patch_size=patch_size, image_size=size)
+    method = selfsup.preset("simmim").method(vit, None, seed=0)
+    assert method.each * method.patch_size == unit and math.prod(method.squares) == (size // unit) ** 2
+
+
 def test_the_norm_of_all_gradients_together_is_clipped():
     """As in the published code: one that is long leaves the others short."""
     optimizer = selfsup.preset("simmim").optimizer()
