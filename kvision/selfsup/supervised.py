@@ -14,8 +14,9 @@ __all__ = ["PRESETS", "Supervised"]
 class Supervised(Objective):
     """Cross entropy of a linear layer on the encoder (Krizhevsky et al. 2012), the row `supervised` of a table.
 
-    encoder: as `SimCLR` has it. views: a layer that makes the view "a" and hands on "label", (B,) integers in
-    [0, classes). smoothing: of the labels (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    encoder: as `SimCLR` has it. views: a layer that makes the view "a" and hands on "label", (B,) or (B, 1) integers
+    in [0, classes); any other makes the loss NaN, at which `kv.training.fit` stops. smoothing: of the labels (Szegedy
+    et al. 2016, arXiv 1512.00567, section 7).
     """
 
     drops_tail = False
@@ -40,10 +41,13 @@ class Supervised(Objective):
     def call(self, batch, training=False):
         views = self.look(batch)
         feature = self.encoder(views["a"], training=training)
-        return {"logits": self.head(feature), "label": views["label"], "feature": ops.cast(feature, "float32")}
+        label = ops.cast(ops.reshape(views["label"], ops.shape(feature)[:1]), "int32")
+        return {"logits": self.head(feature), "label": label, "feature": ops.cast(feature, "float32")}
 
     def objective(self, outputs):
-        target = ops.one_hot(outputs["label"], self.classes) * (1 - self.smoothing) + self.smoothing / self.classes
+        target = ops.one_hot(outputs["label"], self.classes)
+        target /= ops.sum(target, axis=-1, keepdims=True)  # 0 / 0 for a label of no class, whose loss would be 0
+        target = target * (1 - self.smoothing) + self.smoothing / self.classes
         return -ops.mean(ops.sum(target * ops.log_softmax(outputs["logits"]), axis=-1))
 
     def trivial(self, outputs):
