@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import checks, distribute, losses, views
+from kvision import backbones, checks, distribute, losses, views
 from kvision.ops import unit
 from kvision.schedules import Cosine
 from kvision.selfsup.countdown import Countdown
@@ -26,9 +26,10 @@ class SwAV(Objective):
 
     encoder: as `SimCLR` has it. views: a layer that makes "a" and "b" and, for multi-crop, any others; None: the data
     brings them. crop_sizes: of the others, {view: pixels}; an encoder of a fixed size runs on them as well, with the
-    same weights. prototypes: 3000 for ImageNet. frozen_steps: see `Prototypes`. queue_size: features of earlier batches
-    that help to balance small batches; 0 is none (section 4.1: 3840 for a batch of 256), used from the training step
-    queue_start on, and when it is full. epsilon, iterations: of `sinkhorn`, on all replicas' batch together.
+    same weights (`kv.backbones.at_size`). prototypes: 3000 for ImageNet. frozen_steps: see `Prototypes`. queue_size:
+    features of earlier batches that help to balance small batches; 0 is none (section 4.1: 3840 for a batch of 256),
+    used from the training step queue_start on, and when it is full. epsilon, iterations: of `sinkhorn`, on all
+    replicas' batch together.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class SwAV(Objective):
         if set(self.crops) & set(CROPS):
             raise checks.error("crop_sizes", expected="views beside 'a' and 'b'", received=sorted(self.crops))
         self.names = (*CROPS, *sorted(self.crops, key=self.crops.__getitem__))  # views of one size stand together
-        self.small = {size: _at_size(encoder, size) for size in sorted(set(self.crops.values()))}
+        self.small = {size: backbones.at_size(encoder, size) for size in sorted(set(self.crops.values()))}
         self.projector = projector(encoder.output_shape[-1], sizes)
         self.prototypes = Prototypes(prototypes, sizes[-1], frozen_steps=frozen_steps)
         self.queues = [FeatureQueue(queue_size, sizes[-1]) for _ in CROPS] if queue_size else []
@@ -99,12 +100,6 @@ class SwAV(Objective):
 
     def embedding(self, outputs):
         return outputs["feature"]
-
-
-def _at_size(encoder: keras.Model, size: int) -> keras.Model:
-    """The same layers, so the same weights, on images of another size."""
-    image = keras.Input((size, size, *encoder.input_shape[3:]), name="image")
-    return keras.models.clone_model(encoder, input_tensors=image, clone_function=lambda layer: layer)
 
 
 def _swav(*, frozen_epochs: int, crops: bool = False, **options):
