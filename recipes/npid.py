@@ -36,11 +36,12 @@ def run(
     *,
     stages: runs.Stages | None = None,
     cache: Path | None = None,
+    unlabeled: "kv.data.Images | None" = None,
 ) -> runs.Result:
-    """Trains on `train` without its labels, and judges the encoder on `val`. stages, cache: None keeps nothing."""
-    return runs.pretraining.run(
-        "npid_plus_plus" if config.plus_plus else "npid", train, val, config, stages=stages, cache=cache
-    )
+    """Trains on `train` without its labels, or on `unlabeled`, and judges the encoder on `val`. stages, cache: None
+    keeps nothing."""
+    name = "npid_plus_plus" if config.plus_plus else "npid"
+    return runs.pretraining.run(name, train, val, config, stages=stages, cache=cache, unlabeled=unlabeled)
 
 
 if __name__ == "__main__":

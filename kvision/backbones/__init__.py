@@ -1,7 +1,7 @@
 """Backbones: images -> features. Some come with their classifier too, to train from the start."""
 
 from kvision.backbones.alexnet import alexnet
-from kvision.backbones.any_size import any_size
+from kvision.backbones.any_size import any_size, at_size
 from kvision.backbones.auxiliary import inference
 from kvision.backbones.create import (
     available,
@@ -24,6 +24,7 @@ from kvision.backbones.vit import transformer, vit, vit_tokens
 __all__ = [
     "alexnet",
     "any_size",
+    "at_size",
     "available",
     "create",
     "embed",

@@ -5,7 +5,7 @@ import keras
 from kvision import checks
 from kvision.backbones.trunk import graph
 
-__all__ = ["any_size"]
+__all__ = ["any_size", "at_size"]
 
 _LARGER = 64  # pixels, which every stride divides
 
@@ -22,16 +22,24 @@ def any_size(backbone: keras.Model) -> keras.Model:
     model = graph(backbone)
     if tuple(model.inputs[0].shape[1:3]) == (None, None):
         return backbone
-    side, channels = model.inputs[0].shape[1], model.inputs[0].shape[-1]
+    return _cloned(model, model.inputs[0].shape[1] + _LARGER, None)  # unknown sizes are not checked by every layer
+
+
+def at_size(backbone: keras.Model, size: int) -> keras.Model:
+    """As `any_size`, for images (B, size, size, C) alone, which more layers take than unknown sizes: a ViT does."""
+    return _cloned(graph(backbone), size)
+
+
+def _cloned(model: keras.Model, *sides: int | None) -> keras.Model:
+    """The model for images of the last of the sides; those before are tried."""
     try:
-        _on((side + _LARGER, side + _LARGER, channels), model)  # unknown sizes are not checked by every layer
-        return _on((None, None, channels), model)
+        return [_on((side, side, model.inputs[0].shape[-1]), model) for side in sides][-1]
     except Exception as reason:  # a layer raises what it likes
         raise checks.error(
             "backbone",
             problem=f"takes images of one size: {str(reason).splitlines()[0]}",
             expected="a network of convolutions and pooling",
-            received=backbone.name,
+            received=model.name,
         ) from reason
 
 

@@ -22,14 +22,12 @@ from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pr
 
 __all__ = ["main"]
 
-_METHODS = ("supervised", "npid", "npid_plus_plus", "moco", "moco_v2", "simclr", "swav", "mae", "simmim")
-_HIDING = ("mae", "simmim")  # patches, so that only a ViT will do
 _COLUMNS = ("method", "encoder", "parameters", "KNN", "95 % interval", "linear", "95 % interval", "epochs", "minutes")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Pretraining):
-    methods: tuple[str, ...] = runs.setting(_METHODS, "rows")
+    methods: tuple[str, ...] | None = runs.setting(None, "rows; default: all of kv.selfsup.METHODS")
 
 
 _SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
@@ -72,7 +70,8 @@ def _run(config: Config, out: Path, command: str) -> int:
         raise checks.error(
             "--rate", expected="each method's own: they train by different optimizers", received=config.rate
         )
-    for method in config.methods or ("",):
+    methods = selfsup.METHODS if config.methods is None else config.methods
+    for method in methods or ("",):
         checks.one_of("--methods", method, selfsup.METHODS)
     cache = out / "cache"
     data = load(config, cache=cache)
@@ -94,9 +93,10 @@ def _run(config: Config, out: Path, command: str) -> int:
             found = evaluate(encoder, data.train, data.val, config, cache=cache)
             stages.finish(f"row-{name}", {"method": name} | _row(found, encoder, record))
 
-    for method in config.methods:
+    for method in methods:
         print(f"{method} ...", flush=True)
-        own = config if (config.encoder or "").startswith("ViT") or method not in _HIDING else _with_own_encoder(config)
+        fits = (config.encoder or "").startswith("ViT") or not selfsup.preset(method, config.preset).vit
+        own = config if fits else dataclasses.replace(config, encoder=None)
         try:
             images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
             encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))
@@ -115,10 +115,6 @@ def _run(config: Config, out: Path, command: str) -> int:
     if failed:
         print(f"kvision ssl-table: without {', '.join(failed)} (above)", file=sys.stderr)
     return int(bool(failed))
-
-
-def _with_own_encoder(config: Config) -> Config:
-    return dataclasses.replace(config, encoder=None)
 
 
 def _rows(folder: Path) -> dict[str, dict]:
@@ -165,7 +161,7 @@ def _text(rows: dict[str, dict]) -> str:
 
 
 def _draw(rows: dict[str, dict], folder: Path) -> str:
-    if not rows:
+    if all(name.startswith("untrained") for name in rows):
         return ""
     if importlib.util.find_spec("matplotlib") is None:
         return "Left out, since matplotlib is not installed (pip install 'kvision[plots]'): table.png"

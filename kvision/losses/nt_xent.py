@@ -13,7 +13,8 @@ def nt_xent(a, b, *, temperature: float = 0.1):
 
     a, b: (N, D) float; row i of a and row i of b are a positive pair; need not be normalized.
     Returns (2N,) float32 per-example loss >= 0: of a's rows, then of b's. Their mean is the paper's loss; the official
-    TF2 code, tensorflow_similarity and keras-cv give twice that: halve a rate that is copied from there.
+    TF2 code, tensorflow_similarity and keras-cv give twice that, and twice its gradient: double a rate of SGD that is
+    copied from there (Adam and LARS do not feel a factor).
     Trivial value: ln(2N - 1), of features that tell nothing, and of collapsed ones. N = 1 has no negatives: 0.
     Raises UserError if temperature <= 0 or the shapes differ.
     """

@@ -1,5 +1,6 @@
 """Pre-training methods side by side."""
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["Judged", "method_table"]
 
 UNTRAINED = "untrained"
+_STYLES = ("--", ":", "-.")  # of one encoder, another, a third
 _MEASURES = {"knn": ("KNN", "#4878a8"), "linear": ("linear probe", "#d98c3f")}
 
 
@@ -30,10 +32,12 @@ class Judged(Protocol):
 def method_table(axes: "Axes", rows: Mapping[str, Judged]) -> "Axes":
     """Horizontal bars of KNN and linear accuracy with their intervals, a pair a method, the first on top.
 
-    rows: {method: kv.selfsup.Evaluation}. The row "untrained" is no pair of bars but two dashed lines: what a method
-    has learned is what lies beyond them. Raises UserError where no other row is there.
+    rows: {method: kv.selfsup.Evaluation}. A row whose name begins with "untrained" is no pair of bars but two broken
+    lines: what a method with that encoder has learned is what lies beyond them. Raises UserError where no other row is
+    there.
     """
-    methods = [name for name in rows if name != UNTRAINED]
+    methods = [name for name in rows if not name.startswith(UNTRAINED)]
+    styles = dict(zip([name for name in rows if name.startswith(UNTRAINED)], itertools.cycle(_STYLES), strict=False))
     if not methods:
         raise checks.error("rows", expected="at least one method beside 'untrained'", received=list(rows))
     height = 0.38
@@ -47,9 +51,9 @@ def method_table(axes: "Axes", rows: Mapping[str, Judged]) -> "Axes":
         places = [index + shift for index in range(len(methods))]
         bars = axes.barh(places, values, height, xerr=errors, capsize=3, color=color, label=text)
         axes.bar_label(bars, [f"{100 * value:.1f} %" for value in values], label_type="center", color="white")
-        if UNTRAINED in rows:
-            line = float(getattr(rows[UNTRAINED], measure))
-            axes.axvline(line, color=color, linestyle="--", label=f"{text}, untrained {100 * line:.1f} %")
+        for name, style in styles.items():
+            line = float(getattr(rows[name], measure))
+            axes.axvline(line, color=color, linestyle=style, label=f"{text}, {name} {100 * line:.1f} %")
     axes.set(xlim=(0, 1), yticks=range(len(methods)), yticklabels=methods)
     axes.set_xlabel("accuracy on held-out images (bars: 95 % interval)")
     axes.invert_yaxis()

@@ -108,10 +108,15 @@ def run(
     """Trains a method of `kv.selfsup.METHODS` on the images of `train`, without their labels, and judges its encoder by
     a linear classifier and by neighbors, trained with these labels, on `val`; the encoder before training beside it.
 
-    unlabeled: images to train on instead.
+    unlabeled: images to train on instead, `load(config).unlabeled`. Raises UserError where the settings name some and
+    none are given.
     """
     from kvision import backbones, plots, transfer
 
+    if config.unlabeled is not None and unlabeled is None:
+        raise checks.error(
+            "unlabeled", expected="the images that config.unlabeled names: load(config).unlabeled", received=None
+        )
     stages = stages or Stages()
     encoder, record = pretrain(name, train if unlabeled is None else unlabeled, config, stages, watch=(train, val))
     if not stages.leads:

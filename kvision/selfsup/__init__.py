@@ -10,9 +10,10 @@ from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.knn import knn_accuracy, knn_predict
 from kvision.selfsup.linear_probe import LinearProbe, linear_probe
 from kvision.selfsup.mae import MAE
+from kvision.selfsup.methods import METHODS, SIZES, preset
 from kvision.selfsup.moco import MoCo
 from kvision.selfsup.npid import NPID
-from kvision.selfsup.presets import METHODS, SIZES, Preset, preset
+from kvision.selfsup.presets import Preset
 from kvision.selfsup.projector import projector
 from kvision.selfsup.prototypes import Prototypes
 from kvision.selfsup.queue import FeatureQueue

@@ -3,15 +3,17 @@
 import keras
 from keras import layers, ops
 
-from kvision import checks, losses
+from kvision import checks, losses, views
 from kvision.backbones import transformer, vit_tokens
 from kvision.layers import SinCosPositions
 from kvision.ops import to_patches
+from kvision.schedules import Cosine
+from kvision.selfsup.presets import Preset, adamw, by_size, single, small_vit, zoo
 from kvision.selfsup.tokens import grid, patch_model, pooled
 from kvision.training import Objective
 from kvision.views import Key, next_key
 
-__all__ = ["MAE"]
+__all__ = ["MAE", "PRESETS"]
 
 _EPSILON = 1e-6  # of a patch's variance, as in the published code
 
@@ -98,3 +100,20 @@ class MAE(Objective):
 
     def embedding(self, outputs):
         return outputs["feature"]
+
+
+def _mae(**options):
+    return lambda encoder, made, *, seed, **_: MAE(encoder, made, seed=seed, **options)
+
+
+PRESETS = {
+    "mae": by_size(
+        imagenet=Preset(
+            zoo("ViTSmall16"), single(views.mae), _mae(), adamw(0.95), 2.4e-3, 4096, 800, Cosine(0.05), vit=True
+        ),
+        small=Preset(
+            small_vit, single(views.mae), _mae(decoder_width=64, decoder_depth=2, decoder_heads=4), adamw(0.95), 1e-3,
+            256, 400, vit=True,
+        ),
+    )
+}  # fmt: skip

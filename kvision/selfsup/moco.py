@@ -5,14 +5,16 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import losses
+from kvision import losses, views
 from kvision.ops import unit
+from kvision.schedules import Cosine
+from kvision.selfsup.presets import DROPS, Preset, by_size, pair, resnet, sgd, zoo
 from kvision.selfsup.projector import projector
 from kvision.selfsup.queue import FeatureQueue
 from kvision.selfsup.twin import MomentumTwin
 from kvision.training import Objective
 
-__all__ = ["MoCo"]
+__all__ = ["PRESETS", "MoCo"]
 
 
 class MoCo(Objective):
@@ -66,3 +68,33 @@ class MoCo(Objective):
 
     def embedding(self, outputs):
         return outputs["query"]
+
+
+def _moco(**options):
+    return lambda encoder, made, *, seed, **_: MoCo(encoder, made, seed=seed, **options)
+
+
+def _without_blur(size: int) -> views.View:
+    return views.moco2(size, blur=False)
+
+
+_SMALL = {"queue_size": 4096, "momentum": 0.99, "groups": 4}
+_SMOKE = {"queue_size": 64, "momentum": 0.9, "groups": 2}
+PRESETS = {
+    "moco": by_size(
+        imagenet=Preset(zoo("ResNet50"), pair(views.moco1), _moco(), sgd(1e-4), 0.03, 256, 200, DROPS),
+        small=Preset(resnet(16), pair(views.moco1), _moco(temperature=0.1, **_SMALL), sgd(5e-4), 0.12, 256, 200),
+        smoke=_moco(sizes=(32,), temperature=0.1, **_SMOKE),
+    ),
+    "moco_v2": by_size(
+        imagenet=Preset(
+            zoo("ResNet50"), pair(views.moco2), _moco(sizes=(2048, 128), temperature=0.2), sgd(1e-4), 0.03, 256, 200,
+            Cosine(),
+        ),
+        small=Preset(
+            resnet(16), pair(_without_blur), _moco(sizes=(512, 128), temperature=0.2, **_SMALL), sgd(5e-4), 0.12, 256,
+            200,
+        ),
+        smoke=_moco(sizes=(64, 32), temperature=0.2, **_SMOKE),
+    ),
+}  # fmt: skip

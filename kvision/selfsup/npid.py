@@ -3,14 +3,16 @@
 import keras
 from keras import ops
 
-from kvision import distribute, losses
+from kvision import distribute, losses, views
 from kvision.ops import unit
+from kvision.schedules import Cosine
 from kvision.selfsup.bank import MemoryBank
+from kvision.selfsup.presets import DROPS, Preset, by_size, resnet, sgd, single, zoo
 from kvision.selfsup.projector import projector
 from kvision.training import Objective
 from kvision.views import Key, next_key
 
-__all__ = ["NPID"]
+__all__ = ["NPID", "PRESETS"]
 
 
 class NPID(Objective):
@@ -101,3 +103,21 @@ class _Partition(keras.layers.Layer):
             self.log_z.assign(found)
             self.known.assign(1)
         return found
+
+
+def _npid(**options):
+    return lambda encoder, made, *, images, seed, **_: NPID(encoder, made, count=images, seed=seed, **options)
+
+
+PRESETS = {
+    "npid": by_size(
+        imagenet=Preset(zoo("ResNet50"), single(views.npid), _npid(negatives=4096), sgd(1e-4), 0.03, 256, 200, DROPS),
+        small=Preset(resnet(16), single(views.npid), _npid(temperature=0.1), sgd(5e-4), 0.06, 128, 100),
+    ),
+    "npid_plus_plus": by_size(
+        imagenet=Preset(
+            zoo("ResNet50"), single(views.npid_plus_plus), _npid(negatives=32_000), sgd(1e-4), 0.12, 1024, 800, Cosine()
+        ),
+        small=Preset(resnet(16), single(views.npid_plus_plus), _npid(temperature=0.1), sgd(5e-4), 0.06, 128, 200),
+    ),
+}

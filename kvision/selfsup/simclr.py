@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import distribute, losses
+from kvision import distribute, losses, views
+from kvision.schedules import Cosine
+from kvision.selfsup.presets import Preset, by_size, lars, pair, resnet, sgd, zoo
 from kvision.selfsup.projector import projector
 from kvision.training import Objective
 
-__all__ = ["SimCLR"]
+__all__ = ["PRESETS", "SimCLR"]
 
 
 class SimCLR(Objective):
@@ -49,3 +51,21 @@ class SimCLR(Objective):
 
     def embedding(self, outputs):
         return outputs["a"]
+
+
+def _simclr(**options):
+    return lambda encoder, made, **_: SimCLR(encoder, made, **options)
+
+
+def _cifar(size: int) -> views.View:
+    return views.simclr(size, strength=0.5, blur=False)  # appendix B.9
+
+
+PRESETS = {
+    "simclr": by_size(
+        imagenet=Preset(
+            zoo("ResNet50"), pair(views.simclr), _simclr(sizes=(2048, 128)), lars(1e-6), 4.8, 4096, 1000, Cosine(0.01)
+        ),
+        small=Preset(resnet(16), pair(_cifar), _simclr(temperature=0.5), sgd(5e-4), 0.12, 256, 200),
+    )
+}

@@ -5,15 +5,17 @@ import math
 import keras
 from keras import layers, ops
 
-from kvision import checks, losses
+from kvision import checks, losses, views
 from kvision.backbones import vit_tokens
 from kvision.layers import Preprocess
 from kvision.ops import to_patches
+from kvision.schedules import Cosine
+from kvision.selfsup.presets import Preset, adamw, by_size, single, small_vit, zoo
 from kvision.selfsup.tokens import grid, patch_model, pooled
 from kvision.training import Objective
 from kvision.views import Key, next_key
 
-__all__ = ["SimMIM"]
+__all__ = ["PRESETS", "SimMIM"]
 
 
 class SimMIM(Objective):
@@ -91,3 +93,27 @@ class SimMIM(Objective):
 
     def embedding(self, outputs):
         return outputs["feature"]
+
+
+def _simmim(unit: int | None = None):
+    return lambda encoder, made, *, seed, **_: SimMIM(encoder, made, unit=unit or _quarter(encoder), seed=seed)
+
+
+def _quarter(vit: keras.Model) -> int:
+    """The side in pixels of the squares nearest to a quarter of the image that hold whole patches and fill it."""
+    patch_size, rows, columns = grid(vit)
+    fitting = [each for each in range(1, rows + 1) if rows % each == 0 == columns % each]
+    return patch_size * min(fitting, key=lambda each: abs(each - rows / 4))
+
+
+PRESETS = {
+    "simmim": by_size(
+        imagenet=Preset(
+            zoo("ViTSmall16"), single(views.simmim), _simmim(unit=32), adamw(0.999, global_clipnorm=5.0), 8e-4, 2048,
+            100, Cosine(0.1), vit=True,
+        ),
+        small=Preset(
+            small_vit, single(views.simmim), _simmim(), adamw(0.999, global_clipnorm=5.0), 1e-3, 256, 400, vit=True
+        ),
+    )
+}  # fmt: skip

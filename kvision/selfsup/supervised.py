@@ -3,17 +3,20 @@
 import keras
 from keras import layers, ops
 
-from kvision import checks
+from kvision import checks, views
+from kvision.schedules import Steps
+from kvision.selfsup.presets import Preset, by_size, resnet, sgd, single, zoo
 from kvision.training import Objective
 
-__all__ = ["Supervised"]
+__all__ = ["PRESETS", "Supervised"]
 
 
 class Supervised(Objective):
     """Cross entropy of a linear layer on the encoder (Krizhevsky et al. 2012), the row `supervised` of a table.
 
-    encoder: as `SimCLR` has it. views: a layer that makes the view "a" and hands on "label", (B,) integers in
-    [0, classes). smoothing: of the labels (Szegedy et al. 2016, arXiv 1512.00567, section 7).
+    encoder: as `SimCLR` has it. views: a layer that makes the view "a" and hands on "label", (B,) or (B, 1) integers
+    in [0, classes); any other makes the loss NaN, at which `kv.training.fit` stops. smoothing: of the labels (Szegedy
+    et al. 2016, arXiv 1512.00567, section 7).
     """
 
     drops_tail = False
@@ -38,10 +41,13 @@ class Supervised(Objective):
     def call(self, batch, training=False):
         views = self.look(batch)
         feature = self.encoder(views["a"], training=training)
-        return {"logits": self.head(feature), "label": views["label"], "feature": ops.cast(feature, "float32")}
+        label = ops.cast(ops.reshape(views["label"], ops.shape(feature)[:1]), "int32")
+        return {"logits": self.head(feature), "label": label, "feature": ops.cast(feature, "float32")}
 
     def objective(self, outputs):
-        target = ops.one_hot(outputs["label"], self.classes) * (1 - self.smoothing) + self.smoothing / self.classes
+        target = ops.one_hot(outputs["label"], self.classes)
+        target /= ops.sum(target, axis=-1, keepdims=True)  # 0 / 0 for a label of no class, whose loss would be 0
+        target = target * (1 - self.smoothing) + self.smoothing / self.classes
         return -ops.mean(ops.sum(target * ops.log_softmax(outputs["logits"]), axis=-1))
 
     def trivial(self, outputs):
@@ -49,3 +55,21 @@ class Supervised(Objective):
 
     def embedding(self, outputs):
         return outputs["feature"]
+
+
+def _supervised(encoder, made, *, classes, **_):
+    return Supervised(encoder, made, classes=classes)
+
+
+_FIELDS = ("image", "label")
+PRESETS = {
+    "supervised": by_size(
+        imagenet=Preset(
+            zoo("ResNet50"), single(views.supervised), _supervised, sgd(1e-4), 0.1, 256, 90,
+            Steps((1 / 3, 2 / 3), warmup=0.0), fields=_FIELDS,
+        ),
+        small=Preset(
+            resnet(16), single(views.supervised), _supervised, sgd(5e-4), 0.1, 128, 100, fields=_FIELDS
+        ),
+    )
+}  # fmt: skip

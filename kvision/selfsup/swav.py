@@ -5,16 +5,18 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import checks, distribute, losses
+from kvision import backbones, checks, distribute, losses, views
 from kvision.ops import unit
+from kvision.schedules import Cosine
 from kvision.selfsup.countdown import Countdown
+from kvision.selfsup.presets import Preset, by_size, lars, pair, resnet, zoo
 from kvision.selfsup.projector import projector
 from kvision.selfsup.prototypes import Prototypes
 from kvision.selfsup.queue import FeatureQueue
 from kvision.selfsup.sinkhorn import sinkhorn
-from kvision.training import Objective
+from kvision.training import AdamW, Objective
 
-__all__ = ["SwAV"]
+__all__ = ["PRESETS", "SwAV"]
 
 CROPS = ("a", "b")  # the views that are assigned; all others only predict
 
@@ -24,9 +26,10 @@ class SwAV(Objective):
 
     encoder: as `SimCLR` has it. views: a layer that makes "a" and "b" and, for multi-crop, any others; None: the data
     brings them. crop_sizes: of the others, {view: pixels}; an encoder of a fixed size runs on them as well, with the
-    same weights. prototypes: 3000 for ImageNet. frozen_steps: see `Prototypes`. queue_size: features of earlier batches
-    that help to balance small batches; 0 is none (section 4.1: 3840 for a batch of 256), used from the training step
-    queue_start on, and when it is full. epsilon, iterations: of `sinkhorn`, on all replicas' batch together.
+    same weights (`kv.backbones.at_size`). prototypes: 3000 for ImageNet. frozen_steps: see `Prototypes`. queue_size:
+    features of earlier batches that help to balance small batches; 0 is none (section 4.1: 3840 for a batch of 256),
+    used from the training step queue_start on, and when it is full. epsilon, iterations: of `sinkhorn`, on all
+    replicas' batch together.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class SwAV(Objective):
         if set(self.crops) & set(CROPS):
             raise checks.error("crop_sizes", expected="views beside 'a' and 'b'", received=sorted(self.crops))
         self.names = (*CROPS, *sorted(self.crops, key=self.crops.__getitem__))  # views of one size stand together
-        self.small = {size: _at_size(encoder, size) for size in sorted(set(self.crops.values()))}
+        self.small = {size: backbones.at_size(encoder, size) for size in sorted(set(self.crops.values()))}
         self.projector = projector(encoder.output_shape[-1], sizes)
         self.prototypes = Prototypes(prototypes, sizes[-1], frozen_steps=frozen_steps)
         self.queues = [FeatureQueue(queue_size, sizes[-1]) for _ in CROPS] if queue_size else []
@@ -103,7 +106,42 @@ class SwAV(Objective):
         return outputs["feature"]
 
 
-def _at_size(encoder: keras.Model, size: int) -> keras.Model:
-    """The same layers, so the same weights, on images of another size."""
-    image = keras.Input((size, size, *encoder.input_shape[3:]), name="image")
-    return keras.models.clone_model(encoder, input_tensors=image, clone_function=lambda layer: layer)
+def _swav(*, frozen_epochs: int, crops: bool = False, **options):
+    def method(encoder, made, *, steps, image_size, **_):
+        crop_sizes = dict.fromkeys("cdefgh", _small_crop(image_size)) if crops else None
+        return SwAV(encoder, made, crop_sizes=crop_sizes, frozen_steps=frozen_epochs * steps, **options)
+
+    return method
+
+
+def _crops(size: int) -> keras.layers.Layer:
+    """Multi-crop: two of 224 and six of 96 pixels, in their proportion at other sizes."""
+    big, small = views.swav(size), views.swav(_small_crop(size), area=(0.05, 0.14))
+    return views.MultiView({"a": big, "b": big, **dict.fromkeys("cdefgh", small)})
+
+
+def _small_crop(size: int) -> int:
+    return round(size * 96 / 224)
+
+
+def _milder(size: int) -> views.View:
+    return views.swav(size, strength=0.5, blur=False)
+
+
+def _adamw() -> keras.optimizers.Optimizer:
+    made = AdamW(weight_decay=1e-6)
+    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "prototypes"])
+    return made
+
+
+PRESETS = {
+    "swav": by_size(
+        imagenet=Preset(
+            zoo("ResNet50"), _crops, _swav(frozen_epochs=1, crops=True), lars(1e-6), 4.8, 4096, 800, Cosine(0.0125)
+        ),
+        small=Preset(
+            resnet(16), pair(_milder), _swav(sizes=(512, 128), prototypes=128, frozen_epochs=1), _adamw, 2e-3, 256, 200
+        ),
+        smoke=_swav(sizes=(64, 32), prototypes=16, frozen_epochs=0),
+    )
+}

@@ -51,3 +51,36 @@ def test_what_takes_one_size_is_said():
     layers = [keras.layers.Conv2D(4, 3), keras.layers.Flatten(), keras.layers.Dense(4), keras.layers.Reshape((2, 2, 1))]
     with pytest.raises(UserError, match="`backbone` takes images of one size"):
         kv.backbones.any_size(keras.Sequential([keras.Input((8, 8, 3)), *layers]))
+    with pytest.raises(UserError, match="`backbone` takes images of one size"):
+        kv.backbones.at_size(keras.Sequential([keras.Input((8, 8, 3)), *layers]), 16)
+
+
+def nested() -> keras.Model:
+    image = keras.Input((32, 32, 3), name="image")
+    return keras.Model(
+        image, keras.layers.Dense(5)(kv.backbones.resnet18(width=4, image_size=32, pooling="avg")(image))
+    )
+
+
+def listed() -> keras.Model:
+    body = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
+    return keras.Model(body.inputs, keras.layers.Dense(5)(body.output))
+
+
+def transformer() -> keras.Model:
+    return kv.backbones.vit(depth=1, width=16, heads=2, patch_size=4, image_size=32)
+
+
+@pytest.mark.parametrize("make", [nested, listed, transformer])
+def test_the_same_weights_at_another_size(make):
+    model = make()
+    small = kv.backbones.at_size(model, 16)
+    assert small.input_shape == (None, 16, 16, 3)
+    assert [id(v) for v in small.weights] == [id(v) for v in model.weights]
+    image = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype("float32")
+    before = numbers(small(image, training=False))
+    for variable in model.trainable_variables:
+        variable.assign(variable + 0.1)
+    assert np.abs(numbers(small(image, training=False)) - before).max() > 1e-3
+    with pytest.raises(ValueError, match="expected shape"):  # the control: it is of one size itself
+        model(image, training=False)

@@ -62,8 +62,10 @@ def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(fini
     assert "without moco (above)" in failing.stderr and "\nnpid" in failing.stdout
 
 
-def test_its_rows_are_all_methods():
-    assert set(ssl_table.Config().methods) == set(selfsup.METHODS)
+def test_its_rows_are_all_methods_where_none_is_named(tmp_path, capsys):
+    """Told by a batch that none of them can make."""
+    assert ssl_table.main(["--smoke", "--batch-size", "500", "--out", str(tmp_path)]) == 1
+    assert f"without {', '.join(selfsup.METHODS)} (above)" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -34,6 +34,17 @@ def test_a_pair_of_bars_a_method_with_intervals_and_untrained_as_lines():
     assert knn[0].get_y() + knn[0].get_height() == pytest.approx(linear[0].get_y()), "side by side"
 
 
+def test_each_untrained_encoder_has_lines_of_its_own():
+    rows = {"untrained ResNet18": row(0.3, 0.4), "untrained ViT": row(0.2, 0.45), "moco": row(0.5, 0.8)}
+    axes = method_table(figure.Figure().subplots(), rows)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["moco"]
+    lines = {line.get_label(): (line.get_linestyle(), line.get_xdata()[0]) for line in axes.get_lines()}
+    assert lines["KNN, untrained ResNet18 30.0 %"] == ("--", 0.3)
+    assert lines["linear probe, untrained ResNet18 40.0 %"] == ("--", 0.4)
+    assert lines["KNN, untrained ViT 20.0 %"] == (":", 0.2)
+    assert lines["linear probe, untrained ViT 45.0 %"] == (":", 0.45)
+
+
 def test_without_untrained_there_are_no_lines_and_without_a_method_there_is_no_picture():
     axes = method_table(figure.Figure().subplots(), {"moco": row(0.5, 0.8)})
     assert not [line for line in axes.get_lines() if line.get_linestyle() == "--"]

@@ -1,4 +1,5 @@
 import dataclasses
+import importlib
 
 import keras
 import numpy as np
@@ -84,7 +85,7 @@ def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):
             "--batch-size` do not suit moco.*batches of 6.*a divisor of its size, 64",
         ),
         ("mae", {"encoder": "ResNet20"}, "do not suit mae.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
-        ("simmim", {"image_size": 36}, "do not suit simmim.*36 pixels"),
+        ("simmim", {"encoder": "ResNet20"}, "do not suit simmim.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
     ],
 )
 def test_what_does_not_suit_a_method_names_flags(name, change, text):
@@ -189,3 +190,20 @@ def test_images_without_labels_are_trained_on_instead(photographs, tmp_path, mon
     monkeypatch.setattr(pretraining, "pretrain", pretrain)
     with pytest.raises(Seen):
         simclr.run(data.train, data.val, config, unlabeled=data.unlabeled)
+
+
+@pytest.mark.parametrize("recipe", ["mae", "moco", "npid", "simclr", "simmim", "swav"])
+def test_every_recipe_trains_on_the_images_without_labels(recipe, tmp_path, capsys):
+    """Told by three of them, which make no batch; the 120 with labels do."""
+    module = importlib.import_module(f"kvision.recipes.{recipe}")
+    for number in range(3):
+        Image.new("RGB", (9, 9), (80 * number, 0, 0)).save(tmp_path / f"{number}.png")
+    options = ["--smoke", "--image-size", "16", "--unlabeled", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert runs.main(module, options) == 2
+    assert "`--batch-size` is not valid. Expected at most the 3 training images" in capsys.readouterr().err
+
+
+def test_images_without_labels_that_are_named_and_not_given_are_missed():
+    config = dataclasses.replace(SMALL, unlabeled="photographs")
+    with pytest.raises(UserError, match=r"`unlabeled` is not valid. Expected the images .* load\(config\).unlabeled"):
+        simclr.run(None, None, config)

@@ -122,7 +122,7 @@ def trained(name, scope):
 far = {}
 for name in methods.DRAWLESS:
     pairs = zip(trained(name, True), trained(name, False))
-    far[name] = max(float(np.abs(a.astype("float64") - b).max()) for a, b in pairs)
+    far[name] = float(np.max([np.abs(a.astype("float64") - b).max() for a, b in pairs]))  # a NaN stays one
 answer(far=far)
 """
 
@@ -130,7 +130,7 @@ answer(far=far)
 def test_two_devices_equal_one():
     """Negatives, codes, queues and banks of the global batch, and gradients through the gathered rows."""
     (found,) = replicas.run(TWO, devices=2)
-    assert max(found["far"].values()) < 1e-5, found
+    assert set(found["far"]) == set(methods.DRAWLESS) and all(off < 1e-5 for off in found["far"].values()), found
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -178,8 +178,9 @@ def test_the_encoder_is_the_product_and_holds_nothing_else(name, tmp_path):
     method = methods.trained(name, epochs=1)
     encoder = method.encoder
     assert [tensor.name for tensor in encoder.inputs] == ["image"]
-    own = {id(v) for v in encoder.variables}
-    assert own < {id(v) for v in method.variables}
+    assert {id(v) for v in encoder.variables} < {id(v) for v in method.variables}
+    fresh = methods.vit() if hasattr(method, "vit") else trainings.encoder()
+    assert [(v.name, v.shape) for v in encoder.variables] == [(v.name, v.shape) for v in fresh.variables]
     features = encoder.predict(methods.IMAGES, verbose=0)
     assert features.ndim == 2
     encoder.save(tmp_path / "encoder.keras")

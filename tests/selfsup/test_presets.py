@@ -22,12 +22,25 @@ def batch(preset: selfsup.Preset, images: np.ndarray) -> dict:
     return {name: fields[name] for name in preset.fields}
 
 
-@pytest.mark.parametrize("name", selfsup.METHODS)  # the smoke presets are trained in tests/recipes
+@pytest.mark.parametrize("name", selfsup.METHODS)
 def test_each_takes_a_step(name):
     preset = selfsup.preset(name)
     method = made(preset, 32, len(IMAGES), run_eagerly=True)  # a trace for one step would take longer
     logs = method.train_on_batch(batch(preset, IMAGES), return_dict=True)
     assert np.isfinite(logs["loss"]) and logs["trivial"] > 0
+
+
+@pytest.mark.parametrize("name", selfsup.METHODS)
+def test_each_smoke_preset_trains_an_epoch(name):
+    preset = selfsup.preset(name, "smoke")
+    images = np.random.default_rng(0).integers(0, 256, (64, 16, 16, 3)).astype("uint8")
+    method = made(preset, 16, len(images), run_eagerly=True)
+    before = [variable.numpy() for variable in method.encoder.trainable_variables]
+    views = batch(preset, images)
+    logs = kv.training.fit(method, views, batch_size=preset.batch_size, epochs=1, verbose=0).history
+    assert np.isfinite([*logs.values()]).all() and int(method.optimizer.iterations) == 2
+    for variable, old in zip(method.encoder.trainable_variables, before, strict=True):
+        assert not np.array_equal(variable.numpy(), old), variable.path
 
 
 @pytest.mark.slow

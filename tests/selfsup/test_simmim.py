@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import kvision as kv
+from kvision import selfsup
 from kvision.backbones import vit_tokens
 from kvision.checks import UserError
 from kvision.selfsup import SimMIM, simmim
@@ -143,6 +144,26 @@ def test_gray_images():
 def test_a_unit_that_does_not_fit_is_refused(unit):
     with pytest.raises(UserError, match=r"`unit` is not valid. Expected a multiple of the patch size, 4"):
         made(unit=unit)
+
+
+@pytest.mark.parametrize(
+    ("patch_size", "size", "unit"),
+    [(4, 32, 8), (2, 16, 4), (12, 96, 24), (16, 224, 32), (16, 96, 16), (4, 36, 12), (16, 32, 16)],
+)
+def test_the_small_preset_hides_about_quarters_whatever_the_encoder(patch_size, size, unit):
+    vit = kv.backbones.vit(depth=1, width=16, heads=2, patch_size=patch_size, image_size=size)
+    method = selfsup.preset("simmim").method(vit, None, seed=0)
+    assert method.each * method.patch_size == unit and math.prod(method.squares) == (size // unit) ** 2
+
+
+def test_the_norm_of_all_gradients_together_is_clipped():
+    """As in the published code: one that is long leaves the others short."""
+    optimizer = selfsup.preset("simmim").optimizer()
+    assert (optimizer.global_clipnorm, optimizer.clipnorm) == (5.0, None)
+    long, short = optimizer._clip_gradients([keras.ops.full((4,), 50.0), keras.ops.full((4,), 1.0)])
+    norm = math.hypot(100, 2)
+    np.testing.assert_allclose(long, 50 * 5 / norm, rtol=1e-5)
+    np.testing.assert_allclose(short, 5 / norm, rtol=1e-5)
 
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 0.95, -0.5])

@@ -25,20 +25,21 @@ def oracle(scores, epsilon, iterations) -> np.ndarray:
 def test_equals_the_published_loop(iterations):
     scores = RANDOM.uniform(-1, 1, (32, 8)).astype("float32")
     found = sinkhorn(scores, iterations=iterations)
-    np.testing.assert_allclose(found, oracle(scores, 0.05, iterations), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found, oracle(scores, 0.05, iterations), rtol=1e-4, atol=1e-9)
 
 
 def test_rows_sum_to_one_and_columns_come_near_an_equal_share():
-    scores = RANDOM.normal(size=(512, 128)) @ RANDOM.normal(size=(128, 64)) / 128
-    for iterations, off in ((3, 0.02), (10, 1e-4)):
-        codes = np.array(sinkhorn(scores, iterations=iterations))
-        np.testing.assert_allclose(codes.sum(axis=1), 1, atol=1e-5)
+    random = np.random.default_rng(0)  # after 3 iterations other draws are .5 to 1.1 % off, in float64 too
+    scores = random.normal(size=(512, 128)) @ random.normal(size=(128, 64)) / 128
+    for iterations, off in ((3, 0.01), (10, 1e-6)):
+        codes = np.array(sinkhorn(scores, iterations=iterations)).astype("float64")
+        np.testing.assert_allclose(codes.sum(axis=1), 1, rtol=0, atol=1e-6)
         assert np.abs(codes.sum(axis=0) / (512 / 64) - 1).max() < off
 
 
 def test_collapsed_scores_give_uniform_codes_and_a_shift_changes_nothing():
     same = np.repeat(RANDOM.uniform(-1, 1, (1, 16)), 40, axis=0).astype("float32")
-    np.testing.assert_allclose(sinkhorn(same), 1 / 16, rtol=1e-4)
+    np.testing.assert_allclose(sinkhorn(same), 1 / 16, rtol=1e-6)
     scores = RANDOM.uniform(-1, 1, (20, 6)).astype("float32")
     np.testing.assert_allclose(sinkhorn(scores + 0.3), sinkhorn(scores), atol=1e-5)
 

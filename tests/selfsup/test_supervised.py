@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kvision as kv
 from kvision.checks import UserError
 from kvision.selfsup import Supervised
 
@@ -61,6 +62,30 @@ def test_it_learns_a_few_images_by_heart():
     for _ in range(150):
         loss = method.train_on_batch(BATCH, return_dict=True)["loss"]
     assert float(loss) < 0.05 and np.argmax(method(BATCH)["logits"], axis=1).tolist() == BATCH["label"].tolist()
+
+
+def test_a_column_of_labels_is_as_good_as_a_row():
+    """As `keras.datasets.cifar10` has them, uint8 too."""
+    method = made()
+    column = {**BATCH, "label": BATCH["label"][:, None].astype("uint8")}
+    assert float(method.objective(method(column))) == float(method.objective(method(BATCH)))
+    with pytest.raises(Exception, match="reshape"):
+        method({**BATCH, "label": np.eye(4, dtype="int32")[BATCH["label"]]})
+
+
+@pytest.mark.parametrize("label", [4, -1])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_label_of_no_class_makes_the_loss_nan_and_stops_a_training(label, smoothing):
+    method = made(smoothing=smoothing)
+    method.compile(kv.training.SGD(0.1))
+    kv.training.fit(method, BATCH, batch_size=3, epochs=1, verbose=0)
+    before = method.get_weights()
+    wrong = {**BATCH, "label": np.array([0, 3, 1, 2, 2, label], "int32")}
+    assert math.isnan(method.objective(method(wrong)))
+    with pytest.raises(kv.training.NonFinite):
+        kv.training.fit(method, {name: rows[3:] for name, rows in wrong.items()}, batch_size=3, epochs=1, verbose=0)
+    for ours, old in zip(method.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(ours, old)
 
 
 def test_what_does_not_fit_is_said():

@@ -148,6 +148,16 @@ def test_the_encoder_at_another_size_has_the_same_weights():
     assert np.abs(small(STEPS[0]["c"]) - by_hand.features(conv, STEPS[0]["c"])).max() > 1e-2
 
 
+def test_an_encoder_around_another_runs_on_small_crops_and_one_of_a_single_size_is_refused():
+    body, image = by_hand.encoder(), keras.Input((8, 8, 3), name="image")
+    method = SwAV(keras.Model(image, keras.layers.Dense(5)(body(image))), crop_sizes={"c": 4}, sizes=(4,), prototypes=K)
+    outputs = method(STEPS[0], training=True)
+    assert outputs["score_c"].shape == (4, K) and math.isfinite(method.objective(outputs))
+    flat = keras.Model(image, keras.layers.Dense(5)(keras.layers.Flatten()(image)))
+    with pytest.raises(UserError, match=r"takes images of one size.*Expected a network of convolutions and pooling"):
+        SwAV(flat, crop_sizes={"c": 4})
+
+
 def test_views_of_several_sizes_are_told_apart_by_name():
     """Views named against the order of their sizes: each goes through the encoder of its own size."""
     keras.utils.set_random_seed(0)
