@@ -75,11 +75,14 @@ class Clock(keras.callbacks.Callback):
         self._counted = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
-        self.seconds, self._counted = self.seconds + now - self._counted, now
+        self._count()
 
     def on_epoch_end(self, epoch, logs=None):
-        self.on_train_batch_end(0)
+        self._count()
+
+    def _count(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
 
 
 class KeepBest(keras.callbacks.Callback):
