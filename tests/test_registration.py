@@ -5,12 +5,14 @@ import keras
 import pytest
 
 import kvision as kv
+from kvision import registration
 
 ORDERS = {
     "kvision first": "import kvision, sys; assert 'keras' not in sys.modules; import keras",
     "keras first": "import keras, kvision",
     "a row below the layers first, which imports keras": "import kvision.ops; import keras",
     "another": "import kvision.distribute; import keras",
+    **{f"{name} first, which registers": f"import {name}; import keras" for name in registration._MODULES},
     "kvision alone, keras by another": "import kvision; from keras import layers; import keras",
 }
 

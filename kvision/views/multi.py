@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from kvision import checks
-from kvision.training import Source
+from kvision.training.source import Source  # of a package that may be only half there: it imports Keras, Keras us
 from kvision.views.keys import Keyed, fold, int32, pixels
 
 __all__ = ["MultiView"]
