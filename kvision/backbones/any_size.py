@@ -1,5 +1,7 @@
 """The same network for images of any size."""
 
+import re
+
 import keras
 
 from kvision import checks
@@ -7,7 +9,7 @@ from kvision.backbones.trunk import graph
 
 __all__ = ["any_size", "at_size"]
 
-_LARGER = 64  # pixels, which every stride divides
+_LARGER = (64, 67)  # pixels: a size that every stride divides as before, and one that none does, nor do halves of it
 
 
 def any_size(backbone: keras.Model) -> keras.Model:
@@ -16,13 +18,13 @@ def any_size(backbone: keras.Model) -> keras.Model:
     backbone: functional or Sequential, as `create` makes it; one that takes any size already is returned as it is.
     Padding that was computed for S stays what it was: of an even S, as it is for unknown sizes. What looks at the whole
     image (squeeze-and-excitation) looks at the larger one.
-    Raises UserError for a model that is not functional, and where a layer takes one size alone (Flatten and
-    Dense).
+    Raises UserError for a model that is not functional, and where a layer takes one size alone (Flatten and Dense), or
+    even ones (CSPDarkNet's stem).
     """
     model = graph(backbone)
     if tuple(model.inputs[0].shape[1:3]) == (None, None):
         return backbone
-    return _cloned(model, model.inputs[0].shape[1] + _LARGER, None)  # unknown sizes are not checked by every layer
+    return _cloned(model, None)
 
 
 def at_size(backbone: keras.Model, size: int) -> keras.Model:
@@ -30,17 +32,39 @@ def at_size(backbone: keras.Model, size: int) -> keras.Model:
     return _cloned(graph(backbone), size)
 
 
-def _cloned(model: keras.Model, *sides: int | None) -> keras.Model:
-    """The model for images of the last of the sides; those before are tried."""
+def _cloned(model: keras.Model, side: int | None) -> keras.Model:
+    """The model for images of another side; None: of any."""
+    _, before, _, channels = model.inputs[0].shape
     try:
-        return [_on((side, side, model.inputs[0].shape[-1]), model) for side in sides][-1]
+        cloned = _on((side, side, channels), model)
+        if side is None:
+            for tried in (before + more for more in _LARGER):
+                _Traced(cloned)(keras.Input((tried, tried, channels)))
+        return cloned
     except Exception as reason:  # a layer raises what it likes
         raise checks.error(
             "backbone",
-            problem=f"takes images of one size: {str(reason).splitlines()[0]}",
-            expected="a network of convolutions and pooling",
+            problem=f"takes images of one size: {_told(reason)}",
+            expected="a network of convolutions and pooling that takes odd sizes too",
             received=model.name,
         ) from reason
+
+
+def _told(reason: Exception) -> str:
+    """What the innermost layer said, of an error that those around it have wrapped."""
+    inner = re.sub(r"\x1b\[\d+m", "", str(reason)).split("Exception encountered when calling ")[-1]
+    return " ".join(inner.split())[:200]
+
+
+class _Traced(keras.layers.Layer):
+    """Runs a model in the backend's tracer, whose operations check shapes that layers do not know or look at."""
+
+    def __init__(self, model: keras.Model):
+        super().__init__()
+        self.model = model
+
+    def call(self, image):
+        return self.model(image, training=False)
 
 
 def _on(shape: tuple, model: keras.Model) -> keras.Model:

@@ -55,6 +55,16 @@ def test_what_takes_one_size_is_said():
         kv.backbones.at_size(keras.Sequential([keras.Input((8, 8, 3)), *layers]), 16)
 
 
+def test_what_takes_even_sizes_alone_is_said():
+    """Pixels folded into channels, as CSPDarkNet's stem does: at an odd size the four parts differ."""
+    image = keras.Input((32, 32, 3))
+    parts = [image[:, row::2, column::2] for row in (0, 1) for column in (0, 1)]
+    model = keras.Model(image, keras.layers.Conv2D(4, 3, padding="same")(keras.layers.Concatenate()(parts)))
+    with pytest.raises(UserError, match=r"takes images of one size: Concatenate.call.*odd sizes too"):
+        kv.backbones.any_size(model)
+    assert kv.backbones.at_size(model, 48).output_shape == (None, 24, 24, 4), "the control"
+
+
 def nested() -> keras.Model:
     image = keras.Input((32, 32, 3), name="image")
     return keras.Model(
