@@ -13,6 +13,7 @@ seal; any other is loaded with --trust only (exit status 2 without). A `.tflite`
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--out", metavar="FOLDER", default=".", help="where pictures of labels go (default: here)")
     parser.add_argument("--trust", action="store_true", help="load a SavedModel that you did not export here: its code")
     arguments = parser.parse_args(argv)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # oneDNN tells of each operation that it leaves to others
     try:
         if arguments.top < 1:
             raise checks.error("--top", expected="a count of at least 1", received=arguments.top)
