@@ -39,7 +39,7 @@ def _cloned(model: keras.Model, side: int | None) -> keras.Model:
         cloned = _on((side, side, channels), model)
         if side is None:
             for tried in (before + more for more in _LARGER):
-                _Traced(cloned)(keras.Input((tried, tried, channels)))
+                _Traced(cloned)(keras.Input((tried, tried, channels), dtype=cloned.inputs[0].dtype))
         return cloned
     except Exception as reason:  # a layer raises what it likes
         raise checks.error(

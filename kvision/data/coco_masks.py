@@ -108,12 +108,10 @@ def _mask(coco, image: dict, labels: dict[int, int]) -> np.ndarray:
         if not 0 < height * width <= MAX_PIXELS:
             raise ValueError(f"{width} x {height} pixels")
         mask = np.zeros((height, width), "uint8")
-        found = coco.imgToAnns.get(image["id"], [])
-        outlines = {one["id"]: _outline(one, (height, width)) for one in found}
-        sure = {one["id"]: bool(outlines[one["id"]]) and not one.get("iscrowd") for one in found}
-        for one in sorted(found, key=lambda one: (sure[one["id"]], -one["area"])):
-            covered = _covered(coco, one, outlines[one["id"]], mask.shape)
-            mask[covered] = labels[one["category_id"]] if sure[one["id"]] else IGNORE
+        found = [(one, _outline(one, mask.shape)) for one in coco.imgToAnns.get(image["id"], [])]
+        parts = [(bool(outline) and not one.get("iscrowd"), one, outline) for one, outline in found]
+        for sure, one, outline in sorted(parts, key=lambda part: (part[0], -part[1]["area"])):
+            mask[_covered(coco, one, outline, mask.shape)] = labels[one["category_id"]] if sure else IGNORE
         return mask
     except Exception as reason:  # pycocotools raises what it likes
         raise checks.error(
@@ -124,7 +122,7 @@ def _mask(coco, image: dict, labels: dict[int, int]) -> np.ndarray:
         ) from reason
 
 
-def _outline(one: dict, size: tuple[int, int]) -> list | dict:
+def _outline(one: dict, size: tuple[int, ...]) -> list | dict:
     """Polygons or run lengths; empty where only a box was drawn."""
     outline = one.get("segmentation") or []
     if isinstance(outline, dict) and tuple(outline["size"]) != size:  # it would be allocated

@@ -100,6 +100,17 @@ def test_an_object_without_an_outline_is_no_background(coco, tmp_path, outline, 
     np.testing.assert_array_equal(found.mask(0), expected)
 
 
+def test_annotations_that_share_an_id_are_each_drawn(coco, tmp_path):
+    """As tools that number them image by image write them."""
+    path, photographs = coco
+    content = json.loads(path.read_text())
+    kv.data.coco_masks(path, photographs, tmp_path / "own", progress=False)
+    path.write_text(json.dumps(content | {"annotations": [one | {"id": 1} for one in content["annotations"]]}))
+    kv.data.coco_masks(path, photographs, tmp_path / "shared", progress=False)
+    own, alike = ((tmp_path / name / "masks/a.png").read_bytes() for name in ("own", "shared"))
+    assert own == alike
+
+
 def test_a_category_named_background_is_class_0_and_names_differ(coco, tmp_path):
     path, photographs = coco
     content = json.loads(path.read_text())
