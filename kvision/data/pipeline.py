@@ -50,9 +50,13 @@ def pipeline(
     )
 
     def read(rows: np.ndarray) -> tuple:
-        found, rows = tolerant(rows)
+        if images.decoded:
+            pixels = images.take(rows)
+        else:
+            found, rows = tolerant(rows)
+            pixels = np.stack(found)
         values = {
-            "image": lambda: np.stack(found),
+            "image": lambda: pixels,
             "index": lambda: rows.astype("int32"),
             "label": lambda: images.labels[rows].astype("int32"),
         }

@@ -32,6 +32,9 @@ _TIMED_STEPS = 8
 class Pretraining(Settings):
     preset: str = setting("small", "settings: small (images of 32 to 96 pixels), imagenet (the paper's) or smoke")
     encoder: str | None = setting(None, "name in kv.backbones.available(); default: the preset's own")
+    width: int | None = setting(
+        None, "channels of the preset's own ResNet (64: as published) or ViT; default: 16 and 128, of smoke 8"
+    )
     image_size: int | None = setting(None, "pixels; default: 32, of the preset imagenet 224")
     epochs: int | None = setting(None, "default: the preset's own")
     minutes: float | None = setting(None, "instead of epochs: as many as fit, at least one, timed on a few steps")
@@ -54,7 +57,10 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
     if config.encoder is not None:
         checks.one_of("--encoder", config.encoder, backbones.available())
     counts = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--image-size": config.image_size}
-    checks.positive({**counts, "--rate": config.rate, "--minutes": config.minutes})
+    checks.positive({**counts, "--rate": config.rate, "--minutes": config.minutes, "--width": config.width})
+    if config.width is not None and (config.encoder is not None or config.preset == "imagenet"):
+        expected = "no --encoder beside it, and another --preset than imagenet: encoders by name have their widths"
+        raise checks.error("--width", expected=expected, received=config.width)
     if config.epochs is not None and config.minutes is not None:
         raise checks.error("--minutes", expected="no --epochs beside it", received=f"{config.epochs} epochs")
     data = labeled(
@@ -252,7 +258,8 @@ def encoder_of(name: str, config: Pretraining) -> "keras.Model":
 
     keras.utils.set_random_seed(config.seed)
     if config.encoder is None:
-        return _preset(name, config).encoder(_size(config))
+        width = {} if config.width is None else {"width": config.width}
+        return _preset(name, config).encoder(_size(config), **width)
     return backbones.create(config.encoder, image_size=_size(config), pooling="avg")
 
 

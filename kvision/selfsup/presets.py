@@ -21,14 +21,14 @@ _RISE = Cosine(0.05)
 class Preset:
     """How a method is trained.
 
-    encoder: image size -> a model image -> features. views: image size -> a layer that makes the views of a batch.
-    method: (encoder, views, images=, classes=, steps=, image_size=, seed=) -> the method; images, classes of the data
-    set, steps of an epoch. optimizer: () -> one. rate: its peak, for `batch_size`; `curve` is what becomes of it.
-    image_size: pixels, where nobody says another. fields: of a batch, as `kv.data.pipeline` takes them. vit: patches
-    are hidden, so that no other encoder will do.
+    encoder: image size -> a model image -> features; where the preset has its own, with `width=` of another. views:
+    image size -> a layer that makes the views of a batch. method: (encoder, views, images=, classes=, steps=,
+    image_size=, seed=) -> the method; images, classes of the data set, steps of an epoch. optimizer: () -> one.
+    rate: its peak, for `batch_size`; `curve` is what becomes of it. image_size: pixels, where nobody says another.
+    fields: of a batch, as `kv.data.pipeline` takes them. vit: patches are hidden, so that no other encoder will do.
     """
 
-    encoder: Callable[[int], keras.Model]
+    encoder: Callable[..., keras.Model]
     views: Callable[[int], keras.layers.Layer]
     method: Callable[..., Objective]
     optimizer: Callable[[], keras.optimizers.Optimizer]
@@ -58,9 +58,9 @@ def by_size(*, imagenet: Preset, small: Preset, smoke: Callable[..., Objective] 
     return {"small": small, "imagenet": replace(imagenet, image_size=224), "smoke": brief}
 
 
-def resnet(width: int) -> Callable[[int], keras.Model]:
+def resnet(width: int) -> Callable[..., keras.Model]:
     """An encoder: `kv.backbones.resnet18` of a width."""
-    return lambda size: backbones.resnet18(width=width, image_size=size, pooling="avg")
+    return lambda size, width=width: backbones.resnet18(width=width, image_size=size, pooling="avg")
 
 
 def zoo(name: str) -> Callable[[int], keras.Model]:
@@ -68,9 +68,9 @@ def zoo(name: str) -> Callable[[int], keras.Model]:
     return lambda size: backbones.create(name, image_size=size, pooling="avg")
 
 
-def small_vit(size: int) -> keras.Model:
-    """An encoder: 4 blocks of width 128 on 8 x 8 tokens at any small size, patches of 4 pixels at 32."""
-    return pooled(backbones.vit(depth=4, width=128, heads=4, patch_size=max(size // 8, 2), image_size=size))
+def small_vit(size: int, width: int = 128) -> keras.Model:
+    """An encoder: 4 blocks of 4 heads on 8 x 8 tokens at any small size, patches of 4 pixels at 32."""
+    return pooled(backbones.vit(depth=4, width=width, heads=4, patch_size=max(size // 8, 2), image_size=size))
 
 
 def pair(view: Callable[[int], views.View]) -> Callable[[int], keras.layers.Layer]:

@@ -3,7 +3,7 @@
 Run: python tests/benchmarks/bench_selfsup.py step TORCH/bin/python      (see torch_simclr.py)
      python tests/benchmarks/bench_selfsup.py views
      python tests/benchmarks/bench_selfsup.py kernels
-     python tests/benchmarks/bench_selfsup.py finetune cifar10_subset.npz OUT mae simmim          (hours; goes on)
+     python tests/benchmarks/bench_selfsup.py finetune cifar10_subset.npz OUT EPOCHS mae simmim   (hours; goes on)
 """
 
 import json
@@ -93,14 +93,14 @@ def kernels() -> None:
     print(f"median {statistics.median(ratios):.2f} times the rate, {sorted(round(r, 2) for r in ratios)}")
 
 
-def finetune(path: str, out: str, methods: list[str]) -> None:
-    """The gain of a pre-trained ViT over a fresh one on 1,000 labels, by seed."""
+def finetune(path: str, out: str, epochs: int, methods: list[str]) -> None:
+    """The gain of a ViT that was pre-trained for `epochs` over a fresh one on 1,000 labels, by seed."""
     import keras
 
     gains: dict[str, list[float]] = {}
     for seed in SEEDS:
         for name in methods:
-            config = pretraining.Pretraining(data=path, seed=seed, minutes=15.0)
+            config = pretraining.Pretraining(data=path, seed=seed, epochs=epochs)
             data = pretraining.load(config)
             folder = Path(out) / f"{name}-{seed}"
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,5 +137,5 @@ if __name__ == "__main__":
         "views": cost,
         "kernels": kernels,
         "rate": lambda: print(rate(sys.argv[2] == "made")),
-        "finetune": lambda: finetune(sys.argv[2], sys.argv[3], sys.argv[4:]),
+        "finetune": lambda: finetune(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5:]),
     }[sys.argv[1]]()

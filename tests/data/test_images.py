@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kvision.checks import UserError
-from kvision.data import arrays, folders, scan
+from kvision.data import arrays, folders, pipeline, scan
 from kvision.pixels import pillow
 
 SIZE = 12
@@ -52,6 +52,22 @@ def test_gray_arrays_get_three_equal_channels(noise):
     np.testing.assert_array_equal(_joined(gray)[0], _joined(color)[0])
     assert gray.digests.tolist() == color.digests.tolist()
     np.testing.assert_array_equal(gray.original(3), color.original(3))
+
+
+@pytest.mark.parametrize("gray", [False, True])
+@pytest.mark.parametrize("shape", [(SIZE, SIZE), (SIZE, SIZE + 2), (SIZE + 3, SIZE)])
+def test_a_batch_copied_at_once_is_the_one_made_image_by_image(shape, gray):
+    pixels = np.random.default_rng(1).integers(0, 256, (30, *shape) + (() if gray else (3,)), dtype=np.uint8)
+    images = arrays(pixels, np.arange(30) % 3, image_size=SIZE, batch_size=8).subset(np.arange(29, 2, -2))
+    assert images.decoded == (shape == (SIZE, SIZE))
+    each = np.stack([images.image(i) for i in range(len(images))])
+    rows = np.array([5, 0, 0, 11])
+    np.testing.assert_array_equal(images.take(rows), each[rows])
+    np.testing.assert_array_equal(_joined(images)[0], each)
+    np.testing.assert_array_equal(np.concatenate([image for image, _ in images.batches()]), each)
+    batch = pipeline(images, fields=("image", "index")).source.read(rows)[0]
+    np.testing.assert_array_equal(batch["image"], each[rows])
+    np.testing.assert_array_equal(batch["index"], rows)
 
 
 def test_an_array_and_its_files_are_the_same_images(pictures, photos):

@@ -26,6 +26,9 @@ SMALL = dataclasses.replace(simclr.SMOKE, image_size=16)
         ({"minutes": 1.0, "epochs": 2}, "`--minutes` is not valid. Expected no --epochs beside it"),
         ({"epochs": 0}, "`--epochs` is not valid"),
         ({"rate": 0.0}, "`--rate` is not valid"),
+        ({"width": 0}, "`--width` is not valid"),
+        ({"width": 8, "encoder": "ResNet20"}, "`--width` is not valid. Expected no --encoder beside it"),
+        ({"width": 8, "preset": "imagenet"}, "`--width` is not valid"),
     ],
 )
 def test_settings_are_checked_before_the_data(change, text):
@@ -104,6 +107,16 @@ def test_the_papers_presets_have_their_size():
     assert pretraining._size(SMALL) == 16
     assert pretraining._size(simclr.Config()) == 32
     assert pretraining._size(simclr.Config(preset="imagenet")) == 224
+
+
+def test_width_is_that_of_the_presets_own_encoder():
+    def features(name, **change):
+        return pretraining.encoder_of(name, dataclasses.replace(SMALL, **change)).output_shape[-1]
+
+    assert features("simclr") == 8 * 8, "of smoke"
+    assert features("simclr", width=12) == features("npid", width=12) == 8 * 12
+    assert features("mae") == 128
+    assert features("mae", width=64) == 64
 
 
 def test_untrained_is_the_encoder_before_its_training():
