@@ -161,7 +161,7 @@ def _train(train, val, config: Config, stages: runs.Stages):
     print(f"{len(labels)} windows of {_WINDOW} x {_WINDOW} pixels", flush=True)
     clock = kv.training.Clock()
     curve = kv.schedules.Cosine(warmup=0.05)
-    resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints / "windows")
+    resume = stages.resume("windows")
     with kv.distribute.pick_strategy(config.strategy).scope():
         trained = _classifier(classes, config.seed)
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

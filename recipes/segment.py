@@ -169,7 +169,7 @@ def _train(name: str, model, train, val, config: Config, stages: runs.Stages) ->
     size = _crop(config) or tuple(min(_LARGEST_CROP, int(side)) for side in np.median(seen, axis=0))
     augment = kv.data.JointAugment(*size, scale=_scale(config), flip=config.flip)
     rare = kv.segmentation.median_frequency(*train.counts()).tolist() if config.class_weights == "median" else None
-    resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints / name)
+    resume = stages.resume(name)
     with kv.distribute.pick_strategy(config.strategy).scope():
         trained = _model(name, classes, config)
         kv.training.mixed(trained.get_layer("body"), config.precision)

@@ -222,7 +222,7 @@ def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages
         if config.find_rate:
             found = _find_rate(trained, batches, preset, stages)
             preset = kv.schedules.preset(config.preset, rate=found["suggestion"], **options)
-        resume = None if stages.checkpoints is None else kv.training.Resume(stages.checkpoints)
+        resume = stages.resume()
         history = kv.schedules.fit(
             trained,
             batches,

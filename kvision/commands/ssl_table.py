@@ -22,7 +22,10 @@ from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pr
 
 __all__ = ["main"]
 
-_COLUMNS = ("method", "encoder", "parameters", "KNN", "95 % interval", "linear", "95 % interval", "epochs", "minutes")
+_COLUMNS = (
+    "method", "encoder", "parameters", "KNN", "95 % interval", "linear", "95 % interval",
+    "epochs", "minutes", "images/s",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +155,7 @@ def _text(rows: dict[str, dict]) -> str:
                 linear,
                 str(row.get("epochs", 0)),
                 f"{row.get('seconds', 0) / 60:.1f}",
+                f"{row['images_per_second']:,.0f}" if "images_per_second" in row else "-",
             )
         )
     widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]

@@ -196,7 +196,7 @@ def pretrain(
     if record := stages.done(stage, **_RECORD):
         weights.load(encoder, path)
         return encoder, record
-    resume = None if stages.checkpoints is None else training.Resume(stages.checkpoints / name)
+    resume = stages.resume(name)
     with distribute.pick_strategy(config.strategy).scope():
         epochs = _epochs(name, preset, train, config, stages)
         method = _method(name, preset, train, config)

@@ -4,10 +4,14 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from kvision import atomic
+
+if TYPE_CHECKING:
+    from kvision.training import Resume
 
 __all__ = ["Stages"]
 
@@ -34,10 +38,12 @@ class Stages:
             shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
             report.rename(folder / f"report-{number}.json")
 
-    @property
-    def checkpoints(self) -> Path | None:
-        """The folder for what a training needs to go on; None where nothing is kept."""
-        return self.path(_CHECKPOINTS)
+    def resume(self, training: str = "") -> "Resume | None":
+        """What a training needs to go on, at most a twentieth of its time; None where nothing is kept. training: its
+        name, where a run has several."""
+        from kvision.training import Resume
+
+        return None if self.folder is None else Resume(self.folder / _CHECKPOINTS / training, share=0.05)
 
     def path(self, name: str) -> Path | None:
         """Where a stage keeps a file; None where nothing is kept."""

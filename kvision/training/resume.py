@@ -1,6 +1,7 @@
 """A killed training goes on as if it had not been killed: what is kept, when, and how it is put back."""
 
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,19 @@ class Resume:
     """What is known of an earlier, unfinished run of the same training, and where the next checkpoints go.
 
     folder: of the checkpoints. keep: how many of them. every: steps between two; None writes at the ends of epochs.
+    share: of a training's time that writing at the ends of epochs may take at most, such as .05: those that come too
+    soon after the last checkpoint are passed over, but for the last; None writes at each.
     Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
     the logs, and of each callback its numbers, strings and weights. `history`: logs by name, one an epoch so far.
     """
 
-    def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None):
+    def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None, share: float | None = None):
         if every is not None and every < 1:
             raise checks.error("every", expected="a count of steps of at least 1, or None", received=every)
-        self.checkpoints, self.every = Checkpoints(folder, keep=keep), every
+        if share is not None and not 0 < share < 1:
+            raise checks.error("share", expected="a number between 0 and 1, or None", received=share)
+        self.checkpoints, self.every, self.share = Checkpoints(folder, keep=keep), every, share
+        self._written, self._took = 0.0, 0.0
         found = self.checkpoints.latest()
         self.position, self._arrays, self.record = found or (Position(), {}, {})
         self.found, self._restored = found is not None, False
@@ -90,8 +96,13 @@ class Resume:
         for variable, array in zip(variables, saved, strict=True):
             distribute.write(variable, array)
 
+    def due(self) -> bool:
+        """Whether an epoch that ends now is worth a checkpoint."""
+        return self.share is None or time.monotonic() - self._written >= self._took * (1 / self.share - 1)
+
     def write(self, model, position: Position, record: dict, callbacks: Sequence) -> Path:
         """A checkpoint of everything, which the chief writes. UserError if a number is not finite."""
+        started = time.monotonic()
         sums = model.metrics_variables if position.step else []
         metrics = [_array(distribute.read(v)) for v in sums]  # sums over all machines, so that all must be here
         if not distribute.is_chief():
@@ -115,7 +126,10 @@ class Resume:
             for name, values in _weights(callback).items():
                 weights.setdefault(str(index), {})[name] = len(values)
                 arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
-        return self.checkpoints.write(position, arrays, {**record, "callbacks": kept, "weights": weights})
+        path = self.checkpoints.write(position, arrays, {**record, "callbacks": kept, "weights": weights})
+        self._written = time.monotonic()
+        self._took = self._written - started
+        return path
 
 
 def _variables(model, optimizer) -> list:
@@ -193,9 +207,12 @@ class Keeper(keras.callbacks.Callback):
             return
         for name, value in (logs or {}).items():
             self.resume.history.setdefault(name, []).append(float(value))
-        path = self._write(epoch + 1, 0)
-        if self.notice is not None and self.notice.given():
-            raise Preempted(path)
+        preempted = self.notice is not None and self.notice.given()
+        last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
+        if preempted or last or self.resume.due():
+            path = self._write(epoch + 1, 0)
+            if preempted:
+                raise Preempted(path)
 
     def _write(self, epoch: int, step: int) -> Path:
         assert self.resume is not None

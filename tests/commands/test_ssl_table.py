@@ -40,6 +40,7 @@ def test_text_json_and_picture(finished):
     for name, row in table["rows"].items():
         (line,) = (line for line in text.splitlines() if line.startswith(f"{name}  "))
         assert f"{row['knn']:.3f}" in line and f"{row['linear']:.3f}" in line and f"{row['parameters']:,}" in line
+        assert line.endswith(f"  {row['images_per_second']:,.0f}" if name in METHODS else "  -")
         assert row["linear_interval"][0] <= row["linear"] <= row["linear_interval"][1]
         assert 0.1 < row["linear"] <= 1, "above chance"
     assert table["rows"]["moco_v2"]["epochs"] == 2 and table["rows"]["moco_v2"]["seconds"] > 0

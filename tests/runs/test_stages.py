@@ -40,15 +40,16 @@ def test_a_record_of_another_make_runs_again(tmp_path, capsys):
 def test_without_a_folder_nothing_is_kept():
     stages = Stages()
     stages.finish("knn", {})
-    assert stages.done("knn") is None and stages.path("x") is None and stages.checkpoints is None
+    assert stages.done("knn") is None and stages.path("x") is None and stages.resume() is None
 
 
 def finished(folder) -> Stages:
     stages = Stages(folder)
     for stage in ("knn", "finetune", "report"):
         stages.finish(stage, {"of": stage})
-    stages.checkpoints.mkdir()
-    (stages.checkpoints / "000-000001-00000000.npz").touch()
+    checkpoints = stages.resume("knn").folder
+    checkpoints.mkdir(parents=True)
+    (checkpoints / "000-000001-00000000.npz").touch()
     (folder / "knn.npz").touch()
     return stages
 
@@ -58,7 +59,7 @@ def test_again_begins_a_finished_run_anew_and_keeps_its_reports(tmp_path):
         finished(tmp_path)
         stages = Stages(tmp_path, again=True)
         assert [stages.done(stage) for stage in ("knn", "finetune", "report")] == [None] * 3
-        assert not stages.checkpoints.exists()
+        assert not stages.resume("knn").folder.exists()
         names = {path.name for path in tmp_path.iterdir()}
         assert names == {"knn.npz", *(f"report-{i}.json" for i in range(1, number + 1))}
         assert stages.done(f"report-{number}") == {"of": "report"}
@@ -68,7 +69,7 @@ def test_again_goes_on_with_an_unfinished_run(tmp_path):
     finished(tmp_path)
     (tmp_path / "report.json").unlink()
     stages = Stages(tmp_path, again=True)
-    assert stages.done("knn") == {"of": "knn"} and len(list(stages.checkpoints.iterdir())) == 1
+    assert stages.done("knn") == {"of": "knn"} and len(list(stages.resume("knn").folder.iterdir())) == 1
 
 
 def test_one_leads_and_the_others_read(tmp_path):
@@ -76,7 +77,7 @@ def test_one_leads_and_the_others_read(tmp_path):
     follower = Stages(tmp_path, again=True, leads=False)
     follower.finish("new", {})
     assert follower.done("knn") == {"of": "knn"} and follower.done("new") is None
-    assert (tmp_path / "report.json").exists() and follower.checkpoints.exists()
+    assert (tmp_path / "report.json").exists() and follower.resume("knn").folder.exists()
 
 
 def test_others_wait_for_a_whole_record(tmp_path, capsys):

@@ -1,4 +1,5 @@
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import kvision as kv
 from kvision import distribute
 from kvision.checks import UserError
+from kvision.training import resume as resuming
+from kvision.training.checkpoint import Checkpoints
 from kvision.training.resume import Resume
 from kvision.training.source import Position
 
@@ -149,6 +152,59 @@ def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
     assert f"{newest} is damaged" in told and "Goes on at epoch 2, from 000-000001-00000000.npz" in told
 
 
+class Slow(keras.callbacks.Callback):
+    """Sets a clock that goes on by a second an epoch; of a checkpoint it takes `cost`."""
+
+    def __init__(self, monkeypatch, cost):
+        super().__init__()
+        self._now, write = 0.0, Checkpoints.write
+        monkeypatch.setattr(resuming, "time", SimpleNamespace(monotonic=lambda: self._now))
+
+        def slow(checkpoints, *given):
+            self._now += cost
+            return write(checkpoints, *given)
+
+        monkeypatch.setattr(Checkpoints, "write", slow)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._now += 1
+
+
+@pytest.mark.parametrize(
+    ("cost", "share", "epochs"),
+    [(0.5, None, [*range(1, 11)]), (0.01, 0.05, [*range(1, 11)]), (0.1, 0.05, [1, 3, 5, 7, 9, 10]), (9, 0.5, [1, 10])],
+)
+def test_checkpoints_take_their_share_of_the_time_and_the_last_is_written(cost, share, epochs, monkeypatch, tmp_path):
+    resume, slow = Resume(tmp_path, keep=99, share=share), Slow(monkeypatch, cost)
+    kv.training.fit(made(), (X, Y), epochs=10, verbose=0, callbacks=[slow], checkpoints=resume)
+    assert [int(path.name[4:10]) for path in resume.checkpoints.files()] == epochs
+
+
+def test_epochs_that_were_passed_over_are_trained_again_to_the_same_end(tmp_path, monkeypatch):
+    def trained(*strike):
+        model, resume = made(), Resume(tmp_path, share=1e-9)
+        history = kv.training.fit(model, (X, Y), epochs=6, verbose=0, callbacks=[*strike], checkpoints=resume)
+        return [distribute.read(v) for v in model.variables], history.history["loss"], resume.position.epoch
+
+    with pytest.raises(Struck):
+        trained(Strike(4, 0))
+    again, losses, _ = trained()
+    model = made()
+    whole = kv.training.fit(model, (X, Y), epochs=6, verbose=0).history["loss"]
+    assert losses == whole
+    for a, b in zip(again, model.variables, strict=True):
+        np.testing.assert_array_equal(a, distribute.read(b))
+
+
+def test_a_stopped_training_is_kept_as_stopped(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 2
+
+    kv.training.fit(made(), (X, Y), epochs=9, verbose=0, callbacks=[Stop()], checkpoints=Resume(tmp_path, share=1e-9))
+    assert Resume(tmp_path).position.epoch == 3 and Resume(tmp_path).record["stopped"]
+
+
 def test_another_models_checkpoint_is_refused(tmp_path):
     kv.training.fit(made(), (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
@@ -189,3 +245,6 @@ def test_a_record_is_json_and_every_is_a_count(tmp_path):
     assert kind == "KeepBest" and kept["epoch"] == 0 and kept["monitor"] == "loss" and record["weights"]
     with pytest.raises(UserError, match=r"`every` .*at least 1"):
         Resume(tmp_path, every=0)
+    for share in (0, 1, 5.0):
+        with pytest.raises(UserError, match=r"`share` .*between 0 and 1"):
+            Resume(tmp_path, share=share)
