@@ -10,6 +10,8 @@ import kvision  # noqa: F401 - before any test imports TensorFlow, as README tel
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core, and those that tests start: one thread each
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -19,7 +19,8 @@ def finish(team: Team) -> None:
 def test_every_worker_knows_the_cluster_and_its_share_of_the_cores(tmp_path, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "from outside")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    for name in ("PYTHONUNBUFFERED", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.delenv(name, raising=False)
     names = ["TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "PYTHONUNBUFFERED"]
     lines = []
     with Team([sys.executable, "-c", PRINTS, *names], [5001, 5002], tmp_path, lines.append) as team:

@@ -87,7 +87,7 @@ from test_methods import Strike, same
 import tensorflow as tf
 tf.config.experimental.enable_op_determinism()
 apart = []
-for name in ("moco_v2", "npid_noise", "swav_queue", "mae"):  # all kinds of state
+for name in names:
     whole = methods.trained(name)
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -106,8 +106,12 @@ answer(apart=apart)
 """
 
 
-def test_a_killed_training_goes_on_bit_for_bit():
-    (found,) = replicas.run(f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + RESUME)
+KINDS = ["moco_v2", "npid_noise", "swav_queue", "mae"]  # of state: the other methods' are among them
+
+
+@pytest.mark.parametrize("names", [KINDS, pytest.param(sorted({*NAMES} - {*KINDS}), marks=pytest.mark.slow)], ids=len)
+def test_a_killed_training_goes_on_bit_for_bit(names):
+    (found,) = replicas.run(f"sys.path.insert(0, {str(Path(__file__).parent)!r})\nnames = {names}\n" + RESUME)
     assert found["apart"] == []
 
 
@@ -148,6 +152,17 @@ def test_half_precision_is_near_and_state_stays_whole(name):
     kinds = {keras.backend.standardize_dtype(value.dtype) for key, value in outputs.items() if key != "label"}
     assert kinds == {"float32"}
     assert {v.dtype for v in method.variables} <= {"float32", "int32", "uint32", "int64"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_collapsed_encoder_is_seen_in_the_logs(name):
+    method = methods.made(name)
+    method.run_eagerly = True
+    spread = [method.evaluate(methods.VIEWS, batch_size=8, verbose=0, return_dict=True)["embedding_std"]]
+    for variable in method.encoder.trainable_variables:
+        variable.assign(np.zeros(variable.shape))
+    spread += [method.evaluate(methods.VIEWS, batch_size=8, verbose=0, return_dict=True)["embedding_std"]]
+    assert spread[0] > 0.01 and spread[1] < 1e-4, "the same for each image"
 
 
 @pytest.mark.parametrize("name", NAMES)

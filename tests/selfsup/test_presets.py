@@ -1,5 +1,7 @@
 import dataclasses
+import itertools
 
+import keras
 import numpy as np
 import pytest
 
@@ -28,6 +30,20 @@ def test_each_takes_a_step(name):
     method = made(preset, 32, len(IMAGES), run_eagerly=True)  # a trace for one step would take longer
     logs = method.train_on_batch(batch(preset, IMAGES), return_dict=True)
     assert np.isfinite(logs["loss"]) and logs["trivial"] > 0
+
+
+@pytest.mark.parametrize("size", ["small", "imagenet"])
+@pytest.mark.parametrize("name", selfsup.METHODS)
+def test_no_two_views_of_an_image_are_alike_nor_is_one_the_image(name, size):
+    keras.utils.set_random_seed(0)  # by chance a crop can be the image
+    preset, pixels = selfsup.preset(name, size), 64
+    images = np.random.default_rng(0).integers(0, 256, (8, pixels, pixels, 3)).astype("uint8")
+    look = preset.views(pixels)
+    first, second = ({k: np.asarray(v) for k, v in look({"image": images}).items()} for _ in range(2))
+    views = [v for made in (first, second) for v in made.values() if v.shape == images.shape]
+    assert len(views) >= 2
+    for one, other in itertools.combinations([images.astype("float32"), *views], 2):
+        assert (np.abs(one - other).mean(axis=(1, 2, 3)) > 2).all(), "of 255"
 
 
 @pytest.mark.parametrize("name", selfsup.METHODS)
