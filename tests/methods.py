@@ -48,15 +48,18 @@ METHODS: dict[str, Callable[[], kv.training.Objective]] = {
 DRAWLESS = ("supervised", "simclr", "moco", "npid", "swav", "swav_queue")
 
 
-def made(name: str, optimizer=None) -> kv.training.Objective:
+def made(name: str, optimizer=None, *, eager: bool = False) -> kv.training.Objective:
+    """eager: without a graph, whose trace takes longer than a few steps."""
     keras.utils.set_random_seed(0)
     method = METHODS[name]()
-    method.compile(optimizer or keras.optimizers.SGD(0.05, momentum=0.9))
+    method.compile(optimizer or keras.optimizers.SGD(0.05, momentum=0.9), run_eagerly=eager)
     return method
 
 
-def trained(name: str, *, views=None, optimizer=None, epochs: int = 2, **options) -> kv.training.Objective:
+def trained(
+    name: str, *, views=None, optimizer=None, epochs: int = 2, eager: bool = False, **options
+) -> kv.training.Objective:
     """Whole batches of 8 of the 24 images, in the order of a seed."""
-    method = made(name, optimizer)
+    method = made(name, optimizer, eager=eager)
     kv.training.fit(method, views or VIEWS, epochs=epochs, batch_size=BATCH, verbose=0, **options)
     return method

@@ -140,10 +140,10 @@ def test_two_devices_equal_one():
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision_is_near_and_state_stays_whole(name):
     batch = {key: value[:8] for key, value in methods.VIEWS.items()}
-    expected = methods.made(name).evaluate(batch, batch_size=8, verbose=0, return_dict=True)["loss"]
+    expected = methods.made(name, eager=True).evaluate(batch, batch_size=8, verbose=0, return_dict=True)["loss"]
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        method = methods.made(name)
+        method = methods.made(name, eager=True)
         found = method.evaluate(batch, batch_size=8, verbose=0, return_dict=True)["loss"]
         outputs = method(batch, training=True)
     finally:
@@ -156,8 +156,7 @@ def test_half_precision_is_near_and_state_stays_whole(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_collapsed_encoder_is_seen_in_the_logs(name):
-    method = methods.made(name)
-    method.run_eagerly = True
+    method = methods.made(name, eager=True)
     spread = [method.evaluate(methods.VIEWS, batch_size=8, verbose=0, return_dict=True)["embedding_std"]]
     for variable in method.encoder.trainable_variables:
         variable.assign(np.zeros(variable.shape))
@@ -167,7 +166,7 @@ def test_a_collapsed_encoder_is_seen_in_the_logs(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_evaluation_leaves_all_state_alone(name):
-    method = methods.made(name)
+    method = methods.made(name, eager=True)
     kv.training.evaluate(method, methods.VIEWS, batch_size=8, verbose=0)  # builds the metrics
     draws = {v.path for layer in method._flatten_layers() for v in layer.variables if "seed_generator" in v.path}
     kept = [v for v in method.non_trainable_variables if v.path not in draws]
@@ -180,17 +179,19 @@ def test_evaluation_leaves_all_state_alone(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "supervised"])
 def test_labels_are_not_looked_at(name):
     other = {**methods.VIEWS, "label": methods.VIEWS["label"][::-1].copy()}
-    assert same(methods.trained(name, epochs=1), methods.trained(name, epochs=1, views=other))
+    one, two = (methods.trained(name, epochs=1, views=views, eager=True) for views in (methods.VIEWS, other))
+    assert same(one, two)
 
 
 def test_control_the_baseline_looks_at_them():
     other = {**methods.VIEWS, "label": methods.VIEWS["label"][::-1].copy()}
-    assert not same(methods.trained("supervised", epochs=1), methods.trained("supervised", epochs=1, views=other))
+    one, two = (methods.trained("supervised", epochs=1, views=v, eager=True) for v in (methods.VIEWS, other))
+    assert not same(one, two)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_encoder_is_the_product_and_holds_nothing_else(name, tmp_path):
-    method = methods.trained(name, epochs=1)
+    method = methods.trained(name, epochs=1, eager=True)
     encoder = method.encoder
     assert [tensor.name for tensor in encoder.inputs] == ["image"]
     assert {id(v) for v in encoder.variables} < {id(v) for v in method.variables}
@@ -207,7 +208,7 @@ def test_the_encoder_is_the_product_and_holds_nothing_else(name, tmp_path):
 def test_the_encoder_is_exported(name):
     import contracts
 
-    contracts.same_in_tflite(methods.trained(name, epochs=1).encoder)
+    contracts.same_in_tflite(methods.trained(name, epochs=1, eager=True).encoder)
 
 
 FIRST = """
@@ -244,8 +245,7 @@ print(json.dumps(found))
 def test_jax_trains_each_without_tensorflow_and_begins_with_the_same_loss(tmp_path):
     expected = {}
     for name in NAMES:
-        method = methods.made(name)
-        method.run_eagerly = True  # no trace for two steps
+        method = methods.made(name, eager=True)
         np.savez(tmp_path / f"{name}.npz", **{str(i): read(v) for i, v in enumerate(method.weights)})
         batch = {key: value[:8] for key, value in methods.VIEWS.items()}
         expected[name] = [float(method.train_on_batch(batch, return_dict=True)["loss"]) for _ in range(2)]
