@@ -1,9 +1,10 @@
 """Pre-trains one encoder by each self-supervised method, on the same data and budget, and compares what it is worth.
 
-Every row has one set of images, seed, encoder (a ViT for MAE, SimMIM), evaluation and, with --minutes, time of training
-steps. Judged by neighbors and by a linear classifier, with labels, on held-out images, beside the untrained encoder and
-one that was trained with the labels. Written to OUT/runs/<hash>/ after each row: table.txt, table.json, table.png. The
-same command goes on where it was ended, and a finished row is not trained again; nor is it with other --methods.
+Every row has one set of images, seed, encoder (MAE, SimMIM: the preset's ViT, unless --encoder is one), evaluation and,
+with --minutes, time of training steps. Judged by neighbors and by a linear classifier, with labels, on held-out images,
+beside the untrained encoder and one that was trained with the labels. Written to OUT/runs/<hash>/ after each row:
+table.txt, table.json, table.png. The same command goes on where it was ended, and a finished row is not trained again;
+nor is it with other --methods.
 """
 
 import argparse
@@ -99,7 +100,7 @@ def _run(config: Config, out: Path, command: str) -> int:
     for method in methods:
         print(f"{method} ...", flush=True)
         fits = (config.encoder or "").startswith("ViT") or not selfsup.preset(method, config.preset).vit
-        own = config if fits else dataclasses.replace(config, encoder=None)
+        own = config if fits else dataclasses.replace(config, encoder=None, width=None)  # of the ResNet, both
         try:
             images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
             encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))

@@ -26,7 +26,7 @@ class Images:
     """Images (B, S, S, 3) uint8 with labels (B,) int32, in batches, as often as wanted; made by `folders` or `arrays`.
 
     labels: (N,) int32. class_names: tuple. image_size: S. digests: (N,) of the pixels, equal for exact copies.
-    content: (N,) hashes of what is read. names: (N,) paths or indices. len() counts images. Nothing is held decoded:
+    content: (N,) hashes of what is read. names: (N,) paths or indices. len() counts images. Nothing is decoded ahead:
     files are decoded and arrays resized batch by batch, or read from a `PixelStore`.
     """
 
@@ -93,7 +93,7 @@ class Images:
 
     @property
     def decoded(self) -> bool:
-        """Whether all lie in memory in their size: a batch is then one copy (256 of 32 px: .25 ms, image by image 25,
+        """Whether all are given as an array of this size: a batch is then one copy (256 of 32 px: .25 ms, one by one 25,
         on two cores)."""
         return self._source.dtype == np.uint8 and self._source.shape[1:3] == (self.image_size, self.image_size)
 

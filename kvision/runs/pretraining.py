@@ -33,7 +33,7 @@ class Pretraining(Settings):
     preset: str = setting("small", "settings: small (images of 32 to 96 pixels), imagenet (the paper's) or smoke")
     encoder: str | None = setting(None, "name in kv.backbones.available(); default: the preset's own")
     width: int | None = setting(
-        None, "channels of the preset's own ResNet (64: as published) or ViT; default: 16 and 128, of smoke 8"
+        None, "of the preset's own ResNet (64: as published; default: 16, of smoke 8), or ViT (default: 128)"
     )
     image_size: int | None = setting(None, "pixels; default: 32, of the preset imagenet 224")
     epochs: int | None = setting(None, "default: the preset's own")
@@ -61,6 +61,8 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
     if config.width is not None and (config.encoder is not None or config.preset == "imagenet"):
         expected = "no --encoder beside it, and another --preset than imagenet: encoders by name have their widths"
         raise checks.error("--width", expected=expected, received=config.width)
+    if config.width is not None and (config.width < 8 or config.width % 4):  # a ViT's heads and positions
+        raise checks.error("--width", expected="a multiple of 4, at least 8", received=config.width)
     if config.epochs is not None and config.minutes is not None:
         raise checks.error("--minutes", expected="no --epochs beside it", received=f"{config.epochs} epochs")
     data = labeled(

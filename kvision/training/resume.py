@@ -1,5 +1,6 @@
 """A killed training goes on as if it had not been killed: what is kept, when, and how it is put back."""
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -17,13 +18,15 @@ from kvision.training.source import Position
 
 __all__ = ["Keeper", "Resume"]
 
+_LONGEST_PAUSE = 600.0  # seconds between two checkpoints, whatever their share
+
 
 class Resume:
     """What is known of an earlier, unfinished run of the same training, and where the next checkpoints go.
 
     folder: of the checkpoints. keep: how many of them. every: steps between two; None writes at the ends of epochs.
-    share: of a training's time that writing at the ends of epochs may take at most, such as .05: those that come too
-    soon after the last checkpoint are passed over, but for the last; None writes at each.
+    share: of the time that writing may take, such as .05: ends of epochs that come too soon after the last checkpoint
+    are passed over, for ten minutes at most; the first after a start and the last are not. None writes at each.
     Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
     the logs, and of each callback its numbers, strings and weights. `history`: logs by name, one an epoch so far.
     """
@@ -33,8 +36,10 @@ class Resume:
             raise checks.error("every", expected="a count of steps of at least 1, or None", received=every)
         if share is not None and not 0 < share < 1:
             raise checks.error("share", expected="a number between 0 and 1, or None", received=share)
+        if share is not None and every is not None:
+            raise checks.error("share", expected="None where `every` says when", received=share)
         self.checkpoints, self.every, self.share = Checkpoints(folder, keep=keep), every, share
-        self._written, self._took = 0.0, 0.0
+        self._written, self._took = -_LONGEST_PAUSE, math.inf
         found = self.checkpoints.latest()
         self.position, self._arrays, self.record = found or (Position(), {}, {})
         self.found, self._restored = found is not None, False
@@ -98,7 +103,10 @@ class Resume:
 
     def due(self) -> bool:
         """Whether an epoch that ends now is worth a checkpoint."""
-        return self.share is None or time.monotonic() - self._written >= self._took * (1 / self.share - 1)
+        if self.share is None:
+            return True
+        pause = min(self._took * (1 / self.share - 1), _LONGEST_PAUSE)
+        return time.monotonic() - self._written >= pause
 
     def write(self, model, position: Position, record: dict, callbacks: Sequence) -> Path:
         """A checkpoint of everything, which the chief writes. UserError if a number is not finite."""
@@ -128,7 +136,7 @@ class Resume:
                 arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
         path = self.checkpoints.write(position, arrays, {**record, "callbacks": kept, "weights": weights})
         self._written = time.monotonic()
-        self._took = self._written - started
+        self._took = min(self._took, self._written - started)  # a disk that stalled once is no slow one
         return path
 
 
@@ -207,12 +215,10 @@ class Keeper(keras.callbacks.Callback):
             return
         for name, value in (logs or {}).items():
             self.resume.history.setdefault(name, []).append(float(value))
-        preempted = self.notice is not None and self.notice.given()
         last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
-        if preempted or last or self.resume.due():
-            path = self._write(epoch + 1, 0)
-            if preempted:
-                raise Preempted(path)
+        path = self._write(epoch + 1, 0) if last or self.resume.due() else None
+        if self.notice is not None and self.notice.given():
+            raise Preempted(path or self._write(epoch + 1, 0))
 
     def _write(self, epoch: int, step: int) -> Path:
         assert self.resume is not None

@@ -102,7 +102,7 @@ def finetune(path: str, out: str, epochs: int, methods: list[str]) -> None:
         for name in methods:
             config = pretraining.Pretraining(data=path, seed=seed, epochs=epochs)
             data = pretraining.load(config)
-            folder = Path(out) / f"{name}-{seed}"
+            folder = Path(out) / f"{name}-{seed}-{epochs}"
             folder.mkdir(parents=True, exist_ok=True)
             stages = runs.Stages(folder)
             encoder, record = pretraining.pretrain(name, data.train, config, stages)

@@ -27,6 +27,7 @@ SMALL = dataclasses.replace(simclr.SMOKE, image_size=16)
         ({"epochs": 0}, "`--epochs` is not valid"),
         ({"rate": 0.0}, "`--rate` is not valid"),
         ({"width": 0}, "`--width` is not valid"),
+        ({"width": 30}, "`--width` is not valid. Expected a multiple of 4, at least 8"),
         ({"width": 8, "encoder": "ResNet20"}, "`--width` is not valid. Expected no --encoder beside it"),
         ({"width": 8, "preset": "imagenet"}, "`--width` is not valid"),
     ],

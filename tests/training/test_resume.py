@@ -153,15 +153,15 @@ def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
 
 
 class Slow(keras.callbacks.Callback):
-    """Sets a clock that goes on by a second an epoch; of a checkpoint it takes `cost`."""
+    """Sets a clock that goes on by a second an epoch; checkpoints take `costs`, those after them the last."""
 
-    def __init__(self, monkeypatch, cost):
+    def __init__(self, monkeypatch, costs):
         super().__init__()
-        self._now, write = 0.0, Checkpoints.write
+        self._now, write, coming = 0.0, Checkpoints.write, [*costs]
         monkeypatch.setattr(resuming, "time", SimpleNamespace(monotonic=lambda: self._now))
 
         def slow(checkpoints, *given):
-            self._now += cost
+            self._now += coming.pop(0) if len(coming) > 1 else coming[0]
             return write(checkpoints, *given)
 
         monkeypatch.setattr(Checkpoints, "write", slow)
@@ -171,11 +171,20 @@ class Slow(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize(
-    ("cost", "share", "epochs"),
-    [(0.5, None, [*range(1, 11)]), (0.01, 0.05, [*range(1, 11)]), (0.1, 0.05, [1, 3, 5, 7, 9, 10]), (9, 0.5, [1, 10])],
+    ("costs", "share", "epochs"),
+    [
+        ([0.5], None, [*range(1, 11)]),
+        ([0.01], 0.05, [*range(1, 11)]),
+        ([0.1], 0.05, [1, 3, 5, 7, 9, 10]),
+        ([9], 0.5, [1, 10]),
+        ([0.1, 9, 0.1], 0.05, [1, 3, 5, 7, 9, 10]),  # a stalled disk
+        ([1e9], 0.5, [1, 4, 7, 10]),  # and the longest pause, of three epochs
+    ],
 )
-def test_checkpoints_take_their_share_of_the_time_and_the_last_is_written(cost, share, epochs, monkeypatch, tmp_path):
-    resume, slow = Resume(tmp_path, keep=99, share=share), Slow(monkeypatch, cost)
+def test_checkpoints_take_their_share_of_the_time_and_the_last_is_written(costs, share, epochs, monkeypatch, tmp_path):
+    if costs[0] > 100:
+        monkeypatch.setattr(resuming, "_LONGEST_PAUSE", 3.0)
+    resume, slow = Resume(tmp_path, keep=99, share=share), Slow(monkeypatch, costs)
     kv.training.fit(made(), (X, Y), epochs=10, verbose=0, callbacks=[slow], checkpoints=resume)
     assert [int(path.name[4:10]) for path in resume.checkpoints.files()] == epochs
 
@@ -184,11 +193,12 @@ def test_epochs_that_were_passed_over_are_trained_again_to_the_same_end(tmp_path
     def trained(*strike):
         model, resume = made(), Resume(tmp_path, share=1e-9)
         history = kv.training.fit(model, (X, Y), epochs=6, verbose=0, callbacks=[*strike], checkpoints=resume)
-        return [distribute.read(v) for v in model.variables], history.history["loss"], resume.position.epoch
+        return [distribute.read(v) for v in model.variables], history.history["loss"]
 
     with pytest.raises(Struck):
         trained(Strike(4, 0))
-    again, losses, _ = trained()
+    assert Resume(tmp_path).position == Position(0, 1, 0)
+    again, losses = trained()
     model = made()
     whole = kv.training.fit(model, (X, Y), epochs=6, verbose=0).history["loss"]
     assert losses == whole
@@ -248,3 +258,5 @@ def test_a_record_is_json_and_every_is_a_count(tmp_path):
     for share in (0, 1, 5.0):
         with pytest.raises(UserError, match=r"`share` .*between 0 and 1"):
             Resume(tmp_path, share=share)
+    with pytest.raises(UserError, match=r"`share` .*None where `every` says when"):
+        Resume(tmp_path, every=2, share=0.5)
