@@ -93,8 +93,8 @@ class Images:
 
     @property
     def decoded(self) -> bool:
-        """Whether all are given as an array of this size: a batch is then one copy (256 of 32 px: .25 ms, one by one 25,
-        on two cores)."""
+        """Whether all are given as an array of this size: a batch is then one copy (256 of 32 px: .25 ms, not 25, on
+        two cores)."""
         return self._source.dtype == np.uint8 and self._source.shape[1:3] == (self.image_size, self.image_size)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
