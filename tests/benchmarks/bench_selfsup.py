@@ -1,8 +1,9 @@
-"""SimCLR's step against PyTorch's and against itself without oneDNN; what views cost; the gain of masked pre-training.
+"""SimCLR's step against PyTorch's and against itself without oneDNN; views, reading; the gain of masked pre-training.
 
 Run: python tests/benchmarks/bench_selfsup.py step TORCH/bin/python      (see torch_simclr.py)
      python tests/benchmarks/bench_selfsup.py views
      python tests/benchmarks/bench_selfsup.py kernels
+     python tests/benchmarks/bench_selfsup.py read
      python tests/benchmarks/bench_selfsup.py finetune cifar10_subset.npz OUT EPOCHS mae simmim   (hours; goes on)
 """
 
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +95,22 @@ def kernels() -> None:
     print(f"median {statistics.median(ratios):.2f} times the rate, {sorted(round(r, 2) for r in ratios)}")
 
 
+def read() -> None:
+    """A batch of 256 images in memory by one copy, against one by one on all cores."""
+    pixels = np.random.default_rng(0).integers(0, 256, (10_000, SIZE, SIZE, 3), dtype=np.uint8)
+    images = kv.data.arrays(pixels, image_size=SIZE)
+    rows, times = np.random.default_rng(1).permutation(len(images))[:256], []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        ways = (lambda: np.stack(list(pool.map(images.image, rows))), lambda: images.take(rows))
+        for _ in range(20):
+            for way in ways:
+                started = time.perf_counter()
+                way()
+                times.append(time.perf_counter() - started)
+    each, once = statistics.median(times[::2]), statistics.median(times[1::2])
+    print(f"one by one {1e3 * each:.2f} ms, at once {1e3 * once:.2f} ms: {each / once:.0f} times as fast")
+
+
 def finetune(path: str, out: str, epochs: int, methods: list[str]) -> None:
     """The gain of a ViT that was pre-trained for `epochs` over a fresh one on 1,000 labels, by seed."""
     import keras
@@ -137,5 +155,6 @@ if __name__ == "__main__":
         "views": cost,
         "kernels": kernels,
         "rate": lambda: print(rate(sys.argv[2] == "made")),
+        "read": read,
         "finetune": lambda: finetune(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5:]),
     }[sys.argv[1]]()
