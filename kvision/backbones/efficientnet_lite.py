@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from kvision.layers import Preprocess
+from kvision.layers import BatchNormalization, Preprocess
 
 __all__ = ["efficientnet_lite0", "load_torch_weights"]
 
@@ -21,7 +21,7 @@ _BLOCKS = (
 
 
 def _normalized(x, name: str, *, activation: bool = True):
-    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
+    x = BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
 
 

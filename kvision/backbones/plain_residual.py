@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kvision import checks
-from kvision.layers import Preprocess, ZeroPaddedShortcut
+from kvision.layers import BatchNormalization, Preprocess, ZeroPaddedShortcut
 
 __all__ = ["plain_residual"]
 
@@ -63,4 +63,4 @@ def _convolution(x, width: int, stride: int, name: str):
         x = layers.Conv2D(width, 3, stride, "valid", **options)(x)
     else:
         x = layers.Conv2D(width, 3, 1, "same", **options)(x)
-    return layers.BatchNormalization(name=f"{name}_bn")(x)
+    return BatchNormalization(name=f"{name}_bn")(x)

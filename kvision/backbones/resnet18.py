@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from kvision import checks
-from kvision.layers import Preprocess
+from kvision.layers import BatchNormalization, Preprocess
 
 __all__ = ["resnet18"]
 
@@ -66,4 +66,4 @@ def _convolution(x, width: int, size: int, stride: int, name: str):
     # initial values: He et al. 2015 (arXiv 1502.01852)
     options = {"use_bias": False, "kernel_initializer": "he_normal", "name": name}
     x = layers.Conv2D(width, size, stride, padding, **options)(x)
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)  # the paper's code's values
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)  # the paper's code's values

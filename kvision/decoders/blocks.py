@@ -7,6 +7,7 @@ from keras import layers
 
 from kvision import checks
 from kvision.layers import (
+    BatchNormalization,
     BedOfNails,
     MaxUnpooling,
     ResizeLike,
@@ -30,7 +31,7 @@ def convolution(x: Any, width: int, *, norm: str | None, name: str, kernel_size:
     if norm == "batch":
         # statistics of the last ten steps or so, as PyTorch's default: with Keras' .99 a network of few images and some
         # hundred steps is judged by those that it began with
-        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
+        x = BatchNormalization(momentum=0.9, name=f"{name}_bn")(x)
     elif norm == "group":
         groups = next(count for count in range(max(1, width // _GROUP), 0, -1) if width % count == 0)
         x = layers.GroupNormalization(groups, name=f"{name}_gn")(x)

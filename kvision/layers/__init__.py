@@ -1,5 +1,6 @@
 """Keras layers that kvision's models are made of, registered as `kvision>Name`."""
 
+from kvision.layers.batch_normalization import BatchNormalization
 from kvision.layers.body import Body
 from kvision.layers.crop_like import CropLike
 from kvision.layers.decision_forest import DecisionForest
@@ -16,6 +17,7 @@ from kvision.layers.unpooling import BedOfNails, MaxUnpooling, SwitchedMaxPoolin
 from kvision.layers.zero_padded_shortcut import ZeroPaddedShortcut
 
 __all__ = [
+    "BatchNormalization",
     "BedOfNails",
     "BilinearKernel",
     "Body",

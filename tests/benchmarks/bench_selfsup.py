@@ -1,8 +1,9 @@
-"""SimCLR's step against PyTorch's and against itself without oneDNN; views, reading; the gain of masked pre-training.
+"""SimCLR's step against PyTorch's, itself without oneDNN or with Keras' norms; views, reading; masked pre-training.
 
 Run: python tests/benchmarks/bench_selfsup.py step TORCH/bin/python      (see torch_simclr.py)
      python tests/benchmarks/bench_selfsup.py views
      python tests/benchmarks/bench_selfsup.py kernels
+     python tests/benchmarks/bench_selfsup.py norm
      python tests/benchmarks/bench_selfsup.py read
      python tests/benchmarks/bench_selfsup.py finetune cifar10_subset.npz OUT EPOCHS mae simmim   (hours; goes on)
 """
@@ -32,12 +33,15 @@ def views() -> dict[str, np.ndarray]:
     return {n: random.uniform(0, 255, (STEPS * BATCH, SIZE, SIZE, 3)).astype("float32") for n in ("a", "b")}
 
 
-def rate(make_views: bool) -> float:
+def rate(make_views: bool, width: str = "64", norm: str = "kvision") -> float:
     """Images a second of the second epoch of `kv.training.fit`, with views at hand or made in the step."""
     import keras
 
+    if norm == "keras":
+        del kv.layers.BatchNormalization.call  # what it inherits
+
     keras.utils.set_random_seed(0)
-    encoder = kv.backbones.resnet18(width=64, image_size=SIZE, pooling="avg")
+    encoder = kv.backbones.resnet18(width=int(width), image_size=SIZE, pooling="avg")
     view = kv.views.simclr(SIZE, strength=0.5, blur=False)
     made = kv.views.MultiView({"a": view, "b": view}) if make_views else None
     method = kv.selfsup.SimCLR(encoder, made, temperature=0.5)
@@ -93,6 +97,18 @@ def kernels() -> None:
         ratios.append(with_them / without)
         print(f"with oneDNN {with_them:.1f}, without {without:.1f} images/s: {ratios[-1]:.2f}", flush=True)
     print(f"median {statistics.median(ratios):.2f} times the rate, {sorted(round(r, 2) for r in ratios)}")
+
+
+def norm() -> None:
+    for width in (16, 64):
+        ratios = []
+        for _ in range(ROUNDS):
+            ours, theirs = (
+                alone(sys.executable, __file__, "rate", "given", str(width), kind) for kind in ("kvision", "keras")
+            )
+            ratios.append(ours / theirs)
+            print(f"width {width}: fused {ours:.1f}, Keras' {theirs:.1f} images/s: {ratios[-1]:.2f}", flush=True)
+        print(f"width {width}: median {statistics.median(ratios):.2f}, {sorted(round(r, 2) for r in ratios)}")
 
 
 def read() -> None:
@@ -154,7 +170,8 @@ if __name__ == "__main__":
         "step": lambda: step(sys.argv[2]),
         "views": cost,
         "kernels": kernels,
-        "rate": lambda: print(rate(sys.argv[2] == "made")),
+        "norm": norm,
+        "rate": lambda: print(rate(sys.argv[2] == "made", *sys.argv[3:])),
         "read": read,
         "finetune": lambda: finetune(sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5:]),
     }[sys.argv[1]]()
