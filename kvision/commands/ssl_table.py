@@ -135,7 +135,8 @@ def _described(encoder) -> str:
 
 
 def _row(found, encoder, record: dict) -> dict:
-    measured = ("knn", "knn_interval", "knn_near", "linear", "linear_interval", "rate", "uniformity", "spread")
+    measured = ("knn", "knn_interval", "knn_near", "linear", "linear_interval", "rate")
+    measured += ("uniformity", "spread", "alignment")
     row = {name: getattr(found, name) for name in measured}
     row |= {"encoder": _described(encoder), "parameters": encoder.count_params()}
     return row | {name: value for name, value in record.items() if name != "parameters"}

@@ -155,10 +155,11 @@ def evaluate(
     encoder: "keras.Model", train: "Images", val: "Images", config: Pretraining, *, cache: Path | None = None
 ) -> "Evaluation":
     """`kv.selfsup.evaluate` as a run's settings have it: a short probe where all is short."""
-    from kvision import selfsup
+    from kvision import selfsup, views
 
     epochs = {"epochs": 5} if config.preset == "smoke" else {}
-    return selfsup.evaluate(encoder, train, val, cache=cache, seed=config.seed, **epochs)
+    view = views.simclr(_size(config), strength=0.5, blur=False)  # for all methods, whatever they were trained on
+    return selfsup.evaluate(encoder, train, val, view=view, cache=cache, seed=config.seed, **epochs)
 
 
 def _metrics(found: "Evaluation", seconds: float) -> dict:
@@ -172,6 +173,7 @@ def _metrics(found: "Evaluation", seconds: float) -> dict:
         "knn_near": found.knn_near,
         "uniformity": found.uniformity,
         "spread": found.spread,
+        "alignment": found.alignment,
     }
 
 

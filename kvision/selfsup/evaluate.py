@@ -1,14 +1,16 @@
 """What an encoder is worth: one pass over the images, every number by which methods are compared."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
-from kvision import backbones
+from kvision import backbones, data, views
 from kvision.metrics import accuracy_interval
-from kvision.selfsup.geometry import spread, uniformity
+from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.inputs import Labeled, images_and_labels
 from kvision.selfsup.knn import knn_accuracy
 from kvision.selfsup.linear_probe import LinearProbe, linear_probe
@@ -22,7 +24,7 @@ class Evaluation:
 
     knn: k = 200, temperature .1. knn_near: k = 20, temperature .07. linear: of `probe`, which
     `kv.transfer.attach(encoder, evaluation.probe)` takes, at the rate that suited. uniformity, spread: of the held-out
-    features. train_count, test_count: images.
+    features. alignment: of two views of each held-out image; None without a view. train_count, test_count: images.
     """
 
     knn: float
@@ -33,6 +35,7 @@ class Evaluation:
     rate: float
     uniformity: float
     spread: float
+    alignment: float | None
     train_count: int
     test_count: int
     probe: LinearProbe
@@ -43,17 +46,19 @@ def evaluate(
     train: Labeled,
     test: Labeled,
     *,
+    view: views.Keyed | None = None,
     cache: str | Path | None = None,
     seed: int = 0,
     epochs: int = 30,
     batch_size: int = 256,
     progress: bool = True,
 ) -> Evaluation:
-    """Embeds two labeled sets once, and lets `knn_accuracy`, `linear_probe`, `uniformity` and `spread` judge.
+    """Embeds two labeled sets once, and lets `knn_accuracy`, `linear_probe`, `uniformity`, `spread`, `alignment` judge.
 
     encoder: images (B, H, W, 3) in [0, 255] -> (B, D), such as `method.encoder` without its projector; inference mode.
-    train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. cache: a folder for features, see
-    `kv.backbones.embed`. seed, epochs, batch_size: of the probe. Judge `untrained(encoder)` beside it: a random network
+    train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. view: as
+    `kv.views.simclr(32)`, one for all encoders that are compared; `seed` draws two of each held-out image. cache: a
+    folder for features, see `kv.backbones.embed`. seed, epochs, batch_size: of the probe. Judge `untrained(encoder)` beside it: a random network
     with a probe is far above chance.
     """
     images, labels = images_and_labels("train", train)
@@ -72,10 +77,24 @@ def evaluate(
         rate=probe.rate,
         uniformity=uniformity(features),
         spread=spread(features),
+        alignment=None if view is None else alignment(*_of_views(encoder, held_out, view, seed, batch_size)),
         train_count=len(labels),
         test_count=len(truth),
         probe=probe,
     )
+
+
+def _of_views(encoder: keras.Model, images: data.Images | np.ndarray, view: views.Keyed, seed: int, batch_size: int):
+    """Features of two views of each image, by Keras: for so few an engine takes longer to start."""
+
+    def drawn(number: int) -> Iterator[np.ndarray]:
+        key = views.fold([seed, number], 0)
+        parts = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
+        batches = parts if isinstance(images, np.ndarray) else (batch for batch, *_ in images)
+        for index, batch in enumerate(batches):
+            yield keras.ops.convert_to_numpy(view(batch, key=views.fold(key, index)))
+
+    return backbones.embed_each(encoder, [drawn(0), drawn(1)], engine="keras", progress=False)
 
 
 def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:

@@ -60,35 +60,46 @@ class Phased:
         factors[list(self.active)] = 1.0 if rates is None else rates
         self.rates.assign(factors)
 
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # a step's numbers of all variables in a few operations, not in some thirty for each variable
+        super()._backend_update_step(grads, trainable_variables, self._numbers(learning_rate))
+
+    def _numbers(self, learning_rate):
+        """-> (variables, n) float32: of each its rate, and what a subclass adds."""
+        return ops.expand_dims(ops.cast(learning_rate, "float32") * self.rates, 1)
+
+    def _own(self, variable, learning_rate) -> tuple[int, list]:
+        """-> the variable's index and its row of `_numbers`, of its type."""
+        index = self._get_variable_index(variable)
+        # `keras.optimizers.MultiOptimizer` hands on the rate itself
+        numbers = learning_rate if len(ops.shape(learning_rate)) == 2 else self._numbers(learning_rate)
+        return index, [ops.cast(numbers[index, column], variable.dtype) for column in range(numbers.shape[1])]
+
     def update_step(self, gradient, variable, learning_rate) -> None:
-        index, rate = self._own_rate(variable, learning_rate)
+        _, (rate,) = self._own(variable, learning_rate)
+        self._shrink(variable, rate)
+        super().update_step(gradient, variable, rate)
+
+    def _shrink(self, variable, rate) -> None:
+        """Decoupled weight decay."""
         if self.weight_decay is not None and self._use_weight_decay(variable):
             self.assign_sub(variable, variable * ops.cast(self.decay, variable.dtype) * rate)
-        super().update_step(gradient, variable, rate * ops.cast(self._correction(index), variable.dtype))
 
-    def _own_rate(self, variable, learning_rate):
-        """-> the variable's index and its rate."""
-        index = self._get_variable_index(variable)
-        return index, ops.cast(learning_rate * self.rates[index], variable.dtype)
-
-    def _age(self, index: int):
-        """Steps of a variable with this one, counted from its first; from the optimizer's without `activate`."""
-        return ops.cast(self.iterations + 1, "float32") - ops.cast(ops.maximum(self.birth[index], 0), "float32")
+    def _ages(self):
+        """Steps of each variable with this one, counted from its first; from the optimizer's without `activate`."""
+        return ops.cast(self.iterations + 1, "float32") - ops.cast(ops.maximum(self.birth, 0), "float32")
 
     def _apply_weight_decay(self, variables) -> None:
         """Nothing: `update_step` does it, by each variable's own rate."""
 
     def _update_model_variables_moving_average(self, trainable_variables) -> None:
         """Of the phase's variables alone: on JAX the trainer has taken the others away, elsewhere it saves the work."""
+        momenta = ops.where(self._ages() > 1, self.ema_momentum, 0.0)
         for i in self.active:
             variable, average = self._trainable_variables[i], self._model_variables_moving_average[i]
             if average is not None:
-                momentum = ops.cast(ops.where(self._age(i) > 1, self.ema_momentum, 0.0), variable.dtype)
+                momentum = ops.cast(momenta[i], variable.dtype)
                 average.assign(momentum * average + (1 - momentum) * variable)
-
-    def _correction(self, index: int):
-        """A factor of the rate beside the decay's."""
-        return 1.0
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):  # the JAX trainer's door
         live = [self._trainable_variables[i] for i in self.active]
@@ -117,13 +128,47 @@ class Adam(Phased, keras.optimizers.Adam):
     unfrozen at step 1000 would move up to five times too fast.
     """
 
-    def _correction(self, index: int):
-        step = ops.cast(self.iterations + 1, "float32")
+    def _numbers(self, learning_rate):
+        rates, ages = super()._numbers(learning_rate), ops.expand_dims(self._ages(), 1)
+        correction = ops.sqrt(1 - ops.power(self.beta_2, ages)) / (1 - ops.power(self.beta_1, ages))
+        return ops.concatenate([rates, rates * correction], axis=1)
 
-        def correction(steps):
-            return ops.sqrt(1 - ops.power(self.beta_2, steps)) / (1 - ops.power(self.beta_1, steps))
+    def update_step(self, gradient, variable, learning_rate) -> None:
+        index, (rate, step) = self._own(variable, learning_rate)
+        self._shrink(variable, rate)
+        m, v = self._momentums[index], self._velocities[index]
+        if _fuses(gradient) and not self.amsgrad:
+            _adam(variable, m.value, v.value, gradient, step, self.beta_1, self.beta_2, self.epsilon)
+            return
+        gradient = ops.cast(gradient, variable.dtype)
+        self.assign_add(m, (gradient - m) * (1 - self.beta_1))
+        self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
+        if self.amsgrad:
+            largest = self._velocity_hats[index]
+            self.assign(largest, ops.maximum(largest, v))
+            v = largest
+        self.assign_sub(variable, m * step / (ops.sqrt(v) + self.epsilon))
 
-        return correction(self._age(index)) / correction(step)
+
+def _fuses(gradient) -> bool:
+    """Whether there is one kernel for a step: TensorFlow's, of dense gradients."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not isinstance(gradient, tf.IndexedSlices)
+
+
+def _adam(variable, m, v, gradient, step, beta_1: float, beta_2: float, epsilon: float) -> None:
+    """The same three updates in one operation: less to trace, and each number read and written once."""
+    import tensorflow as tf
+
+    kind = variable.dtype
+    zero, one, two, least = (tf.constant(number, kind) for number in (0.0, beta_1, beta_2, epsilon))
+    tf.raw_ops.ResourceApplyAdam(
+        var=variable.handle, m=m.handle, v=v.handle, beta1_power=zero, beta2_power=zero, lr=step, beta1=one, beta2=two,
+        epsilon=least, grad=tf.cast(gradient, kind),
+    )  # fmt: skip
 
 
 @keras.saving.register_keras_serializable(package="kvision")
@@ -147,9 +192,12 @@ class Lamb(Phased, keras.optimizers.Lamb):
     def __init__(self, learning_rate=0.001, *, epsilon: float = 1e-6, **options):
         super().__init__(learning_rate, epsilon=epsilon, **options)
 
+    def _numbers(self, learning_rate):
+        return ops.concatenate([super()._numbers(learning_rate), ops.expand_dims(self._ages(), 1)], axis=1)
+
     def update_step(self, gradient, variable, learning_rate) -> None:
-        index, rate = self._own_rate(variable, learning_rate)
-        gradient, age = ops.cast(gradient, variable.dtype), ops.cast(self._age(index), variable.dtype)
+        index, (rate, age) = self._own(variable, learning_rate)
+        gradient = ops.cast(gradient, variable.dtype)
         m, v = self._momentums[index], self._velocities[index]
         self.assign_add(m, (gradient - m) * (1 - self.beta_1))
         self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
@@ -189,7 +237,7 @@ class Lars(Phased, keras.optimizers.Optimizer):
         self._momentums = [self.add_variable_from_reference(v, name="momentum") for v in variables]
 
     def update_step(self, gradient, variable, learning_rate) -> None:
-        index, rate = self._own_rate(variable, learning_rate)
+        index, (rate,) = self._own(variable, learning_rate)
         gradient, past = ops.cast(gradient, variable.dtype), self._momentums[index]
         if len(variable.shape) > 1 and self._use_weight_decay(variable):
             if self.weight_decay is not None:

@@ -41,8 +41,11 @@ def operations(layer: keras.Layer, training: bool = True, shape=MAPS.shape, **op
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"momentum": 0.9, "epsilon": 1e-5}, {"scale": False}, {"center": False}, {"scale": False, "center": False}]
-    + [{"axis": 3}, {"dtype": "mixed_float16"}, {"dtype": "mixed_bfloat16"}, {"trainable": False}],
+    [
+        *({}, {"momentum": 0.9, "epsilon": 1e-5}, {"scale": False}, {"center": False}),
+        *({"scale": False, "center": False}, {"axis": 3}, {"trainable": False}),
+        *({"dtype": "mixed_float16"}, {"dtype": "mixed_bfloat16"}),
+    ],
     ids=str,
 )
 def test_equals_keras_in_values_statistics_and_gradients(options):

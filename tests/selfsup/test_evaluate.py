@@ -50,7 +50,30 @@ def test_its_numbers_are_those_of_its_parts(encoder, found):
         found.probe.rate,
     )
     assert found.uniformity == kv.selfsup.uniformity(features) and found.spread == kv.selfsup.spread(features)
-    assert (found.train_count, found.test_count) == (300, 200)
+    assert (found.train_count, found.test_count) == (300, 200) and found.alignment is None
+
+
+def test_alignment_is_of_two_views_of_each_held_out_image(encoder):
+    options = {"epochs": 1, "progress": False, "batch_size": 64}
+    view = kv.views.View([kv.views.RandomResizedCrop(16, area=(0.3, 1.0))])
+    pair = np.concatenate([batch for batch, _ in TEST]), TEST.labels
+    found, again = (
+        kv.selfsup.evaluate(encoder, TRAIN, test, view=view, seed=3, **options).alignment for test in (TEST, pair)
+    )
+    assert found == pytest.approx(again, rel=1e-5), "the same draws for images and for arrays"
+    parts = []
+    for number in (0, 1):
+        keys = kv.views.fold(kv.views.fold([3, number], 0), np.arange(4))
+        drawn = [np.asarray(view(batch, key=key)) for key, (batch, _) in zip(keys, TEST, strict=True)]
+        parts.append(kv.backbones.embed(encoder, np.concatenate(drawn), engine="keras", progress=False))
+    assert found == pytest.approx(kv.selfsup.alignment(*parts), rel=1e-4)
+    same = kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.views.View([Still()]), **options).alignment
+    assert same is not None and same < 1e-9 < found, "views that do not differ"
+
+
+class Still(kv.views.Keyed):
+    def transform(self, images, key):
+        return images
 
 
 def test_a_random_network_is_far_above_chance_and_the_probe_near_the_best_linear_head(encoder, found):
