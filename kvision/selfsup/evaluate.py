@@ -56,9 +56,9 @@ def evaluate(
     """Embeds two labeled sets once, and lets `knn_accuracy`, `linear_probe`, `uniformity`, `spread`, `alignment` judge.
 
     encoder: images (B, H, W, 3) in [0, 255] -> (B, D), such as `method.encoder` without its projector; inference mode.
-    train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. view: as
-    `kv.views.simclr(32)`, one for all encoders that are compared; `seed` draws two of each held-out image. cache: a
-    folder for features, see `kv.backbones.embed`. seed, epochs, batch_size: of the probe. Judge `untrained(encoder)` beside it: a random network
+    train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. view: as `kv.views.simclr(32)`, one
+    for all encoders that are compared; `seed` draws two of each held-out image. cache: a folder for features, see
+    `kv.backbones.embed`. seed, epochs, batch_size: of the probe. Judge `untrained(encoder)` beside it: a random network
     with a probe is far above chance.
     """
     images, labels = images_and_labels("train", train)
