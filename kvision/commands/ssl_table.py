@@ -93,7 +93,7 @@ def _run(config: Config, out: Path, command: str) -> int:
 
     def judge(name: str, encoder, record: dict) -> None:
         """Once; kept as the record of a stage."""
-        if stages.done(f"row-{name}", knn=float, linear=float) is None:
+        if stages.done(f"row-{name}", knn=float, linear=float, alignment=float) is None:
             found = evaluate(encoder, data.train, data.val, config, cache=cache)
             stages.finish(f"row-{name}", {"method": name} | _row(found, encoder, record))
 

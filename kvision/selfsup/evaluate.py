@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kvision import backbones, data, views
+from kvision import backbones, checks, data, views
 from kvision.metrics import accuracy_interval
 from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.inputs import Labeled, images_and_labels
@@ -57,12 +57,13 @@ def evaluate(
 
     encoder: images (B, H, W, 3) in [0, 255] -> (B, D), such as `method.encoder` without its projector; inference mode.
     train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. view: as `kv.views.simclr(32)`, one
-    for all encoders that are compared; `seed` draws two of each held-out image. cache: a folder for features, see
-    `kv.backbones.embed`. seed, epochs, batch_size: of the probe. Judge `untrained(encoder)` beside it: a random network
-    with a probe is far above chance.
+    for all encoders that are compared; `seed` draws two of each held-out image, batch by batch. cache: a folder for
+    features, see `kv.backbones.embed`. epochs: of the probe, as are seed and batch_size. Judge `untrained(encoder)`
+    beside it: a random network with a probe is far above chance.
     """
     images, labels = images_and_labels("train", train)
     held_out, truth = images_and_labels("test", test)
+    aligned = None if view is None else alignment(*_of_views(encoder, held_out, view, seed, batch_size, progress))
     bank, features = backbones.embed_each(
         encoder, [images, held_out], batch_size=batch_size, cache=cache, progress=progress
     )
@@ -77,24 +78,26 @@ def evaluate(
         rate=probe.rate,
         uniformity=uniformity(features),
         spread=spread(features),
-        alignment=None if view is None else alignment(*_of_views(encoder, held_out, view, seed, batch_size)),
+        alignment=aligned,
         train_count=len(labels),
         test_count=len(truth),
         probe=probe,
     )
 
 
-def _of_views(encoder: keras.Model, images: data.Images | np.ndarray, view: views.Keyed, seed: int, batch_size: int):
-    """Features of two views of each image, by Keras: for so few an engine takes longer to start."""
+def _of_views(encoder, images: data.Images | np.ndarray, view: views.Keyed, seed: int, batch_size: int, progress: bool):
+    """Features of two views of each image."""
+    if not isinstance(view, views.Keyed) or isinstance(view, views.MultiView):
+        raise checks.error("view", expected="a layer of kvision.views for one view", received=type(view).__name__)
 
     def drawn(number: int) -> Iterator[np.ndarray]:
         key = views.fold([seed, number], 0)
         parts = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         batches = parts if isinstance(images, np.ndarray) else (batch for batch, *_ in images)
         for index, batch in enumerate(batches):
-            yield keras.ops.convert_to_numpy(view(batch, key=views.fold(key, index)))
+            yield np.asarray(keras.ops.convert_to_numpy(view(batch, key=views.fold(key, index))))
 
-    return backbones.embed_each(encoder, [drawn(0), drawn(1)], engine="keras", progress=False)
+    return backbones.embed_each(encoder, [drawn(0), drawn(1)], progress=progress)
 
 
 def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:

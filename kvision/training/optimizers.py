@@ -71,8 +71,8 @@ class Phased:
     def _own(self, variable, learning_rate) -> tuple[int, list]:
         """-> the variable's index and its row of `_numbers`, of its type."""
         index = self._get_variable_index(variable)
-        # `keras.optimizers.MultiOptimizer` hands on the rate itself
-        numbers = learning_rate if len(ops.shape(learning_rate)) == 2 else self._numbers(learning_rate)
+        called_alone = len(getattr(learning_rate, "shape", ())) < 2  # with a rate, not from `apply`
+        numbers = self._numbers(learning_rate) if called_alone else learning_rate
         return index, [ops.cast(numbers[index, column], variable.dtype) for column in range(numbers.shape[1])]
 
     def update_step(self, gradient, variable, learning_rate) -> None:
@@ -134,41 +134,48 @@ class Adam(Phased, keras.optimizers.Adam):
         return ops.concatenate([rates, rates * correction], axis=1)
 
     def update_step(self, gradient, variable, learning_rate) -> None:
-        index, (rate, step) = self._own(variable, learning_rate)
+        index, (rate, corrected) = self._own(variable, learning_rate)
         self._shrink(variable, rate)
         m, v = self._momentums[index], self._velocities[index]
-        if _fuses(gradient) and not self.amsgrad:
-            _adam(variable, m.value, v.value, gradient, step, self.beta_1, self.beta_2, self.epsilon)
+        if not self.amsgrad and _fuses(gradient, variable):
+            _adam(variable, m.value, v.value, gradient, corrected, self.beta_1, self.beta_2, self.epsilon)
             return
         gradient = ops.cast(gradient, variable.dtype)
-        self.assign_add(m, (gradient - m) * (1 - self.beta_1))
-        self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
+        self.assign_add(m, ops.multiply(ops.subtract(gradient, m), 1 - self.beta_1))
+        self.assign_add(v, ops.multiply(ops.subtract(ops.square(gradient), v), 1 - self.beta_2))
         if self.amsgrad:
             largest = self._velocity_hats[index]
             self.assign(largest, ops.maximum(largest, v))
             v = largest
-        self.assign_sub(variable, m * step / (ops.sqrt(v) + self.epsilon))
+        self.assign_sub(variable, ops.divide(ops.multiply(m, corrected), ops.add(ops.sqrt(v), self.epsilon)))
 
 
-def _fuses(gradient) -> bool:
-    """Whether there is one kernel for a step: TensorFlow's, of dense gradients."""
+def _fuses(gradient, variable) -> bool:
+    """Whether one kernel makes the step: TensorFlow's, of dense gradients; of halves it would take 1 - beta_2 for 0."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
-    return not isinstance(gradient, tf.IndexedSlices)
+    return variable.dtype in (tf.float32, tf.float64) and not isinstance(gradient, tf.IndexedSlices)
 
 
-def _adam(variable, m, v, gradient, step, beta_1: float, beta_2: float, epsilon: float) -> None:
+def _adam(variable, m, v, gradient, rate, beta_1: float, beta_2: float, epsilon: float) -> None:
     """The same three updates in one operation: less to trace, and each number read and written once."""
     import tensorflow as tf
 
     kind = variable.dtype
-    zero, one, two, least = (tf.constant(number, kind) for number in (0.0, beta_1, beta_2, epsilon))
     tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle, m=m.handle, v=v.handle, beta1_power=zero, beta2_power=zero, lr=step, beta1=one, beta2=two,
-        epsilon=least, grad=tf.cast(gradient, kind),
-    )  # fmt: skip
+        var=variable.handle,
+        m=m.handle,
+        v=v.handle,
+        beta1_power=tf.zeros((), kind),  # the rate is corrected already
+        beta2_power=tf.zeros((), kind),
+        lr=rate,
+        beta1=tf.constant(beta_1, kind),
+        beta2=tf.constant(beta_2, kind),
+        epsilon=tf.constant(epsilon, kind),
+        grad=tf.cast(gradient, kind),
+    )
 
 
 @keras.saving.register_keras_serializable(package="kvision")

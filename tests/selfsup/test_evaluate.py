@@ -95,6 +95,8 @@ def test_encoder_and_probe_make_one_model(encoder, found):
 def test_what_is_no_labeled_set_is_refused(encoder):
     with pytest.raises(UserError, match=r"`train` .*kv.data.Images"):
         kv.selfsup.evaluate(encoder, IMAGES, TEST)
+    with pytest.raises(UserError, match=r"`view` .*one view.*MultiView"):
+        kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.views.MultiView({"a": Still()}))
     with pytest.raises(UserError, match=r"`test labels` .*200 integers"):
         kv.selfsup.evaluate(encoder, TRAIN, (np.zeros((200, 16, 16, 3), "uint8"), LABELS[:3]))
 

@@ -102,6 +102,28 @@ def test_adam_is_the_stock_one_on_matrices_halves_and_rows_of_a_table(compiled):
             np.testing.assert_allclose(kv.distribute.read(a), kv.distribute.read(b), rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
+def test_adam_in_another_type_is_the_stock_one_in_the_finest(kind):
+    """Stock Adam does not move a bfloat16 at all: beta_2 is 1 there."""
+    gradients = np.random.default_rng(5).normal(size=(10, 3))
+    found = []
+    for optimizer, own in ((kv.training.Adam, kind), (keras.optimizers.Adam, "float64")):
+        variable, made = keras.Variable(np.ones(3), dtype=own), optimizer(1e-2, epsilon=1e-3)
+        for row in gradients:
+            made.apply([keras.ops.convert_to_tensor(row, own)], [variable])
+        found.append(np.asarray(keras.ops.cast(variable, "float64")))
+    np.testing.assert_allclose(*found, rtol={"bfloat16": 0.02, "float16": 2e-3, "float64": 1e-5}[kind])
+    assert np.abs(found[0] - 1).max() > 0.01
+
+
+def test_a_step_called_by_itself_takes_a_plain_rate():
+    ours, stock = (keras.Variable(np.ones(2)) for _ in range(2))
+    for optimizer, variable in ((kv.training.Adam(0.5), ours), (keras.optimizers.Adam(0.5), stock)):
+        optimizer.build([variable])
+        optimizer.update_step(keras.ops.convert_to_tensor(np.array([1.0, -2.0], "float32")), variable.value, 0.1)
+    np.testing.assert_allclose(kv.distribute.read(ours), kv.distribute.read(stock), rtol=1e-5)
+
+
 def test_adams_step_of_a_variable_is_few_operations():
     """Tracing takes as long as there are operations, seconds for a hundred variables."""
 
