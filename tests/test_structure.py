@@ -23,6 +23,7 @@ NEUTRAL = (
     *("ops", "layers", "losses", "metrics", "training", "backbones", "heads", "schedules", "decoders", "views"),
     *("transfer", "selfsup", "segmentation"),
 )
+OF_TENSORFLOW = (Path("kvision/layers/resize_like.py"), Path("kvision/ops/fused.py"))  # what Keras has not, or slowly
 
 
 def tree(path: Path) -> ast.Module:
@@ -61,7 +62,7 @@ def test_no_pickle_no_second_training_loop_no_tensorflow_where_backends_are_neut
     if relative.parts[1] != "training":
         names = {getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(module)}
         assert "GradientTape" not in names, f"{relative}: training loops belong to kvision/training"
-    if len(relative.parts) > 2 and relative.parts[1] in NEUTRAL and relative != Path("kvision/layers/resize_like.py"):
+    if len(relative.parts) > 2 and relative.parts[1] in NEUTRAL and relative not in OF_TENSORFLOW:
         tensorflow = imports(module) & {"tensorflow", "ai_edge_litert"}
         assert not tensorflow, f"{relative}: keras.ops instead of TensorFlow"
     top = {name for node in module.body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)}

@@ -1,4 +1,4 @@
-"""Pure tensor functions, on every backend."""
+"""Pure tensor functions, on every backend; `fused` has the kernels of one."""
 
 from kvision.ops.interleave import interleave
 from kvision.ops.patches import from_patches, to_patches

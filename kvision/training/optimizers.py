@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from kvision import checks, distribute
+from kvision.ops import fused
 
 __all__ = ["SGD", "Adam", "AdamW", "Lamb", "Lars", "Phased"]
 
@@ -137,8 +138,8 @@ class Adam(Phased, keras.optimizers.Adam):
         index, (rate, corrected) = self._own(variable, learning_rate)
         self._shrink(variable, rate)
         m, v = self._momentums[index], self._velocities[index]
-        if not self.amsgrad and _fuses(gradient, variable):
-            _adam(variable, m.value, v.value, gradient, corrected, self.beta_1, self.beta_2, self.epsilon)
+        if not self.amsgrad and fused.has_adam(gradient, variable):
+            fused.adam(variable, m.value, v.value, gradient, corrected, self.beta_1, self.beta_2, self.epsilon)
             return
         gradient = ops.cast(gradient, variable.dtype)
         self.assign_add(m, ops.multiply(ops.subtract(gradient, m), 1 - self.beta_1))
@@ -148,34 +149,6 @@ class Adam(Phased, keras.optimizers.Adam):
             self.assign(largest, ops.maximum(largest, v))
             v = largest
         self.assign_sub(variable, ops.divide(ops.multiply(m, corrected), ops.add(ops.sqrt(v), self.epsilon)))
-
-
-def _fuses(gradient, variable) -> bool:
-    """Whether one kernel makes the step: TensorFlow's, of dense gradients; of halves it would take 1 - beta_2 for 0."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return variable.dtype in (tf.float32, tf.float64) and not isinstance(gradient, tf.IndexedSlices)
-
-
-def _adam(variable, m, v, gradient, rate, beta_1: float, beta_2: float, epsilon: float) -> None:
-    """The same three updates in one operation: less to trace, and each number read and written once."""
-    import tensorflow as tf
-
-    kind = variable.dtype
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=m.handle,
-        v=v.handle,
-        beta1_power=tf.zeros((), kind),  # the rate is corrected already
-        beta2_power=tf.zeros((), kind),
-        lr=rate,
-        beta1=tf.constant(beta_1, kind),
-        beta2=tf.constant(beta_2, kind),
-        epsilon=tf.constant(epsilon, kind),
-        grad=tf.cast(gradient, kind),
-    )
 
 
 @keras.saving.register_keras_serializable(package="kvision")
