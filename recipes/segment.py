@@ -50,7 +50,7 @@ class Config(runs.Settings):
     epochs: int = runs.setting(80, "of training")
     rate: float = runs.setting(1e-3, "learning rate of the decoder; the backbone's stages get less, the first least")
     batch_size: int = runs.setting(8, "images a step, on all devices together")
-    precision: str = runs.setting("float32", "float32, mixed_bfloat16 or mixed_float16")
+    precision: str = runs.setting("float32", "float32, mixed_bfloat16, or on a GPU mixed_float16")
     train_images: int | None = runs.setting(None, "use only so many training images")
     test_images: int | None = runs.setting(None, "use only so many held-out images")
 

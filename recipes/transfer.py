@@ -51,7 +51,7 @@ class Config(runs.Settings):
     find_rate: bool = runs.setting(False, "look for that rate before, and draw the search")
     augment: bool = runs.setting(True, "the random changes to images that the preset prescribes (flips)")
     batch_size: int = runs.setting(32, "images a step, on all devices together")
-    precision: str = runs.setting("float32", "of fine-tuning: float32, mixed_bfloat16 or mixed_float16")
+    precision: str = runs.setting("float32", "of fine-tuning: float32, mixed_bfloat16, or on a GPU mixed_float16")
     train_per_class: int | None = runs.setting(None, "use only so many training images of each class")
     test_per_class: int | None = runs.setting(None, "use only so many held-out images of each class")
 

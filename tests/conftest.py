@@ -14,6 +14,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core, and those that test
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
+# whose files take minutes; they come first, so that no process is left alone with one of them at the end
+LONG = ("recipes", "commands", "export", "backbones", "selfsup", "runs", "segmentation", "distribute")
+
+
+def pytest_collection_modifyitems(items):
+    folders = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: folders.get(item.path.relative_to(Path(__file__).parent).parts[0], len(LONG)))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
     """How a process of the tests died: pytest-xdist says only that it did. `.ci/run` looks for the mark."""

@@ -40,7 +40,7 @@ class Pretraining(Settings):
     minutes: float | None = setting(None, "instead of epochs: as many as fit, at least one, timed on a few steps")
     batch_size: int | None = setting(None, "images a step, on all devices together; the rate is scaled with it")
     rate: float | None = setting(None, "peak of the learning rate; default: the preset's own")
-    precision: str = setting("float32", "float32, mixed_bfloat16 or mixed_float16")
+    precision: str = setting("float32", "float32, mixed_bfloat16, or on a GPU mixed_float16")
     train_per_class: int | None = setting(None, "use only so many training images of each class")
     test_per_class: int | None = setting(None, "use only so many held-out images of each class")
     unlabeled: str | None = setting(

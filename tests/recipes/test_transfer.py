@@ -230,7 +230,7 @@ def test_on_two_devices_the_recipe_is_the_same():
 def test_a_preset_with_a_rate_that_is_looked_for_in_half_precision(folder, tmp_path):
     """The head begins as the probe's solution, the search is drawn, and the exported model is float32."""
     arguments = ["--heads", "finetune", "--image-size", "32", "--epochs", "1", "--preset", "lp_ft", "--find-rate"]
-    arguments += ["--precision", "mixed_float16", "--batch-size", "8", "--backbone", "ResNet20", "--weights", "none"]
+    arguments += ["--precision", "mixed_bfloat16", "--batch-size", "8", "--backbone", "ResNet20", "--weights", "none"]
     result = command("transfer", "--data", str(folder), "--out", str(tmp_path), *arguments)
     assert result.returncode == 0, result.stderr
     (path,) = tmp_path.glob("runs/*/report.json")
