@@ -20,7 +20,7 @@ extras = {
         "jax>=0.7",
         "pyright>=1.1.400",
         "pytest>=8.3",
-        "pytest-xdist>=3.7",
+        "pytest-xdist>=3.8",
         "ruff>=0.11",
         "setuptools>=70.1",  # builds wheels by itself
     ],

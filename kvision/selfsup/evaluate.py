@@ -1,4 +1,4 @@
-"""What an encoder is worth: one pass over the images, every number by which methods are compared."""
+"""What an encoder is worth: one pass over the images, two over views, every number by which methods are compared."""
 
 import random
 from collections.abc import Iterator

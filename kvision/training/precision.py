@@ -15,7 +15,7 @@ def mixed(layer: keras.layers.Layer, precision: str) -> None:
 
     Keras' global policy reaches only layers made after it was set; a backbone that was cloned or loaded keeps its own.
     precision: "mixed_float16", which needs the loss scaled (`kv.schedules.fit` does it), "mixed_bfloat16" or "float32".
-    On a CPU the gradients of a float16 convolution take up to a hundred times as long as float32's (TensorFlow 2.21).
+    On a CPU the gradients of a float16 convolution can take a hundred times as long as float32's (TensorFlow 2.21).
     Call `compile` afterwards. Give it the body of a classifier (`model.get_layer("body")`), not the head: softmax and
     loss stay float32. Layers whose variables are no float32 keep what they have.
     """
