@@ -105,7 +105,7 @@ def lars(decay: float) -> Callable[[], keras.optimizers.Optimizer]:
     slowly they agree."""
 
     def optimizer() -> keras.optimizers.Optimizer:
-        made = Lars(momentum=0.9, weight_decay=decay)
+        made = Lars(momentum=0.9, weight_decay=decay, scales_undecayed=True)
         made.exclude_from_weight_decay(var_names=["prototypes"])  # they stay as they began while they are frozen
         return made
 

@@ -201,14 +201,22 @@ class Lars(Phased, keras.optimizers.Optimizer):
     TF2 code: g + decay * w is scaled by trust * |w| / |g + decay * w|, 1 where one of them is 0; the learning rate
     multiplies before the momentum, which remembers it.
 
-    Biases and gains (variables of one axis), and what `exclude_from_weight_decay` names, neither decay nor are scaled.
+    Biases and gains (variables of one axis), and what `exclude_from_weight_decay` names, neither decay nor are scaled;
+    scales_undecayed: but those of more axes are, as SwAV's prototypes (its code: every variable, decay or not).
     """
 
     def __init__(
-        self, learning_rate=0.3, *, momentum: float = 0.9, trust: float = 0.001, weight_decay: float = 1e-6, **options
+        self,
+        learning_rate=0.3,
+        *,
+        momentum: float = 0.9,
+        trust: float = 0.001,
+        weight_decay: float = 1e-6,
+        scales_undecayed: bool = False,
+        **options,
     ):
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
-        self.momentum, self.trust = momentum, trust
+        self.momentum, self.trust, self.scales_undecayed = momentum, trust, scales_undecayed
 
     def build(self, variables) -> None:
         if self.built:
@@ -219,8 +227,9 @@ class Lars(Phased, keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate) -> None:
         index, (rate,) = self._own(variable, learning_rate)
         gradient, past = ops.cast(gradient, variable.dtype), self._momentums[index]
-        if len(variable.shape) > 1 and self._use_weight_decay(variable):
-            if self.weight_decay is not None:
+        matrix, decays = len(variable.shape) > 1, self._use_weight_decay(variable)
+        if matrix and (decays or self.scales_undecayed):
+            if decays and self.weight_decay is not None:
                 gradient = gradient + ops.cast(self.decay, variable.dtype) * variable
             length, size = (ops.sqrt(ops.sum(ops.square(x))) for x in (gradient, variable))
             known = ops.logical_and(length > 0, size > 0)
@@ -229,4 +238,5 @@ class Lars(Phased, keras.optimizers.Optimizer):
         self.assign_sub(variable, past)
 
     def get_config(self):
-        return {**super().get_config(), "momentum": self.momentum, "trust": self.trust}
+        own = {"momentum": self.momentum, "trust": self.trust, "scales_undecayed": self.scales_undecayed}
+        return {**super().get_config(), **own}

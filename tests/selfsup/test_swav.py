@@ -10,6 +10,7 @@ import kvision as kv
 from kvision.checks import UserError
 from kvision.distribute import read
 from kvision.selfsup import SwAV
+from kvision.selfsup.presets import lars
 
 RANDOM = np.random.default_rng(0)
 SIDES = {"a": 8, "b": 8, "c": 4, "d": 4}
@@ -99,10 +100,11 @@ def test_the_queue_is_used_when_it_is_full_and_from_its_start_on(start, first):
         np.testing.assert_allclose(read(queue.rows), np.concatenate(expected[-2:]), atol=1e-5)
 
 
-@pytest.mark.parametrize("decay", [None, 0.0])
+@pytest.mark.parametrize("decay", [None, 0.0, "the preset's"])
 def test_frozen_prototypes_stay_bit_for_bit_in_a_training_and_then_are_units(decay):
     method = made(small=0, frozen_steps=3)
-    method.compile(kv.training.Lars(0.5, weight_decay=decay, trust=0.1))
+    optimizer = kv.training.Lars(0.5, weight_decay=decay, trust=0.1) if decay in (None, 0) else lars(0.1)()
+    method.compile(optimizer)
     views = {name: np.concatenate([step[name] for step in STEPS]) for name in ("a", "b")}
     before, seen = read(method.prototypes.kernel), []
     record = keras.callbacks.LambdaCallback(

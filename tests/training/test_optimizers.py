@@ -228,7 +228,9 @@ def lars_start() -> tuple[dict, dict]:
     return start, gradients
 
 
-def lars_by_hand(*, decay: float, trust: float = 0.02, momentum: float = 0.8, plain=("bias", "named")) -> dict:
+def lars_by_hand(
+    *, decay: float, trust: float = 0.02, momentum: float = 0.8, plain=("bias", "named"), undecayed=()
+) -> dict:
     """google-research/simclr, tf2/lars_optimizer.py with classic momentum, in float64, one variable after another."""
     start, gradients = lars_start()
     found = {}
@@ -237,7 +239,7 @@ def lars_by_hand(*, decay: float, trust: float = 0.02, momentum: float = 0.8, pl
         for rate, g in zip(RATES, gradients[name].astype("float64"), strict=True):
             ratio = 1.0
             if name not in plain:
-                g = g + decay * w
+                g = g + decay * w * (name not in undecayed)
                 w_norm, g_norm = np.sqrt((w**2).sum()), np.sqrt((g**2).sum())
                 if w_norm > 0 and g_norm > 0:
                     ratio = trust * w_norm / g_norm
@@ -268,6 +270,15 @@ def test_lars_is_the_rule_of_simclrs_code(decay):
         scaled = lars_by_hand(decay=decay, plain=())
         for name in ("bias", "named"):
             assert np.abs(scaled[name] - expected[name]).max() > 0.1, "control: these were neither decayed nor scaled"
+
+
+def test_lars_scales_what_does_not_decay_where_it_is_told_to():
+    found = lars_run(kv.training.Lars(0.5, momentum=0.8, trust=0.02, weight_decay=0.1, scales_undecayed=True))
+    expected = lars_by_hand(decay=0.1, plain=("bias",), undecayed=("named",))
+    for name, w in expected.items():
+        np.testing.assert_allclose(found[name], w, rtol=1e-4, atol=1e-5, err_msg=name)
+    for other in (lars_by_hand(decay=0.1), lars_by_hand(decay=0.1, plain=("bias",))):
+        assert np.abs(other["named"] - expected["named"]).max() > 1e-3, "control: not scaled; decayed as well"
 
 
 def test_lars_is_not_scaled_where_a_length_is_zero_and_then_is():
@@ -381,7 +392,7 @@ def test_a_saved_optimizer_keeps_its_decay_and_momentum(tmp_path):
     ("optimizer", "options"),
     [
         (kv.training.Lars, {"momentum": 0.7, "trust": 0.02, "weight_decay": 0.1}),
-        (kv.training.Lars, {"weight_decay": None}),
+        (kv.training.Lars, {"weight_decay": None, "scales_undecayed": True}),
         (kv.training.AdamW, {"beta_2": 0.95, "weight_decay": 0.05}),
         (kv.training.Lamb, {"epsilon": 1e-5, "weight_decay": 0.05}),
         (kv.training.SGD, {"momentum": 0.7, "nesterov": True}),
