@@ -13,7 +13,10 @@ _BEFORE = """
 import json, os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import warnings
+beside = dict.fromkeys(["jax", "matplotlib", "sklearn"])  # what TensorFlow and Keras import where it is, for seconds
+sys.modules.update(beside)
 import keras, numpy as np, tensorflow as tf
+for name in beside: del sys.modules[name]
 if {devices} > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * {devices})

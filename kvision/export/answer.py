@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import checks
+from kvision.export.alone import import_tensorflow
 from kvision.pixels import MAX_PIXELS, BadImage, pillow, read_header
 from kvision.pixels.label_colors import palette
 
@@ -119,7 +120,8 @@ def _saved_model(path: Path, trust: bool) -> Opened:
 
     seal.require(path, trust=trust)
     with quiet():
-        import tensorflow as tf
+        import_tensorflow()
+    import tensorflow as tf
 
     try:
         with quiet():  # the first operation looks for a GPU, loudly

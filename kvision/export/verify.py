@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import npz
+from kvision.export.alone import import_tensorflow
 from kvision.export.classifier import EQUAL, ROUNDINGS
 
 __all__ = ["verify"]
@@ -144,8 +145,7 @@ def _compare(calls: dict[str, Callable[[], dict]], probe: dict[str, np.ndarray],
 
 
 def _when_told(folder: Path, probe: Path) -> list[str]:
-    import tensorflow  # noqa: F401  (takes seconds, in which what is looked at is still being written)
-
+    import_tensorflow()  # takes seconds, in which what is looked at is still being written
     problems = []
     for look in (_saved_model, _tflite):
         if not sys.stdin.readline():

@@ -1,0 +1,21 @@
+import subprocess
+import sys
+
+CODE = """
+import sys
+from kvision.export.alone import import_tensorflow
+
+import_tensorflow()
+assert "tensorflow" in sys.modules and not {"keras", "jax"} & set(sys.modules)
+import keras, tensorflow as tf
+assert keras.Model is tf.keras.Model
+keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).compile("sgd", "mse")
+before = dict(sys.modules)
+import_tensorflow()
+assert sys.modules == before
+"""
+
+
+def test_it_imports_neither_keras_nor_jax_and_hinders_neither():
+    result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
