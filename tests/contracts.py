@@ -14,9 +14,9 @@ def backbone(name: str, image_size: int, tmp_path, *, strides: tuple[int, ...] =
     assert model.name == name
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (2, image_size, image_size, 3), dtype="uint8")
-    features = _run(model, images)
+    features = run(model, images)
     assert features.shape == (2, model.output_shape[1]) and np.isfinite(features).all()
-    np.testing.assert_allclose(features, _run(model, images.astype("float32")), atol=1e-5)
+    np.testing.assert_allclose(features, run(model, images.astype("float32")), atol=1e-5)
     assert np.abs(features[0] - features[1]).max() > 1e-3 * np.abs(features).max(), (
         "the features do not depend on the image"
     )
@@ -35,11 +35,11 @@ def backbone(name: str, image_size: int, tmp_path, *, strides: tuple[int, ...] =
 
     model.save(tmp_path / "model.keras")
     reloaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(features, _run(reloaded, images))
+    np.testing.assert_array_equal(features, run(reloaded, images))
     assert kv.backbones.stages(reloaded) == stages
 
 
-def _run(model: keras.Model, images: np.ndarray) -> np.ndarray:
+def run(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(model(images, training=False)))  # once: compiling would take longer
 
 
@@ -63,7 +63,7 @@ def same_in_tflite(model: keras.Model) -> None:
     lite.allocate_tensors()
     lite.set_tensor(lite.get_input_details()[0]["index"], images)
     lite.invoke()
-    found, expected = lite.get_tensor(lite.get_output_details()[0]["index"]), _run(model, images)
+    found, expected = lite.get_tensor(lite.get_output_details()[0]["index"]), run(model, images)
     assert np.abs(found - expected).max() < 1e-5 * np.abs(expected).max()
     assert np.abs(expected[0] - expected[1]).max() > 1e-3 * np.abs(expected).max(), "control: the image shows"
 

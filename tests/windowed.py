@@ -48,14 +48,10 @@ def padded() -> keras.Model:
 
 
 def crops(model: keras.Model, image: np.ndarray, stride) -> np.ndarray:
-    """The oracle: each window cut out by slicing, and classified alone, one at a time."""
+    """The oracle: each window cut out by slicing, and classified; a row of them at a time."""
     (h, w), (down, right) = model.input_shape[1:3], (stride, stride) if isinstance(stride, int) else stride
-    return np.array(
-        [
-            [
-                keras.ops.convert_to_numpy(model(image[None, y : y + h, x : x + w], training=False))[0]
-                for x in range(0, image.shape[1] - w + 1, right)
-            ]
-            for y in range(0, image.shape[0] - h + 1, down)
-        ]
-    )
+    found = []
+    for y in range(0, image.shape[0] - h + 1, down):
+        row = np.stack([image[y : y + h, x : x + w] for x in range(0, image.shape[1] - w + 1, right)])
+        found.append(keras.ops.convert_to_numpy(model(row, training=False)))
+    return np.array(found)

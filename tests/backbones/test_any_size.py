@@ -6,7 +6,8 @@ from trained_like import trained_like
 import kvision as kv
 from kvision.checks import UserError
 
-FAMILIES = ("EfficientNetLite0", "ResNet50", "MobileNetV2", "MobileNetV3Small", "DenseNet121", "ConvNeXtTiny")
+FAMILIES = ("EfficientNetLite0", "ResNet50", "MobileNetV2", "MobileNetV3Small", "ConvNeXtTiny")
+FAMILIES += (pytest.param("DenseNet121", marks=pytest.mark.slow),)
 
 
 def numbers(tensor) -> np.ndarray:

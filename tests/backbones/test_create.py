@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import processes
 import pytest
-from contracts import backbone
+from contracts import backbone, run
 
 import kvision as kv
 from kvision.backbones import weights as files
@@ -21,8 +21,8 @@ STRIDES |= dict.fromkeys(("ViTTiny16", "ViTSmall16"), (16, 16, 16, 16))
 # elsewhere 2, 4, 8, 16, 32
 
 
-QUICK = ("AlexNet", "EfficientNetB0", "EfficientNetLite0", "GoogLeNet", "MobileNetV2", "MobileNetV3Small", "ResNet18V2")
-QUICK += ("Plain20", "ResNet20", "ResNet50", "ResNet110", "ViTTiny16")
+QUICK = ("AlexNet", "EfficientNetLite0", "GoogLeNet", "MobileNetV2", "MobileNetV3Small", "ResNet18V2")
+QUICK += ("Plain20", "ResNet20", "ViTTiny16")
 FIVE = [name for name in ZOO if not name.startswith(("VGG", "ConvNeXt", "NASNet"))]  # of others `test_stages` knows
 
 
@@ -75,7 +75,7 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path):
     )
     assert result.returncode == 0, result.stderr[-3000:]
     for name, model in models.items():
-        ours = model.predict_on_batch(images)
+        ours = run(model, images)
         assert np.abs(np.load(tmp_path / f"{name}.npy") - ours).max() < 1e-4 * np.abs(ours).max(), name
 
 
@@ -86,7 +86,7 @@ def test_efficientnet_b0_normalizes_as_the_published_weights_expect():
     normalized = keras.Model(model.input, stem.input)
     images = np.random.default_rng(2).integers(0, 256, (1, 32, 32, 3)).astype("float32")
     expected = (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(normalized.predict_on_batch(images), expected, atol=1e-4)
+    np.testing.assert_allclose(run(normalized, images), expected, atol=1e-4)
 
 
 def test_pooling_and_size():
@@ -96,7 +96,7 @@ def test_pooling_and_size():
     largest = kv.backbones.create("EfficientNetLite0", image_size=48, pooling="max")
     largest.set_weights(average.get_weights())
     images = np.random.default_rng(3).integers(0, 256, (1, 48, 48, 3), dtype="uint8")
-    assert (largest.predict_on_batch(images) >= average.predict_on_batch(images)).all()
+    assert (run(largest, images) >= run(average, images)).all()
 
 
 @pytest.mark.parametrize(
@@ -119,21 +119,22 @@ CAFFE, TORCH, TF, LITE = "AlexNet", "ResNet20", "MobileNet", "EfficientNetLite0"
 
 
 @pytest.mark.parametrize("name", [CAFFE, TORCH, TF, LITE])
-@pytest.mark.parametrize("channels", [2, 4, 5])
-def test_other_channels_start_from_the_rgb_kernel(name, channels):
+def test_other_channels_start_from_the_rgb_kernel(name):
     """What `weights="imagenet"` does: fastai's rule; of more than three, the first three answer as RGB."""
     rgb = kv.backbones.create(name, image_size=67, pooling="avg")
-    model = kv.backbones.create(name, image_size=67, pooling="avg", channels=channels)
-    files.copy(rgb, model)
-    kernel, ours = rgb.get_weights()[0], model.get_weights()[0]
-    if channels == 2:
-        np.testing.assert_array_equal(ours, 1.5 * kernel[:, :, :2])
-        return
-    np.testing.assert_array_equal(ours[:, :, :3], kernel)
-    assert ours.shape[2] == channels and not ours[:, :, 3:].any()
-    images = np.random.default_rng(5).integers(0, 256, (2, 67, 67, channels), dtype="uint8")
-    expected = rgb.predict_on_batch(images[..., :3])
-    np.testing.assert_allclose(model.predict_on_batch(images), expected, atol=1e-5 * np.abs(expected).max())
+    kernel, models = rgb.get_weights()[0], {}
+    for channels in (2, 4, 5):
+        models[channels] = kv.backbones.create(name, image_size=67, pooling="avg", channels=channels)
+        files.copy(rgb, models[channels])
+    np.testing.assert_array_equal(models[2].get_weights()[0], 1.5 * kernel[:, :, :2])
+    images = np.random.default_rng(5).integers(0, 256, (2, 67, 67, 5), dtype="uint8")
+    expected = run(rgb, images[..., :3])
+    for channels in (4, 5):
+        ours = models[channels].get_weights()[0]
+        np.testing.assert_array_equal(ours[:, :, :3], kernel)
+        assert ours.shape[2] == channels and not ours[:, :, 3:].any()
+        found = run(models[channels], images[..., :channels])
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.skipif(not OFFLINE, reason="needs the extra `offline`")
@@ -143,9 +144,9 @@ def test_imagenet_weights_for_gray_and_more():
         kv.backbones.create("EfficientNetLite0", weights="imagenet", image_size=32, pooling="avg", channels=channels)
         for channels in (3, 1, 5)
     )
-    expected = rgb.predict_on_batch(images.repeat(3, axis=-1))
+    expected = run(rgb, images.repeat(3, axis=-1))
     for model, channels in ((gray, 1), (five, 5)):
-        found = model.predict_on_batch(images.repeat(channels, axis=-1))
+        found = run(model, images.repeat(channels, axis=-1))
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -159,7 +160,7 @@ def test_convnext_pools_before_it_normalizes():
     models = {pooling: kv.backbones.create("ConvNeXtTiny", image_size=64, pooling=pooling) for pooling in (None, "avg")}
     files.copy(models["avg"], models[None])
     images = np.random.default_rng(7).integers(0, 256, (2, 64, 64, 3), dtype="uint8")
-    mean, places = models["avg"].predict_on_batch(images), models[None].predict_on_batch(images)
+    mean, places = run(models["avg"], images), run(models[None], images)
     for features in (mean, places):
         np.testing.assert_allclose(features.mean(axis=-1), 0, atol=1e-4)
         np.testing.assert_allclose(features.std(axis=-1), 1, atol=1e-2)

@@ -17,7 +17,7 @@ def run(out, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run([*command, *arguments], capture_output=True, text=True)
 
 
-METHODS = ("supervised", "moco_v2", "mae")  # labels, a momentum twin, a ViT
+METHODS = ("moco_v2", "mae")  # a momentum twin, a ViT
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +51,16 @@ def test_text_json_and_picture(finished):
 def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(finished):
     out, _, folder = finished
     before = {path: path.read_bytes() for path in folder.glob("*-*.json")}
-    result = run(out, "--methods", "npid")
+    result = run(out, "--methods", "supervised")
     assert result.returncode == 0, result.stderr
     assert all(path.read_bytes() == content for path, content in before.items())
     assert result.stdout.count("Epoch 1/") == 1, "that of the new row"
     table = json.loads((folder / "table.json").read_text())
-    assert set(table["rows"]) == {"untrained ResNet18", "untrained ViT", *METHODS, "npid"}
-    failing = run(out, "--methods", "moco,npid", "--batch-size", "6", "--epochs", "1")
+    assert set(table["rows"]) == {"untrained ResNet18", "untrained ViT", *METHODS, "supervised"}
+    failing = run(out, "--methods", "moco,supervised", "--batch-size", "6", "--epochs", "1")
     assert failing.returncode == 1
     assert re.search("moco failed: .*--batch-size` do not suit moco.*a divisor of its size, 64", failing.stderr)
-    assert "without moco (above)" in failing.stderr and "\nnpid" in failing.stdout
+    assert "without moco (above)" in failing.stderr and "\nsupervised" in failing.stdout
 
 
 def test_its_rows_are_all_methods_where_none_is_named(tmp_path, capsys):

@@ -156,6 +156,7 @@ def test_a_flat_folder_is_split(tmp_path):
     assert len(data.train) == 8 and len(data.val) == 2 and not {*data.train.names} & {*data.val.names}
 
 
+@pytest.mark.slow  # tests/recipes/test_transfer.py has another recipe's
 def test_on_two_devices_the_recipe_is_the_same(folder):
     code = """
     import dataclasses

@@ -8,7 +8,7 @@ from kvision.recipes import simclr
 
 
 def test_a_smoke_run(tmp_path):
-    pretraining.recipe(simclr, tmp_path, "simclr")
+    pretraining.recipe(simclr, tmp_path, "simclr", image_size=16)
 
 
 def test_the_command_reports_exports_and_answers(tmp_path):

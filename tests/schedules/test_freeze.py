@@ -48,7 +48,7 @@ def test_policy_holds_in_fit_and_after_reload(tmp_path, norm):
 
     def fit(model):
         kv.schedules.freeze(model, above="all", norm=norm)
-        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)  # a trace takes longer than two steps
         model.fit(IMAGES, LABELS, batch_size=4, verbose=0)
 
     before = _statistics(model)
