@@ -115,7 +115,10 @@ print(folded)
 """
 
 
-@pytest.mark.parametrize("names", [("mae", "simclr", "moco1", "supervised"), ("simmim", "moco2", "npid", "swav")])
+OTHERS = ("simmim", "moco2", "npid", "swav", "supervised")  # the same layers with other numbers
+
+
+@pytest.mark.parametrize("names", [("mae", "simclr", "moco1"), pytest.param(OTHERS, marks=pytest.mark.slow)])
 def test_jax_compiled_equals_eager_without_tensorflow(names):
     result = subprocess.run(
         [sys.executable, "-c", CODE, *names], env=processes.jax_environment(), capture_output=True, text=True
