@@ -44,7 +44,7 @@ METHODS: dict[str, Callable[[], kv.training.Objective]] = {
     ),
     "mae": lambda: selfsup.MAE(vit(), decoder_width=8, decoder_depth=1, decoder_heads=2, seed=1),  # faster
 }
-# whose numbers do not hang on draws made in the step, so that devices and backends agree
+# whose numbers do not hang on draws made in the step, so that backends agree
 DRAWLESS = ("supervised", "simclr", "moco", "npid", "swav", "swav_queue")
 
 

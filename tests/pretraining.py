@@ -1,4 +1,4 @@
-"""What every recipe of self-supervised learning keeps. Each method is trained in tests/commands/test_ssl_table.py."""
+"""What every recipe of self-supervised learning keeps; a slow test of tests/commands/test_ssl_table.py trains all."""
 
 from types import ModuleType
 

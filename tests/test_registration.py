@@ -10,6 +10,7 @@ from kvision import registration
 
 ORDERS = {
     "kvision first": "import kvision, sys; assert 'keras' not in sys.modules; import keras",
+    "TensorFlow between": "import kvision, tensorflow, keras",
     "keras first": "import keras, kvision",
     "a row below the layers first, which imports keras": "import kvision.ops; import keras",
     "another": "import kvision.distribute; import keras",
@@ -31,7 +32,9 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("order", ORDERS)
 def test_load_model_knows_our_classes_after_import_kvision(saved, order):
     code = f"{ORDERS[order]}; m = keras.models.load_model({str(saved)!r}); print(type(m.optimizer).__module__)"
-    own = None if order == "kvision first" else processes.jax_environment()  # which starts in half the time
+    own = (
+        None if order in ("kvision first", "TensorFlow between") else processes.jax_environment()
+    )  # which starts in half the time
     result = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True)
     assert result.stdout.strip() == "kvision.training.optimizers", result.stderr
 

@@ -145,6 +145,6 @@ def worker(launcher: int, index: int) -> int:
 
 
 @pytest.mark.multiworker
-@pytest.mark.parametrize("victims", [[0], pytest.param([1, 0], marks=pytest.mark.slow)], ids=len)
+@pytest.mark.parametrize("victims", [(0,), pytest.param((1, 0), marks=pytest.mark.slow)], ids=len)
 def test_a_worker_is_killed_and_the_checksum_is_the_same(victims, tmp_path):
-    assert launched(tmp_path / "struck", victims) == launched(tmp_path / "uninterrupted", [])
+    assert launched(tmp_path / "struck", list(victims)) == launched(tmp_path / "uninterrupted", [])

@@ -8,10 +8,11 @@ __all__ = ["import_tensorflow"]
 def import_tensorflow() -> None:
     """Imports it without Keras and JAX, which it imports where they are, and which take a third of the seconds.
 
-    Neither is hindered later; where one is imported already, this is `import tensorflow`.
+    Both can be imported later, `tensorflow.keras` too; of TFLite's converter the door to JAX stays shut.
     """
-    beside = {name: None for name in ("keras", "jax") if name not in sys.modules}
-    sys.modules.update(beside)  # None: an ImportError, which TensorFlow passes over
+    # None is an ImportError, which TensorFlow passes over; of Keras this is all that it imports itself
+    beside = {name: None for name in ("keras.src.optimizers", "jax") if name not in sys.modules}
+    sys.modules.update(beside)
     try:
         import tensorflow  # noqa: F401
     finally:

@@ -101,8 +101,8 @@ def adamw(beta_2: float, decay: float = 0.05, **options) -> Callable[[], keras.o
 
 
 def lars(decay: float) -> Callable[[], keras.optimizers.Optimizer]:
-    """LARS with momentum .9. SwAV's code has LARC, whose rate multiplies after the momentum; with a rate that changes
-    slowly they agree."""
+    """LARS with momentum .9. SwAV's code has LARC, whose rate multiplies after the momentum, which differs little where
+    the rate changes slowly, and which scales and decays biases and gains too."""
 
     def optimizer() -> keras.optimizers.Optimizer:
         made = Lars(momentum=0.9, weight_decay=decay, scales_undecayed=True)

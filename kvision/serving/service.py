@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kvision import checks
+from kvision.export.alone import import_tensorflow
 from kvision.quiet import quiet
 from kvision.serving import inputs
 
@@ -28,6 +29,7 @@ class Service:
 
     def __init__(self, folder: Path, name: str):
         with quiet():
+            import_tensorflow()
             import tensorflow as tf
             from tensorflow.core.protobuf import saved_model_pb2
         self.name, self.version = name, int(folder.name) if folder.name.isdecimal() else 1

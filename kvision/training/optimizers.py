@@ -202,7 +202,7 @@ class Lars(Phased, keras.optimizers.Optimizer):
     multiplies before the momentum, which remembers it.
 
     Biases and gains (variables of one axis), and what `exclude_from_weight_decay` names, neither decay nor are scaled;
-    scales_undecayed: but those of more axes are, as SwAV's prototypes (its code: every variable, decay or not).
+    scales_undecayed: those of more axes that it names are scaled all the same, as SwAV's code does with prototypes.
     """
 
     def __init__(

@@ -50,8 +50,7 @@ def _in_order(model: keras.Model) -> list[keras.Variable]:
     return sorted(model.weights, key=key)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["ResNet18V2", "CSPDarkNetTiny"])
+@pytest.mark.parametrize("name", [pytest.param("ResNet18V2", marks=pytest.mark.slow), "CSPDarkNetTiny"])
 def test_tflite_with_builtin_operations(name):
     same_in_tflite(kv.backbones.keras_cv(name, image_size=64))
 

@@ -8,7 +8,8 @@ from kvision.export.alone import import_tensorflow
 import_tensorflow()
 assert "tensorflow" in sys.modules and not {"keras", "jax"} & set(sys.modules)
 import keras, tensorflow as tf
-assert keras.Model is tf.keras.Model
+from tensorflow.keras import layers
+assert keras.Model is tf.keras.Model and layers.Dense is keras.layers.Dense
 keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).compile("sgd", "mse")
 before = dict(sys.modules)
 import_tensorflow()

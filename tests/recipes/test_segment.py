@@ -156,13 +156,12 @@ def test_a_flat_folder_is_split(tmp_path):
     assert len(data.train) == 8 and len(data.val) == 2 and not {*data.train.names} & {*data.val.names}
 
 
-@pytest.mark.slow  # tests/recipes/test_transfer.py has another recipe's
 def test_on_two_devices_the_recipe_is_the_same(folder):
     code = """
     import dataclasses
     from kvision.recipes import segment
     config = dataclasses.replace(
-        segment.SMOKE, data=sys.argv[2], backbone="ResNet20", epochs=3, rate=3e-3, crop="32x48", batch_size=4,
+        segment.SMOKE, data=sys.argv[2], backbone="ResNet20", epochs=1, rate=3e-3, crop="32x48", batch_size=4,
         loss=("cross_entropy", "dice"), class_weights="median", strategy=sys.argv[1])
     data = segment.load(config)
     result = segment.run(data.train, data.val, config)

@@ -145,7 +145,7 @@ answer(found=found)
 """
 
 
-@pytest.mark.slow  # tests/test_survival.py has another recipe's
+@pytest.mark.slow  # the parts: banks on two devices in tests/selfsup, recipes of two workers in tests/test_survival.py
 @pytest.mark.multiworker
 def test_two_workers_train_a_recipe(tmp_path):
     """With an index to gather; then the first judges alone."""

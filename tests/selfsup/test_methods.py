@@ -118,7 +118,7 @@ def test_a_killed_training_goes_on_bit_for_bit(names):
 TWO = """
 import contextlib, methods, trainings
 
-# one draw for all images of a step, so that it does not matter which device draws
+# one draw for all images and steps, so that it does not matter which device draws
 def drawn(values):
     return lambda shape, *_, **__: keras.ops.broadcast_to(values(np.random.default_rng(0), shape[1]), shape)
 
@@ -141,7 +141,7 @@ answer(far=far)
 
 
 def test_two_devices_equal_one():
-    """Negatives, codes, queues and banks of the global batch, and gradients through the gathered rows."""
+    """Negatives, codes, queues, banks and masks of the global batch, and gradients through the gathered rows."""
     (found,) = replicas.run(TWO, devices=2)
     assert set(found["far"]) == set(NAMES) and all(off < 1e-5 for off in found["far"].values()), found
 
