@@ -32,9 +32,8 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("order", ORDERS)
 def test_load_model_knows_our_classes_after_import_kvision(saved, order):
     code = f"{ORDERS[order]}; m = keras.models.load_model({str(saved)!r}); print(type(m.optimizer).__module__)"
-    own = (
-        None if order in ("kvision first", "TensorFlow between") else processes.jax_environment()
-    )  # which starts in half the time
+    # JAX starts in half the time
+    own = None if order in ("kvision first", "TensorFlow between") else processes.jax_environment()
     result = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True)
     assert result.stdout.strip() == "kvision.training.optimizers", result.stderr
 
