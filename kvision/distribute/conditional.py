@@ -10,7 +10,7 @@ __all__ = ["if_finite"]
 def if_finite(values: Sequence, then: Callable, otherwise: Callable) -> None:
     """Inside a replica on TensorFlow: calls then(values) if all values (gradients, a loss) of all replicas are finite.
 
-    Else otherwise(flags): flags (len(values),) int32, 1 where some replica's value is not finite; None counts as
+    Else otherwise(flags): flags (len(values),) int64, 1 where some replica's value is not finite; None counts as
     finite. The decision is made where all replicas are seen: an update inside of a condition inside of one replica
     could not add up their gradients (as in `keras.optimizers.LossScaleOptimizer`).
     """
@@ -18,7 +18,10 @@ def if_finite(values: Sequence, then: Callable, otherwise: Callable) -> None:
 
     def broken(values):
         return tf.stack(
-            [tf.constant(0) if g is None else tf.cast(~tf.reduce_all(tf.math.is_finite(g)), "int32") for g in values]
+            [
+                tf.constant(0, "int64") if g is None else tf.cast(~tf.reduce_all(tf.math.is_finite(g)), "int64")
+                for g in values
+            ]
         )
 
     def decide(flags, on_finite: Callable, on_broken: Callable):

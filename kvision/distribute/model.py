@@ -8,6 +8,7 @@ import keras
 
 from kvision import checks
 from kvision.distribute import strategy
+from kvision.distribute.conditional import if_finite
 
 __all__ = ["extended", "overriding", "scope_of"]
 
@@ -30,8 +31,8 @@ def overriding(thing: Any, **methods: Callable) -> Iterator[None]:
 
 def _replicated(model: keras.Model) -> dict[str, Callable]:
     """Methods for batches that come as (batch, share), see `inputs`. Keras 3.15's private names are used:
-    `_maybe_symbolic_build`, `_make_function`, `_symbolic_build`, and of optimizers `_clip_gradients` and
-    `_all_reduce_sum_gradients` (a test runs each).
+    `_maybe_symbolic_build`, `_make_function`, `_symbolic_build`, and of optimizers `_clip_gradients`,
+    `_all_reduce_sum_gradients` and `_stateful_handle_finite_grads` (a test runs each).
     """
     import tensorflow as tf
 
@@ -89,6 +90,19 @@ def _clipping_the_sum(optimizer: keras.optimizers.Optimizer) -> dict[str, Callab
     return {"_clip_gradients": lambda gradients: gradients, "_all_reduce_sum_gradients": all_reduce}
 
 
+def _scaling_together(scaler: keras.optimizers.LossScaleOptimizer) -> dict[str, Callable]:
+    """A method by which all replicas leave a step out where a gradient of one is not finite; stock Keras asks the first
+    of each machine, before the sum."""
+
+    def apply(grads, trainable_variables=None):
+        def then(grads):
+            scaler._stateful_handle_finite_grads(list(grads), trainable_variables)
+
+        if_finite(grads, then, lambda _: scaler._stateful_handle_non_finite_grads())
+
+    return {"apply": apply}
+
+
 def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
     """The scope of the strategy that a model was made under."""
     made = getattr(model, "_distribute_strategy", None)
@@ -113,7 +127,9 @@ def extended(model: keras.Model) -> Iterator[keras.Model]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(overriding(model, **_replicated(model)))
         if (optimizer := getattr(model, "optimizer", None)) is not None:
-            optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+            if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                stack.enter_context(overriding(optimizer, **_scaling_together(optimizer)))
+                optimizer = optimizer.inner_optimizer
             stack.enter_context(overriding(optimizer, **_clipping_the_sum(optimizer)))
         try:
             for name in functions:  # traced for batches of another form

@@ -21,6 +21,7 @@ class DecisionForest(keras.layers.Layer):
         name: str = "probabilities", dtype="float32", trainable: bool = False,
     ):  # fmt: skip
         super().__init__(name=name, dtype="float32", trainable=False)  # a rounded feature takes another branch
+        self.supports_jit = keras.backend.backend() != "tensorflow"  # XLA takes no int32 variable on a GPU
         self.sizes = {"trees": trees, "nodes": nodes, "leaves": leaves, "classes": classes, "depth": depth}
 
         def state(label: str, shape: tuple[int, ...], dtype: str = "int32"):

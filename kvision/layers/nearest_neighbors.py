@@ -27,6 +27,7 @@ class NearestNeighbors(keras.layers.Layer):
         name: str = "probabilities", dtype="float32", trainable: bool = False,
     ):  # fmt: skip
         super().__init__(name=name, dtype="float32", trainable=False)  # votes flip in lower precision
+        self.supports_jit = keras.backend.backend() != "tensorflow"  # XLA takes no int32 variable on a GPU
         if not 1 <= k <= count:
             raise checks.error("k", expected=f"1 to the {count} images of the bank", received=k)
         self.sizes = {"count": count, "width": width, "classes": classes, "k": k}

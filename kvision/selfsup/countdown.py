@@ -19,7 +19,7 @@ class Countdown(keras.layers.Layer):
         self.left = self.add_weight(
             (),
             initializer=keras.initializers.Constant(steps),
-            dtype="int32",
+            dtype="int",
             trainable=False,
             aggregation="only_first_replica",
             name="left",

@@ -91,7 +91,7 @@ class _Partition(keras.layers.Layer):
         options = {"trainable": False, "aggregation": "only_first_replica"}
         self.count = count
         self.log_z = self.add_weight((), initializer="zeros", name="log_z", **options)
-        self.known = self.add_weight((), initializer="zeros", dtype="int32", name="known", **options)
+        self.known = self.add_weight((), initializer="zeros", dtype="int", name="known", **options)
         self.built = True
 
     def call(self, logits, training=False):

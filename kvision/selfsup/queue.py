@@ -19,7 +19,7 @@ class FeatureQueue(keras.layers.Layer):
 
     Call it once a step, `queue(keys, training=training)`: returns a copy (size, width) of the rows before this step;
     in training then takes in `keys` (B, width) float32 of all replicas. `size` is a multiple of the global batch.
-    `count`, int32: features taken in so far. State: saved, restored and replicated as weights.
+    `count`: features taken in so far. State: saved, restored and replicated as weights.
     Raises UserError if the batch is known and does not divide `size`; `check_batch` does so before.
     """
 
@@ -31,7 +31,7 @@ class FeatureQueue(keras.layers.Layer):
         self.size, self.width = size, width
         state = {"trainable": False, "aggregation": "only_first_replica"}
         self.rows = self.add_weight((size, width), initializer=unit_rows, name="rows", **state)
-        self.count = self.add_weight((), initializer="zeros", dtype="int32", name="count", **state)
+        self.count = self.add_weight((), initializer="zeros", dtype="int", name="count", **state)
         self.built = True
 
     def check_batch(self, rows: int) -> None:
@@ -50,10 +50,10 @@ class FeatureQueue(keras.layers.Layer):
             if keys.shape[0] is not None:
                 self.check_batch(keys.shape[0])
             batch = ops.shape(keys)[0]
-            where = (self.count + ops.arange(batch, dtype="int32")) % self.size
+            where = (self.count + ops.arange(batch, dtype=self.count.dtype)) % self.size
             self.rows.assign(ops.scatter_update(old, where[:, None], keys))
-            # counts on only until it is full, then around: an int32 would end after 2^31 features
-            count = self.count + batch
+            # counts on only until it is full, then around: an int32, which JAX has, would end after 2^31 features
+            count = self.count + ops.cast(batch, self.count.dtype)
             self.count.assign(ops.where(count >= 2 * self.size, count - self.size, count))
         return old
 

@@ -28,13 +28,12 @@ def averaged(model: keras.Model, *, final: bool = True) -> Iterator[tuple[list, 
     swap = _Swap(inner)
     with overriding(inner, finalize_variable_values=lambda variables: None):
         try:
-            yield [_Before(swap)], [_After(swap)]
+            yield [_Before(swap, final)], [_After(swap)]
         except BaseException:
             swap.out()
             raise
-        swap.out()
-        if final:
-            swap.into()
+        if not final:
+            swap.out()
 
 
 class _Swap:
@@ -59,9 +58,9 @@ class _Swap:
 
 
 class _Before(keras.callbacks.Callback):
-    def __init__(self, swap: _Swap):
+    def __init__(self, swap: _Swap, final: bool):
         super().__init__()
-        self._swap = swap
+        self._swap, self._final = swap, final
 
     def on_test_begin(self, logs=None):
         self._swap.into()
@@ -71,6 +70,10 @@ class _Before(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._swap.into()
+
+    def on_train_end(self, logs=None):
+        if self._final:
+            self._swap.into()  # now, as a callback may put the best epoch's averages in their place
 
 
 class _After(keras.callbacks.Callback):

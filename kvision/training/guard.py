@@ -51,15 +51,15 @@ def _guarded(optimizer, state: "_State") -> dict[str, Callable]:
     return {"apply": apply, "scale_loss": scale_loss}
 
 
-def _skipping(model, state: "_State") -> dict[str, Callable]:
+def _skipping(model) -> dict[str, Callable]:
     """A step by which an update that is not made leaves statistics, seeds and metrics as they were too."""
-    train = model.train_step
+    train, optimizer = model.train_step, getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
     def train_step(data):
         kept = [*model.non_trainable_variables, *model.metrics_variables]
-        before, seen = [ops.copy(v.value) for v in kept], ops.copy(state.count.value)
+        before, seen = [ops.copy(v.value) for v in kept], ops.copy(optimizer.iterations.value)
         logs = train(data)
-        made = ops.equal(ops.copy(state.count.value), seen)
+        made = ops.not_equal(ops.copy(optimizer.iterations.value), seen)
         for variable, old in zip(kept, before, strict=True):
             variable.assign(ops.where(made, variable.value, old))
         return {**logs, **model.get_metrics_result()}
@@ -69,7 +69,7 @@ def _skipping(model, state: "_State") -> dict[str, Callable]:
 
 class _State:
     def __init__(self, variables: int):
-        options = {"initializer": "zeros", "dtype": "int32", "trainable": False, "aggregation": "only_first_replica"}
+        options = {"initializer": "zeros", "dtype": "int", "trainable": False, "aggregation": "only_first_replica"}
         self.count = keras.Variable(shape=(), name="skipped", **options)
         self.flags = keras.Variable(shape=(variables + 1,), name="broken", **options)  # and the loss
 
@@ -89,7 +89,7 @@ class Watcher(keras.callbacks.Callback):
         loss = (logs or {}).get("loss", 0.0)
         count = int(distribute.read(self._state.count)) if self._state is not None else 0
         broken, self._skipped = count - self._skipped, count
-        if self._policy == "skip" and self._state is not None:
+        if self._policy == "skip":
             if broken:
                 tqdm.write(f"{self._where(batch)}: not finite, left out ({count} so far)", file=sys.stderr)
             return
@@ -105,7 +105,8 @@ class Watcher(keras.callbacks.Callback):
         names = self._layers(stop.batch)
         blame = f"first not finite: {', '.join(names)}" if names else "every layer was finite on its own"
         left_out = self._state is not None or isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
-        kept = "Nothing of this step was kept" if left_out else "The weights have taken this step"
+        as_before = "The weights are as before this step, statistics and other state may not be"
+        kept = as_before if left_out else "The weights have taken this step"
         return NonFinite(
             f"{self._where(stop.batch)}: the loss is {stop.loss:g} or a gradient is not finite; {blame}. "
             f"{kept}{self._kept}. Lower the rate, clip gradients (clipnorm), look for values out of range in the data, "
@@ -138,23 +139,24 @@ class _Stop(BaseException):  # not an error: it leaves Keras' loop
 def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Iterator[Watcher]:
     """While open, steps of `model` are guarded; gives the callback that watches. kept: where the last good state is.
 
-    On the backends jax and torch, and with float16's loss scaling (which leaves steps out by itself), only the loss is
-    looked at. Raises NonFinite in place of the stop that the callback asks for.
+    On the backends jax and torch, and with float16's loss scaling (which leaves steps out by itself, and is not told
+    of), only the loss is looked at. Raises NonFinite in place of the stop that the callback asks for.
     """
     optimizer, state = model.optimizer, None
     tensorflow = keras.backend.backend() == "tensorflow"
-    if tensorflow and optimizer is not None and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        state = _State(len(model.trainable_variables))
-    elif policy == "skip" and not tensorflow:
+    if policy == "skip" and not tensorflow:
         raise checks.error(
             "non_finite", problem="leaves steps out on TensorFlow alone", expected="'stop'", received="skip"
         )
+    if tensorflow and optimizer is not None and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        state = _State(len(model.trainable_variables))
     watcher = Watcher(policy, state, batches, kept)
     with contextlib.ExitStack() as stack:
         if state is not None:
             stack.enter_context(overriding(optimizer, **_guarded(optimizer, state)))
-            if policy == "skip":
-                stack.enter_context(overriding(model, **_skipping(model, state)))
+        if policy == "skip" and optimizer is not None:
+            stack.enter_context(overriding(model, **_skipping(model)))
+        if state is not None or policy == "skip":
             # what was traced knows nothing of this guard, and what will be is of no use after it
             stack.callback(setattr, model, "train_function", model.train_function)
             model.train_function = None

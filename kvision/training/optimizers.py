@@ -29,7 +29,7 @@ class Phased:
         super().build(variables)
         self.active = tuple(range(len(variables)))
         # the iteration at which a variable first trained; -1: not yet
-        self.birth = self.add_variable((len(variables),), initializer="zeros", dtype="int32", name="birth")
+        self.birth = self.add_variable((len(variables),), initializer="zeros", dtype="int", name="birth")
         self.birth.assign(-np.ones(len(variables), "int32"))
         self.rates = self.add_variable((len(variables),), initializer="ones", dtype="float32", name="rates")
         if self.weight_decay is not None:  # a variable: a step that is traced already obeys a schedule

@@ -96,3 +96,33 @@ def test_rows_of_an_embedding_count_too():
     step(1.0)
     step(np.nan)
     assert seen == ["update", [1]]
+
+
+SCALED = """
+keras.config.set_dtype_policy("mixed_float16")
+with strategy.scope():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01), initial_scale=1024), "mse")
+
+def after(*targets):
+    '''One step of four equal rows: each replica has two. -> all copies of the weights, the scale.'''
+    rows = np.ones((4, 3), "float32"), np.repeat(np.array(targets, "float32")[:, None], 2, axis=1)
+    kv.training.fit(model, tf.data.Dataset.from_tensor_slices(rows).batch(4), epochs=1, verbose=0)
+    copies = [strategy.experimental_local_results(v.value) for v in model.trainable_variables]
+    return [np.concatenate([part.numpy().ravel() for part in parts]).tolist() for parts in zip(*copies)], float(
+        kv.distribute.read(model.optimizer.dynamic_scale))
+
+start = after(0, 0, 0, 0)
+# of 2 * 1000 / 4 * 1024 float16 makes infinity
+answer(start=start, second=after(0, 0, 1000, 1000), first=after(1000, 1000, 0, 0), end=after(1, 1, 1, 1))
+"""
+
+
+def test_replicas_leave_a_step_out_together_where_float16_of_one_overflows():
+    (found,) = replicas.run(SCALED, devices=2)
+    (weights, other), scale = found["start"]
+    assert weights == other and scale == 1024
+    assert found["second"] == [[weights] * 2, 512], "stock Keras asks the first replica, and adds infinity to all"
+    assert found["first"] == [[weights] * 2, 256]
+    (moved, other), scale = found["end"]
+    assert moved == other and scale == 256 and moved != weights and np.isfinite(moved).all()

@@ -85,3 +85,14 @@ def test_nothing_without_averages():
     net.compile("sgd", "mse")
     with averaged(net) as callbacks:
         assert callbacks == ([], [])
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_the_best_epochs_averages_that_a_callback_puts_back_stay(final):
+    net, raw = model(), Raw()
+    worst = keras.callbacks.EarlyStopping("val_loss", mode="max", patience=2, restore_best_weights=True)
+    options = {"validation_data": (X, Y), "callbacks": [raw, worst], "final": final}
+    history = kv.training.fit(net, (X, Y), epochs=9, batch_size=8, verbose=0, **options).history
+    assert len(history["loss"]) == 3 and len(raw.ends) == 3, "the first was the best"
+    np.testing.assert_array_equal(net.get_weights()[0], raw.ends[0])
+    assert np.abs(raw.ends[0] - raw.ends[-1]).max() > 1e-3, "control"
