@@ -23,7 +23,7 @@ __all__ = ["SMOKE", "Config", "load", "run"]
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.pretraining.Pretraining):
-    version: int = runs.setting(2, "1: a linear head, temperature .07 and milder views; 2")
+    version: int = runs.setting(2, "1: a linear head and the first paper's views; 2")
 
 
 SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)

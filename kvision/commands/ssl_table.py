@@ -50,13 +50,17 @@ def main(argv: Sequence[str]) -> int:
     config = dataclasses.replace(_SMOKE if arguments.pop("smoke") else Config(), **arguments)
     try:
         runs.start(config, exports=False)
-        return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]))
+        with runs.told_of_sigterm():  # after the strategy, which takes the signal for itself
+            return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]))
     except checks.UserError as problem:
         print(f"kvision ssl-table: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nkvision ssl-table: stopped. The same command goes on.", file=sys.stderr)
         return 130
+    except runs.Terminated:
+        print("kvision ssl-table: ended by SIGTERM. The same command goes on.", file=sys.stderr)
+        return RUN_AGAIN
     except SystemExit as stop:
         if stop.code != RUN_AGAIN:
             raise

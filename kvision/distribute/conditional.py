@@ -17,12 +17,8 @@ def if_finite(values: Sequence, then: Callable, otherwise: Callable) -> None:
     import tensorflow as tf
 
     def broken(values):
-        return tf.stack(
-            [
-                tf.constant(0, "int64") if g is None else tf.cast(~tf.reduce_all(tf.math.is_finite(g)), "int64")
-                for g in values
-            ]
-        )
+        finite = [True if g is None else tf.reduce_all(tf.math.is_finite(g)) for g in values]
+        return tf.cast(~tf.stack(finite), "int64")
 
     def decide(flags, on_finite: Callable, on_broken: Callable):
         keras.ops.cond(tf.reduce_sum(flags) == 0, on_finite, on_broken)

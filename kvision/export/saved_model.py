@@ -146,10 +146,13 @@ def _verify(model: "keras.Model", folder: Path, write_probe: Callable[[Path], No
 
     The fresh process starts at once, to import TensorFlow, and looks at the one while the other is converted.
     """
+    import tensorflow as tf
+
     with tempfile.TemporaryDirectory() as place:
         numbers = Path(place, "probe.npz")
         command = [sys.executable, "-m", "kvision.export.verify", str(folder), str(numbers), "--wait"]
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        # not on a GPU, whose memory this process has
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
 
@@ -158,7 +161,8 @@ def _verify(model: "keras.Model", folder: Path, write_probe: Callable[[Path], No
                     print(file=process.stdin, flush=True)
 
             try:
-                write_probe(numbers)
+                with tf.device("CPU:0"):  # a GPU rounds to ten bits
+                    write_probe(numbers)
                 yield is_written
                 out, error = process.communicate()
             except BaseException:

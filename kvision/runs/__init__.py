@@ -2,7 +2,7 @@
 
 from kvision.runs import masked, pretraining
 from kvision.runs.labeled import labeled
-from kvision.runs.main import device, main, start, tell_bad_images
+from kvision.runs.main import Terminated, device, main, start, tell_bad_images, told_of_sigterm
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags, setting
 from kvision.runs.stages import Stages
@@ -12,6 +12,7 @@ __all__ = [
     "Result",
     "Settings",
     "Stages",
+    "Terminated",
     "add_flags",
     "device",
     "labeled",
@@ -21,4 +22,5 @@ __all__ = [
     "setting",
     "start",
     "tell_bad_images",
+    "told_of_sigterm",
 ]

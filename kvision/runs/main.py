@@ -27,12 +27,12 @@ from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
 from kvision.runs.stages import Stages
 
-__all__ = ["device", "main", "start", "tell_bad_images"]
+__all__ = ["Terminated", "device", "main", "start", "tell_bad_images", "told_of_sigterm"]
 
 _REPORT = {"results": dict, "best": str, "columns": list, "score": str, "exports": list, "pictures": list, "next": str}
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """SIGTERM outside of a training, which handles it itself."""
 
 
@@ -47,7 +47,7 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
         out = Path(arguments.pop("out") or Path("saved_models", name))
         config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
         start(config)
-        with _told_of_sigterm():  # after the strategy, which takes the signal for itself
+        with told_of_sigterm():  # after the strategy, which takes the signal for itself
             return _run(recipe, name, config, out, again, bad_images, tflite, shlex.join(["kvision", name, *argv]))
     except checks.UserError as problem:
         print(f"kvision {name}: {problem}", file=sys.stderr)
@@ -55,7 +55,7 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nkvision {name}: stopped. The same command goes on where it can.", file=sys.stderr)
         return 130
-    except _Terminated:
+    except Terminated:
         print(f"kvision {name}: ended by SIGTERM. The same command goes on where it can.", file=sys.stderr)
         return RUN_AGAIN
     except SystemExit as stop:
@@ -75,9 +75,11 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _told_of_sigterm() -> Iterator[None]:
+def told_of_sigterm() -> Iterator[None]:
+    """While open, SIGTERM raises `Terminated` where no training handles it; in the main thread."""
+
     def stop(*_):
-        raise _Terminated
+        raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -49,18 +49,23 @@ class Constant:
 
 @dataclass(frozen=True)
 class Cosine:
-    """A linear rise from 0 over the share `warmup` (Goyal et al. 2017, arXiv 1706.02677, section 2.2), then half a
-    cosine wave down to 0 (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, one cycle)."""
+    """A linear rise from `start` over the share `warmup` (Goyal et al. 2017, arXiv 1706.02677, section 2.2), then half
+    a cosine wave down to `end` (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, one cycle)."""
 
     warmup: float = 0.0
+    start: float = 0.0
+    end: float = 0.0
 
     def __post_init__(self):
         _share("warmup", self.warmup)
+        for name, value in {"start": self.start, "end": self.end}.items():
+            if not 0 <= value <= 1:
+                raise checks.error(name, expected="a share of the peak in [0, 1]", received=value)
 
     def factor(self, progress: float) -> float:
         if progress < self.warmup:
-            return progress / self.warmup
-        return _eased(1.0, 0.0, (progress - self.warmup) / (1 - self.warmup))
+            return self.start + (1 - self.start) * progress / self.warmup
+        return _eased(1.0, self.end, (progress - self.warmup) / (1 - self.warmup))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,9 @@ class MAE(Objective):
         self.kept = int(self.rows * self.columns * (1 - ratio))
         if not 1 <= self.kept < self.rows * self.columns:
             raise checks.error("ratio", expected="a share that hides some patches, not all", received=ratio)
+        if decoder_heads < 1 or decoder_width % decoder_heads:
+            expected = f"a divisor of decoder_width, {decoder_width}"
+            raise checks.error("decoder_heads", expected=expected, received=decoder_heads)
         self.order = keras.random.SeedGenerator(seed)
         values = self.patch_size**2 * vit.input_shape[-1]
         self.narrow = layers.Dense(decoder_width, name="narrow")

@@ -70,8 +70,14 @@ class MoCo(Objective):
         return outputs["query"]
 
 
-def _moco(**options):
-    return lambda encoder, made, *, seed, **_: MoCo(encoder, made, seed=seed, **options)
+def _moco(queue_size: int = 65536, **options):
+    def method(encoder, made, *, images, seed, **_):
+        size = queue_size
+        while size > images and size % 2 == 0:  # a longer one has earlier keys of every image among its negatives
+            size //= 2
+        return MoCo(encoder, made, queue_size=size, seed=seed, **options)
+
+    return method
 
 
 def _without_blur(size: int) -> views.View:

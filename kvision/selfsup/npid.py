@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from kvision import distribute, losses, views
+from kvision import checks, distribute, losses, views
 from kvision.ops import unit
 from kvision.schedules import Cosine
 from kvision.selfsup.bank import MemoryBank
@@ -39,6 +39,8 @@ class NPID(Objective):
         seed: int | None = None,
     ):
         super().__init__(name="npid")
+        if negatives is not None and negatives < 1:
+            raise checks.error("negatives", expected="a count of at least 1, or None", received=negatives)
         self.encoder, self.views, self.temperature, self.negatives = encoder, views, temperature, negatives
         self.projector = projector(encoder.output_shape[-1], (width,))
         self.bank = MemoryBank(count, width, momentum=momentum)

@@ -69,8 +69,10 @@ def zoo(name: str) -> Callable[[int], keras.Model]:
 
 
 def small_vit(size: int, width: int = 128) -> keras.Model:
-    """An encoder: 4 blocks of 4 heads on 8 x 8 tokens at any small size, patches of 4 pixels at 32."""
-    return pooled(backbones.vit(depth=4, width=width, heads=4, patch_size=max(size // 8, 2), image_size=size))
+    """An encoder: 4 blocks of 4 heads on some 8 x 8 tokens at any small size, patches of 4 pixels at 32."""
+    whole = (patch for patch in range(2, size) if size % patch == 0)
+    patch_size = min(whole, key=lambda patch: abs(patch - size / 8), default=2)
+    return pooled(backbones.vit(depth=4, width=width, heads=4, patch_size=patch_size, image_size=size))
 
 
 def pair(view: Callable[[int], views.View]) -> Callable[[int], keras.layers.Layer]:

@@ -45,7 +45,8 @@ class Supervised(Objective):
         return {"logits": self.head(feature), "label": label, "feature": ops.cast(feature, "float32")}
 
     def objective(self, outputs):
-        target = ops.one_hot(outputs["label"], self.classes)
+        # not ops.one_hot, which raises on torch for a label of no class
+        target = ops.cast(outputs["label"][:, None] == ops.arange(self.classes, dtype="int32"), "float32")
         target /= ops.sum(target, axis=-1, keepdims=True)  # 0 / 0 for a label of no class, whose loss would be 0
         target = target * (1 - self.smoothing) + self.smoothing / self.classes
         return -ops.mean(ops.sum(target * ops.log_softmax(outputs["logits"]), axis=-1))

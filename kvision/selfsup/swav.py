@@ -15,6 +15,7 @@ from kvision.selfsup.prototypes import Prototypes
 from kvision.selfsup.queue import FeatureQueue
 from kvision.selfsup.sinkhorn import sinkhorn
 from kvision.training import AdamW, Objective
+from kvision.views import MultiView
 
 __all__ = ["PRESETS", "SwAV"]
 
@@ -54,6 +55,9 @@ class SwAV(Objective):
         if set(self.crops) & set(CROPS):
             raise checks.error("crop_sizes", expected="views beside 'a' and 'b'", received=sorted(self.crops))
         self.names = (*CROPS, *sorted(self.crops, key=self.crops.__getitem__))  # views of one size stand together
+        if isinstance(views, MultiView) and set(views.views) != set(self.names):
+            expected = f"sizes of all views but 'a' and 'b': {sorted({*views.views} - {*CROPS})}"
+            raise checks.error("crop_sizes", expected=expected, received=self.crops)
         self.small = {size: backbones.at_size(encoder, size) for size in sorted(set(self.crops.values()))}
         self.projector = projector(encoder.output_shape[-1], sizes)
         self.prototypes = Prototypes(prototypes, sizes[-1], frozen_steps=frozen_steps)
@@ -137,7 +141,14 @@ def _adamw() -> keras.optimizers.Optimizer:
 PRESETS = {
     "swav": by_size(
         imagenet=Preset(
-            zoo("ResNet50"), _crops, _swav(frozen_epochs=1, crops=True), lars(1e-6), 4.8, 4096, 800, Cosine(0.0125)
+            zoo("ResNet50"),
+            _crops,
+            _swav(frozen_epochs=1, crops=True),
+            lars(1e-6),
+            4.8,
+            4096,
+            800,
+            Cosine(0.0125, start=0.0625, end=0.001),
         ),
         small=Preset(
             resnet(16), pair(_milder), _swav(sizes=(512, 128), prototypes=128, frozen_epochs=1), _adamw, 2e-3, 256, 200

@@ -30,6 +30,9 @@ class MomentumTwin(keras.layers.Layer):
         self.order = keras.random.SeedGenerator(seed)
         self.slow = keras.models.clone_model(model)
         self.slow.set_weights(model.get_weights())
+        for layer in self.slow._flatten_layers():
+            if isinstance(layer, keras.layers.Normalization):  # which weights alone do not reach
+                layer.finalize_state()
         pairs = list(zip(self.slow.trainable_variables, model.trainable_variables, strict=True))
         self.pairs = lambda: pairs  # as a list it would make the fast weights the twin's own
         for slow, _ in pairs:

@@ -44,9 +44,11 @@ def _tensor(name: str, proto: "TensorProto", spec: "tf.TensorSpec") -> "tf.Tenso
     if not shape.is_fully_defined() or not shape.is_compatible_with(spec.shape):
         raise checks.error(name, problem="has another shape", expected=expected, received=received)
     # one value may stand for all: a request of a few bytes could ask for any amount of memory
-    size = math.prod(shape.as_list()) * (dtype.size or 1)
-    if size > MESSAGE_LIMIT:
+    count = math.prod(shape.as_list())
+    if count * (dtype.size or 1) > MESSAGE_LIMIT:
         raise checks.error(name, problem="is too large", expected=f"at most {MESSAGE_LIMIT} bytes", received=received)
+    if dtype == tf.string and count != len(proto.string_val):
+        raise checks.error(name, expected=f"{count} strings", received=len(proto.string_val))
     try:
         return tf.constant(tf.make_ndarray(proto), spec.dtype)
     except (TypeError, ValueError) as reason:

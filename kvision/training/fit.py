@@ -194,6 +194,13 @@ def _build(model: keras.Model, batches: Feed) -> None:
     """Everything that has state exists before the first step: to be restored, and since replicas cannot make it."""
     if batches.spec is not None:
         model._symbolic_build(data_batch=batches.spec)  # not public
+    elif not model.built:
+        raise checks.error(
+            "model",
+            problem="has no weights yet, and this data does not say what its batches are like",
+            expected="one that begins with keras.Input, or was called on a batch",
+            received=model.name,
+        )
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built:
         optimizer.build(model.trainable_variables)

@@ -1,5 +1,6 @@
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from PIL import Image
 from kvision import selfsup
 from kvision.checks import UserError
 from kvision.commands import ssl_table
+from kvision.exit_codes import RUN_AGAIN
 
 
 def run(out, *arguments: str) -> subprocess.CompletedProcess:
@@ -91,6 +93,12 @@ def test_wrong_calls_say_what_to_do(arguments, text, capsys, tmp_path):
 
     assert ssl_table.main([*arguments, "--out", str(tmp_path)]) == 2
     assert re.search(text, capsys.readouterr().err)
+
+
+def test_sigterm_outside_of_a_training_asks_to_be_run_again(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ssl_table, "load", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    assert ssl_table.main(["--smoke", "--out", str(tmp_path)]) == RUN_AGAIN
+    assert "ended by SIGTERM. The same command goes on" in capsys.readouterr().err
 
 
 def test_images_without_labels_train_all_but_the_supervised_row(tmp_path, monkeypatch):

@@ -25,6 +25,12 @@ def test_cosine_after_a_linear_rise():
     assert Cosine().factor(0) == 1
 
 
+def test_cosine_from_one_share_of_the_peak_to_another():
+    curve = Cosine(0.2, start=0.5, end=0.1)
+    found = [curve.factor(p) for p in (0, 0.1, 0.2, 0.6, 1)]
+    assert found == pytest.approx([0.5, 0.75, 1, 0.55, 0.1])
+
+
 def test_one_cycle_is_fastais():
     """combined_cos(pct, start=lr/div, middle=lr, end=lr/div_final), annealing by (1 + cos(pi (1 - p))) / 2."""
     lr, pct, div, div_final = 1.0, 0.25, 25.0, 1e5
@@ -72,6 +78,8 @@ def test_triangular2_is_tensorflow_addons(shared):
     [
         (lambda: Cosine(warmup=1.0), "warmup"),
         (lambda: Constant(warmup=-0.1), "warmup"),
+        (lambda: Cosine(start=1.5), "start"),
+        (lambda: Cosine(end=-0.5), "end"),
         (lambda: OneCycle(rise=2), "rise"),
         (lambda: OneCycle(div=0.5), "div"),
         (lambda: FlatCosine(flat=1.5), "flat"),

@@ -165,3 +165,9 @@ def test_gray_images_and_the_encoder_of_a_model_that_pools():
 def test_a_ratio_that_hides_all_or_nothing_is_refused(ratio):
     with pytest.raises(UserError, match=r"`ratio` is not valid. Expected a share that hides some patches, not all"):
         made(ratio=ratio)
+
+
+@pytest.mark.parametrize("heads", [0, 3])
+def test_heads_that_do_not_share_the_decoders_width_are_refused(heads):
+    with pytest.raises(UserError, match=r"`decoder_heads` is not valid. Expected a divisor of decoder_width, 8"):
+        made(decoder_width=8, decoder_heads=heads)

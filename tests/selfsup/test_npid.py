@@ -114,7 +114,7 @@ def test_in_a_training_each_row_comes_near_its_own_image():
 
 
 def test_what_does_not_fit_is_said():
-    for name, value in (("count", 0), ("width", 0), ("momentum", 1.0)):
+    for name, value in (("count", 0), ("width", 0), ("momentum", 1.0), ("negatives", 0)):
         with pytest.raises(UserError, match=rf"`{name}`|`sizes`"):
             made(**{name: value})
     for negatives in (None, 3):

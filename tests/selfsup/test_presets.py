@@ -74,13 +74,27 @@ def test_version_2_of_moco_is_version_1_with_another_head_temperature_views_and_
         assert getattr(one, field) == getattr(two, field)
     assert one.curve != two.curve
     small = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
-    facts = {"images": 9, "classes": 2, "steps": 1, "image_size": 32, "seed": 0}
+    facts = {"images": 1_281_167, "classes": 2, "steps": 1, "image_size": 32, "seed": 0}
     v1, v2 = (preset.method(small, preset.views(32), **facts) for preset in (one, two))
     assert (v1.temperature, v2.temperature) == (0.07, 0.2)
     assert [len(v.projector.layers) for v in (v1, v2)] == [1, 3]
     assert v1.queue.size == v2.queue.size == 65536 and v1.twin.groups == v2.twin.groups == 8
     assert float(v1.twin.momentum) == float(v2.twin.momentum) == pytest.approx(0.999)
     assert (v1.views.views["a"].name, v2.views.views["a"].name) == ("moco1", "moco2")
+
+
+def test_mocos_queue_is_no_longer_than_the_data():
+    preset = selfsup.preset("moco_v2")
+    small = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
+    facts = {"classes": 2, "steps": 1, "image_size": 32, "seed": 0}
+    sizes = {n: preset.method(small, None, images=n, **facts).queue.size for n in (10_000, 4096, 4095, 1437)}
+    assert sizes == {10_000: 4096, 4096: 4096, 4095: 2048, 1437: 1024}
+
+
+@pytest.mark.parametrize(("size", "patch"), [(16, 2), (28, 4), (32, 4), (44, 4), (64, 8), (84, 12), (90, 10), (96, 12)])
+def test_the_small_vits_patches_fill_images_of_any_even_size(size, patch):
+    encoder = selfsup.preset("mae").encoder(size, width=16)
+    assert encoder.get_layer("patches").kernel_size == (patch, patch)
 
 
 def test_npid_plus_plus_is_npid_longer_with_more_negatives():

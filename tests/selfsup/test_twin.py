@@ -96,6 +96,14 @@ def test_groups_keep_the_order_of_rows_and_draw_anew():
     assert np.abs(first - second).max() > 1e-3
 
 
+def test_an_adapted_normalization_normalizes_in_the_twin_too():
+    norm = keras.layers.Normalization()
+    norm.adapt(X * 3 + 5)
+    image = keras.Input(X.shape[1:])
+    model = keras.Model(image, keras.layers.Dense(2)(norm(image)))
+    np.testing.assert_allclose(MomentumTwin(model, momentum=1.0)(X), model(X), atol=1e-6)
+
+
 def test_no_gradient_goes_through():
     import tensorflow as tf
 

@@ -63,4 +63,8 @@ def test_a_few_bytes_cannot_ask_for_all_memory():
         proto.tensor_shape.dim[0].size = 10**12
         with pytest.raises(UserError, match=f"`{name}` is too large"):
             inputs.tensors({"image": image, "word": word}, SPECS)
+        if name == "word":
+            proto.tensor_shape.dim[0].size = 1000
+            with pytest.raises(UserError, match=r"`word` is not valid. Expected 1000 strings. Received: 2"):
+                inputs.tensors({"image": image, "word": word}, SPECS)
         proto.tensor_shape.dim[0].size = 1

@@ -137,6 +137,12 @@ def test_checkpoints_want_data_that_can_be_entered(tmp_path):
             return X, Y
 
     assert kv.training.fit(made(), Batches(), epochs=1, verbose=0).history["loss"]
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(UserError, match=r"`model` has no weights yet.*called on a batch"):
+        kv.training.fit(unbuilt, Batches(), epochs=1, verbose=0)
+    unbuilt(X)
+    assert kv.training.fit(unbuilt, Batches(), epochs=1, verbose=0).history["loss"]
     with pytest.raises(UserError, match=r"`checkpoints` need data that can be entered.*Received: 'Batches'"):
         kv.training.fit(made(), Batches(), epochs=1, verbose=0, checkpoints=tmp_path)
     assert not list(tmp_path.iterdir())
