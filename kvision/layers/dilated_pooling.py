@@ -46,7 +46,7 @@ class DilatedPooling(keras.layers.Layer):
         features = ops.cast(features, self.compute_dtype)
         found = self._over_neighbors(features, float("-inf") if self.kind == "max" else 0.0)
         if self.kind == "max":
-            return ops.where(ops.isinf(found), ops.zeros_like(found), found) if self._pads != _NONE else found
+            return ops.where(found == float("-inf"), 0.0, found) if self._pads != _NONE else found
         if self._pads == _NONE:
             return found / (self.pool_size[0] * self.pool_size[1])
         return found / ops.maximum(self._over_neighbors(ops.ones_like(features[..., :1]), 0.0), 1)
