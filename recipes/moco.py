@@ -8,7 +8,8 @@ Run:      kvision moco                            scikit-learn's digits, no down
           kvision moco --data FILE.npz --minutes 15
 Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: version 2, 50 epochs, linear .530, neighbors .476 of
           2,000 held-out images; untrained .316 and .279 (seed 0, 32 px, 12.4 minutes on 2 CPU cores, in kvision
-          ssl-table); version 1, --minutes 30 on a CPU of half the speed, 57 epochs, linear .533, neighbors .479
+          ssl-table); --minutes 30 on a CPU of half the speed: version 2, 54 epochs, .531, .490; version 1, 57
+          epochs, .533, .479
 """
 
 import dataclasses

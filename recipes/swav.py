@@ -7,7 +7,8 @@ Run:      kvision swav                            scikit-learn's digits, no down
           kvision swav --data FOLDER              one sub-folder per class; the labels are for judging alone
           kvision swav --data FILE.npz --minutes 15
 Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 31 epochs, linear .508, neighbors .448 of 2,000 held-out images;
-          untrained .316 and .279 (seed 0, 32 px, 12.5 minutes on 2 CPU cores, in kvision ssl-table)
+          untrained .316 and .279 (seed 0, 32 px, 12.5 minutes on 2 CPU cores, in kvision ssl-table);
+          --minutes 30 on a CPU of half the speed: 37 epochs, .543, .471
 """
 
 import functools

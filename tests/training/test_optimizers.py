@@ -406,6 +406,13 @@ def test_config_round_trip(optimizer, options):
     assert float(copy.learning_rate) == 0.25
 
 
+@pytest.mark.parametrize("kind", [kv.training.SGD, kv.training.Adam, kv.training.Lamb, kv.training.Lars])
+def test_no_state_is_an_int32_which_xla_refuses_on_a_gpu(kind):
+    optimizer = kind(0.1)
+    optimizer.build([keras.Variable(np.ones((2, 2)))])
+    assert {v.dtype for v in optimizer.variables} == {"float32", "int64"}
+
+
 def test_adamw_decays_by_default_as_keras_does():
     assert kv.training.AdamW().weight_decay == keras.optimizers.AdamW().weight_decay == 0.004
     assert kv.training.Adam().weight_decay is None
