@@ -409,7 +409,7 @@ def test_config_round_trip(optimizer, options):
 @pytest.mark.parametrize("kind", [kv.training.SGD, kv.training.Adam, kv.training.Lamb, kv.training.Lars])
 def test_no_state_is_an_int32_which_xla_refuses_on_a_gpu(kind):
     optimizer = kind(0.1)
-    optimizer.build([keras.Variable(np.ones((2, 2)))])
+    optimizer.build([keras.Variable(np.ones((2, 2), "float32"))])
     assert {v.dtype for v in optimizer.variables} == {"float32", "int64"}
 
 
