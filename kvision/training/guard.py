@@ -139,8 +139,8 @@ class _Stop(BaseException):  # not an error: it leaves Keras' loop
 def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Iterator[Watcher]:
     """While open, steps of `model` are guarded; gives the callback that watches. kept: where the last good state is.
 
-    On the backends jax and torch, and with float16's loss scaling (which leaves steps out by itself, and is not told
-    of), only the loss is looked at. Raises NonFinite in place of the stop that the callback asks for.
+    On the backends jax and torch, and with float16's loss scaling (which leaves steps out by itself, in
+    silence), only the loss is looked at. Raises NonFinite in place of the stop that the callback asks for.
     """
     optimizer, state = model.optimizer, None
     tensorflow = keras.backend.backend() == "tensorflow"
