@@ -48,9 +48,9 @@ def fit(
     it holds, and ends bit-identical in a deterministic process where the order follows from a seed. SIGTERM then ends
     the process within a step, after a checkpoint, with exit code 75. non_finite: when a gradient or the loss is not
     finite, "stop" raises before anything is written, "skip" leaves the step out and tells it (TensorFlow; with float16
-    its loss scaling decides, in silence). phase,
-    final: which phase of a schedule this is, and whether it is the last. An optimizer with `use_ema=True` trains the
-    weights and has its averages judged: in validation, by callbacks at an epoch's end, and in the model after `final`.
+    its loss scaling decides, in silence). phase, final: which phase of a schedule this is, and whether it is the last.
+    An optimizer with `use_ema=True` trains the weights and has its averages judged: in validation, by callbacks at an
+    epoch's end, and in the model after `final`.
     Raises UserError for data without a batch, batches that do not suit the method, settings that replicas cannot
     run, and checkpoints of another model; NonFinite, a UserError, names step, rate and layers.
     """
