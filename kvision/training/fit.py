@@ -69,6 +69,7 @@ def fit(
         _build(model, batches)
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:
+            resume.meet(callbacks)
             resume.restore(model)
         going_on = resume is not None and resume.goes_on(phase)
         start = replace(resume.position) if resume is not None and going_on else Position(phase, initial_epoch)

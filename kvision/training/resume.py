@@ -28,7 +28,8 @@ class Resume:
     share: of the time that writing may take, such as .05: ends of epochs that come too soon after the last checkpoint
     are passed over, for ten minutes at most; the first after a start and the last are not. None writes at each.
     Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
-    the logs, and of each callback its numbers, strings and weights. `history`: logs by name, one an epoch so far.
+    the logs, and of each callback its weights and the numbers and strings that training changed: settings are those of
+    the callbacks at hand. `history`: logs by name, one an epoch so far.
     """
 
     def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None, share: float | None = None):
@@ -44,6 +45,7 @@ class Resume:
         self.position, self._arrays, self.record = found or (Position(), {}, {})
         self.found, self._restored = found is not None, False
         self.history: dict[str, list[float]] = self.record.get("history", {})
+        self._fresh: dict[int, tuple[keras.callbacks.Callback, dict]] = {}  # by identity, with the callback: it stays
 
     @property
     def folder(self) -> Path:
@@ -74,6 +76,11 @@ class Resume:
         """The sums so far of the epoch that was interrupted."""
         self._put("metric", model.metrics_variables)
 
+    def meet(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Before a training, or a phase of one: what they hold when they are met first is their settings."""
+        for callback in callbacks:
+            self._fresh.setdefault(id(callback), (callback, _plain(callback)))
+
     def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """The numbers and weights that callbacks kept."""
         for index, (callback, (kind, plain)) in enumerate(
@@ -81,8 +88,6 @@ class Resume:
         ):
             if kind != type(callback).__name__:
                 continue
-            if "monitor_op" not in plain and getattr(callback, "monitor_op", True) is None:
-                callback._set_monitor_op()  # Keras' own turn the sign of `min_delta` when they first compare
             vars(callback).update(plain)
             for name, count in self.record["weights"].get(str(index), {}).items():
                 setattr(callback, name, [self._arrays[f"callback-{index}-{name}-{i}"] for i in range(count)])
@@ -130,7 +135,9 @@ class Resume:
         arrays |= {f"metric-{i:05}": array for i, array in enumerate(metrics)}
         kept, weights = [], {}
         for index, callback in enumerate(callbacks):
-            kept.append([type(callback).__name__, _plain(callback)])
+            _, fresh = self._fresh.get(id(callback), (callback, {}))
+            changed = {name: value for name, value in _plain(callback).items() if (name, value) not in fresh.items()}
+            kept.append([type(callback).__name__, changed])
             for name, values in _weights(callback).items():
                 weights.setdefault(str(index), {})[name] = len(values)
                 arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
@@ -162,7 +169,9 @@ def _plain(callback) -> dict[str, Any]:
     return {
         name: value.item() if isinstance(value, np.generic) else value
         for name, value in vars(callback).items()
-        if isinstance(value, bool | int | float | str | np.generic | None) and not name.startswith("_")
+        if isinstance(value, bool | int | float | str | np.generic | None)
+        and not name.startswith("_")
+        and name != "min_delta"  # a setting, whose sign Keras' own callbacks turn when they first compare
     }
 
 

@@ -139,6 +139,26 @@ def test_a_finished_training_is_not_done_again(whole, struck):
     assert plain(callbacks[2]) == plain(whole[1][2])
 
 
+def patient(folder, epochs, **settings) -> tuple[keras.callbacks.EarlyStopping, int]:
+    """A training that does not get better -> its callback, and how many epochs it took."""
+    stop = keras.callbacks.EarlyStopping("loss", mode="min", **settings)
+    options = {"verbose": 0, "callbacks": [stop], "checkpoints": folder}
+    return stop, len(kv.training.fit(made(rate=0.0), (X, Y), epochs=epochs, **options).history["loss"])
+
+
+def test_settings_are_those_at_hand_and_counts_go_on(tmp_path):
+    first, _ = patient(tmp_path, 2, patience=2, min_delta=0.5)
+    assert (first.wait, first.stopped_epoch) == (1, 0)
+    second, epochs = patient(tmp_path, 4, patience=9, min_delta=0.7)
+    assert (second.patience, second.min_delta, second.wait, second.best, epochs) == (9, -0.7, 3, first.best, 4)
+
+
+def test_control_had_settings_been_kept_the_old_patience_would_end_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Resume, "meet", lambda self, callbacks: None)
+    patient(tmp_path, 2, patience=2, min_delta=0.5)
+    assert patient(tmp_path, 4, patience=9, min_delta=0.7)[1] == 3
+
+
 def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
     resume = Resume(tmp_path, every=2)
     with pytest.raises(Struck):
@@ -252,7 +272,7 @@ def test_a_record_is_json_and_every_is_a_count(tmp_path):
     record = Resume(tmp_path).record
     assert json.loads(json.dumps(record)) == record
     ((kind, kept),) = record["callbacks"]
-    assert kind == "KeepBest" and kept["epoch"] == 0 and kept["monitor"] == "loss" and record["weights"]
+    assert kind == "KeepBest" and kept["epoch"] == 0 and "monitor" not in kept and record["weights"]
     with pytest.raises(UserError, match=r"`every` .*at least 1"):
         Resume(tmp_path, every=0)
     for share in (0, 1, 5.0):
