@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["from_environment", "join", "lost_peer"]
 
 _JOIN_SECONDS = 120
-_SLURM_PORT = 12345
+# each job has eight ports of its own, since another one may share its nodes; below those that systems give away (32768)
+_SLURM_PORTS, _EACH = range(20_000, 30_000), 8
 
 
 def from_environment() -> dict | None:
@@ -57,12 +58,13 @@ def _slurm() -> dict:
     try:
         hosts, tasks = _hosts(found["STEP_NODELIST"]), _counts(found["STEP_TASKS_PER_NODE"])
         nodes = list(zip(hosts, tasks, strict=True))
-        workers = [f"{host}:{_SLURM_PORT + i}" for host, count in nodes for i in range(count)]
+        first = _SLURM_PORTS[int(os.environ.get("SLURM_JOB_ID", "0")) * _EACH % len(_SLURM_PORTS)]
+        workers = [f"{host}:{first + i}" for host, count in nodes for i in range(count)]
         index = int(found["PROCID"])
         right = len(workers) == int(found["STEP_NUM_TASKS"]) and 0 <= index < len(workers)
         node, local = os.environ.get("SLURM_NODEID"), os.environ.get("SLURM_LOCALID")
         if right and node and local:
-            right = workers[index] == f"{hosts[int(node)]}:{_SLURM_PORT + int(local)}"
+            right = workers[index] == f"{hosts[int(node)]}:{first + int(local)}"
     except (ValueError, IndexError):
         right, workers, index = False, [], 0
     if not right:

@@ -71,7 +71,7 @@ def step(nodes="n[1-2]", each="1(x2)", tasks=2, rank=1, **more) -> dict:
 
 def test_a_slurm_step_gives_the_same_form(monkeypatch):
     slurm(monkeypatch, **step())
-    workers = ["n1:12345", "n2:12345"]
+    workers = ["n1:20000", "n2:20000"]
     assert cluster.from_environment() == {"cluster": {"worker": workers}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", config())
     assert cluster.from_environment()["cluster"]["worker"] == ["a:1", "b:2"], "TF_CONFIG goes before"
@@ -79,16 +79,24 @@ def test_a_slurm_step_gives_the_same_form(monkeypatch):
 
 def test_slurms_order_of_nodes_is_kept_and_a_node_may_hold_several(monkeypatch):
     slurm(monkeypatch, **step("n[9-10],gpu03", "2,1(x2)", 4, 3, NODEID=2, LOCALID=0))
-    assert cluster.from_environment()["cluster"]["worker"] == ["n9:12345", "n9:12346", "n10:12345", "gpu03:12345"]
+    assert cluster.from_environment()["cluster"]["worker"] == ["n9:20000", "n9:20001", "n10:20000", "gpu03:20000"]
+
+
+def test_jobs_that_share_a_node_have_ports_of_their_own(monkeypatch):
+    ports = set()
+    for job in range(1_000_000, 1_001_250):
+        slurm(monkeypatch, **step("n1", "8", 8, 0), JOB_ID=job)
+        ports |= set(cluster.from_environment()["cluster"]["worker"])
+    assert len(ports) == 10_000 and min(ports) == "n1:20000" and max(ports) == "n1:29999"
 
 
 def test_control_tensorflows_own_resolver_numbers_the_nodes_otherwise(monkeypatch):
     slurm(monkeypatch, **step("n[9-10]", "1(x2)", 2, 0))
     resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-        port_base=12345, gpus_per_node=1, gpus_per_task=1, auto_set_gpu=False
+        port_base=20000, gpus_per_node=1, gpus_per_task=1, auto_set_gpu=False
     )
     theirs = resolver.cluster_spec().as_dict()["worker"]
-    assert theirs == ["n10:12345", "n9:12345"] != cluster.from_environment()["cluster"]["worker"]
+    assert theirs == ["n10:20000", "n9:20000"] != cluster.from_environment()["cluster"]["worker"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +109,7 @@ def test_control_tensorflows_own_resolver_numbers_the_nodes_otherwise(monkeypatc
 )
 def test_lists_of_hosts(monkeypatch, text, hosts):
     slurm(monkeypatch, **step(text, f"1(x{len(hosts)})", len(hosts), 0))
-    assert cluster.from_environment()["cluster"]["worker"] == [f"{host}:12345" for host in hosts]
+    assert cluster.from_environment()["cluster"]["worker"] == [f"{host}:20000" for host in hosts]
 
 
 @pytest.mark.parametrize(
