@@ -99,6 +99,7 @@ def fit(
         if not optimizer.built:
             optimizer.build(freeze(model, above="all", norm="train"))
         if resume is not None:
+            resume.anew()
             resume.restore(model, optimizer)  # before a phase says which variables are new in it
         history: dict[str, list[float]] = {}
         for phase, (step, end, rate) in enumerate(_planned(steps, epochs)):

@@ -100,6 +100,14 @@ class KeepBest(keras.callbacks.Callback):
         self.weights: list | None = None
 
     def on_epoch_end(self, epoch, logs=None):
+        if self.monitor not in (logs or {}):
+            raise checks.error(
+                "monitor",
+                problem="names no log of this training",
+                expected=f"one of {', '.join(logs or {})}",
+                received=self.monitor,
+                hint="Names with val_ come of validation_data" if self.monitor.startswith("val_") else "",
+            )
         value = (logs or {})[self.monitor]
         if self.value is None or value > self.value:
             self.value, self.epoch, self.weights = float(value), epoch, self.model.get_weights()

@@ -21,13 +21,14 @@ _AHEAD = 2  # batches
 
 class Feed(Protocol):
     """steps: of an epoch, None where nobody knows. spec: one batch as KerasTensors, None where nobody knows. rows: of a
-    batch, 0 where nobody knows. failure: what reading raised, which TensorFlow only quotes.
-    enters: whether a pass can begin in the middle of an epoch.
+    batch, 0 where nobody knows. seed: of the order, None where it keeps or brings its own. failure: what reading
+    raised, which TensorFlow only quotes. enters: whether a pass can begin in the middle of an epoch.
     """
 
     steps: int | None
     spec: Any
     rows: int
+    seed: int | None
     failure: Exception | None
     enters: bool
 
@@ -89,6 +90,7 @@ class _FromSource:
     def __init__(self, source: Source):
         self.source, self.spec, self.rows = source, source.spec, source.batch_size
         self.steps: int | None = source.steps
+        self.seed: int | None = source.seed
         self.failure: Exception | None = None
 
     def start(self, position: Position, taken: Callable[[int], None] | None = None):
@@ -142,7 +144,15 @@ class _FromDataset:
     def __init__(self, dataset, drops_tail: bool):
         self.dataset, replicas = dataset, distribute.replica_count()
         # views may have lost what the index beside them still says
-        self.rows = max(leaf.shape[0] or 0 for leaf in keras.tree.flatten(dataset.element_spec))
+        leaves = keras.tree.flatten(dataset.element_spec)
+        if not leaves or any(len(leaf.shape) == 0 for leaf in leaves):
+            raise checks.error(
+                "train",
+                problem="gives single examples",
+                expected="a tf.data.Dataset of batches: .batch(SIZE)",
+                received=dataset.element_spec,
+            )
+        self.rows = max(leaf.shape[0] or 0 for leaf in leaves)
         if drops_tail and (not self.rows or self.rows % replicas):
             divisible = f", divisible by {replicas}" if replicas > 1 else ""
             raise checks.error(
@@ -161,6 +171,7 @@ class _FromDataset:
                 hint="" if count == 0 else "Leave out .repeat(), or give it a .take(STEPS)",
             )
         self.steps: int | None = count if count >= 0 else None
+        self.seed: int | None = None
         self.spec = keras.tree.map_structure(
             lambda leaf: keras.KerasTensor(leaf.shape, leaf.dtype.name), dataset.element_spec
         )
@@ -179,6 +190,7 @@ class _AsItIs:
 
     def __init__(self, data):
         self.data, self.spec, self.rows = data, None, 0
+        self.seed: int | None = None
         self.steps: int | None = data.num_batches if isinstance(data, keras.utils.PyDataset) else None
         self.failure: Exception | None = None
 

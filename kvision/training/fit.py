@@ -43,16 +43,18 @@ def fit(
     does not divide is given whole to each with weight 1 / replicas, and normalization sees the global batch, so that
     the numbers are those of one device. train: `kv.data.pipeline(...)`; arrays (x, y) or (x, y, sample_weight), in
     global batches of `batch_size`, permuted by `seed` and epoch; a `tf.data.Dataset` of global batches, which brings
-    its own order; on one replica also what else Keras takes. validation_data: the same, unshuffled. initial_epoch,
-    epochs: as Keras counts. checkpoints: a folder, or a `Resume` that says more; the same call again goes on from what
-    it holds, and ends bit-identical in a deterministic process where the order follows from a seed. SIGTERM then ends
-    the process within a step, after a checkpoint, with exit code 75. non_finite: when a gradient or the loss is not
-    finite, "stop" raises before anything is written, "skip" leaves the step out and tells it (TensorFlow; with float16
-    its loss scaling decides, in silence). phase, final: which phase of a schedule this is, and whether it is the last.
+    its own order (of several machines each reads it whole: `.shuffle(n, seed=...)`); on one replica also what else
+    Keras takes. validation_data: the same, unshuffled. initial_epoch, epochs: as Keras counts. checkpoints: a folder,
+    or a `Resume` that says more; the same call again goes on from what it holds, and ends bit-identical in a
+    deterministic process where the order follows from a seed; a rate or settings of callbacks that are new are taken.
+    SIGTERM then ends the process within a step, after a checkpoint, with exit code 75. non_finite: when a gradient or
+    the loss is not finite, "stop" raises before anything is written, "skip" leaves the step out and tells it
+    (TensorFlow; with float16 its loss scaling decides, in silence). phase, final: which phase of a schedule this is,
+    and whether it is the last.
     An optimizer with `use_ema=True` trains the weights and has its averages judged: in validation, by callbacks at an
     epoch's end, and in the model after `final`.
     Raises UserError for data without a batch, batches that do not suit the method, settings that replicas cannot
-    run, and checkpoints of another model; NonFinite, a UserError, names step, rate and layers.
+    run, and checkpoints of another model or of other batches; NonFinite, a UserError, names step, rate and layers.
     """
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
@@ -69,6 +71,7 @@ def fit(
         _build(model, batches)
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:
+            resume.begin(phase, rows=batches.rows, steps=batches.steps, seed=batches.seed)
             resume.meet(callbacks)
             resume.restore(model)
         going_on = resume is not None and resume.goes_on(phase)
@@ -139,7 +142,7 @@ def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -
     every.on_train_begin()
     model.reset_metrics()
     every.on_epoch_begin(epoch)
-    logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+    logs = {name: np.asarray(value).tolist() for name, value in model.get_metrics_result().items()}
     if validation is not None:
         found = model.evaluate(validation, callbacks=every, return_dict=True)
         logs |= {f"val_{name}": value for name, value in found.items()}

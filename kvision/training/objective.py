@@ -5,9 +5,23 @@ from abc import abstractmethod
 import keras
 from keras import ops
 
-from kvision import distribute
+from kvision import checks, distribute
 
 __all__ = ["Objective"]
+
+
+class _Views(dict):
+    """A batch by name; one that is not there is the caller's mistake."""
+
+    def __missing__(self, name: str):
+        raise checks.error(
+            "train",
+            problem=f"brings no {name!r}",
+            expected="a batch with what this method looks at",
+            received=sorted(self),
+            hint="Give the method `views=kv.selfsup.preset(...).views(size)`, or kv.data.pipeline "
+            "`fields=kv.selfsup.preset(...).fields`",
+        )
 
 
 class Objective(keras.Model):
@@ -31,7 +45,8 @@ class Objective(keras.Model):
     drops_tail = True
 
     def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+        # a batch is not cast, to half precision say: what reads it does that where it should
+        super().__init__(autocast=False, **kwargs)
         self.trivial_value = keras.metrics.Mean(name="trivial")
         self.spread = keras.metrics.Mean(name="embedding_std")
 
@@ -50,7 +65,15 @@ class Objective(keras.Model):
 
     def look(self, batch):
         """The views of a batch: those that `views` makes of it in the step; itself, where the data brings views."""
-        return batch if self.views is None else self.views(batch)
+        views = batch if self.views is None else self.views(batch)
+        if not isinstance(views, dict):
+            raise checks.error(
+                "train" if self.views is None else "views",
+                problem="gives no dictionary",
+                expected="views by name, as kv.views.MultiView makes them",
+                received=type(views).__name__,
+            )
+        return _Views(views)
 
     def build(self, input_shape=None):
         self.built = True  # in __init__, with all parts

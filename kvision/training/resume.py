@@ -41,11 +41,17 @@ class Resume:
             raise checks.error("share", expected="None where `every` says when", received=share)
         self.checkpoints, self.every, self.share = Checkpoints(folder, keep=keep), every, share
         self._written, self._took = -_LONGEST_PAUSE, math.inf
+        self._fresh: dict[int, tuple[keras.callbacks.Callback, dict]] = {}  # by identity, with the callback: it stays
+        self._batches: dict[str, int | None] = {}
+        self._begun: set[int] = set()
+        self._look()
+
+    def _look(self) -> None:
         found = self.checkpoints.latest()
         self.position, self._arrays, self.record = found or (Position(), {}, {})
         self.found, self._restored = found is not None, False
-        self.history: dict[str, list[float]] = self.record.get("history", {})
-        self._fresh: dict[int, tuple[keras.callbacks.Callback, dict]] = {}  # by identity, with the callback: it stays
+        self.history: dict[str, list] = self.record.get("history", {})
+        self._rate: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -55,22 +61,54 @@ class Resume:
         """Whether what was found lies in this phase."""
         return self.found and self.position.phase == phase
 
+    def anew(self) -> None:
+        """Before a training: one that had this object already may have left newer checkpoints."""
+        if self._begun:
+            self._begun.clear()
+            self._look()
+
+    def begin(self, phase: int, *, rows: int, steps: int | None, seed: int | None) -> None:
+        """A phase of a training with such batches, 0 or None where nobody knows. UserError where what was found came
+        of another seed, or stands within an epoch of other batches: it would pass over images, or see them twice."""
+        if phase in self._begun:
+            self.anew()
+        self._begun.add(phase)
+        batches = {"seed": seed, "rows": rows, "steps": steps}
+        kept = self.record.get("batches", batches)
+        checked = list(batches) if self.position.step else ["seed"]
+        if self.goes_on(phase) and any(batches[name] != kept[name] for name in checked):
+            raise checks.error(
+                "checkpoints",
+                problem="were written by a training on other batches",
+                expected=", ".join(f"{name} {kept[name]}" for name in checked),
+                received=", ".join(f"{name} {batches[name]}" for name in checked) + f" for {self.folder}",
+                hint="Call as before, give this training a folder of its own, or clear that one",
+            )
+        self._batches = batches
+
     def restore(self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-        """Puts back what was found, if anything, once. optimizer: the model's if None; built. UserError for another
-        model's checkpoint."""
+        """Puts back what was found, if anything, once. optimizer: the model's if None; built. A rate that is not the
+        one with which the earlier run began is the user's wish, and stays. UserError for another model's checkpoint."""
         if self._restored:
             return
         self._restored = True
         optimizer = model.optimizer if optimizer is None else optimizer
         known = _variables(model, optimizer)  # makes Keras' global generator, which all machines must do together
-        where = self.position
+        where, self._rate = self.position, _rate(optimizer)
         distribute.agree("--out", (where.phase * 1_000_000 + where.epoch) * 100_000_000 + where.step)
         if not self.found:
             return
         self._put("variable", known)
+        earlier, wished = self.record.get("rate"), self._rate
+        other = None not in (earlier, wished) and wished not in (earlier, _rate(optimizer))
+        if other:
+            optimizer.learning_rate = wished
+        else:
+            self._rate = earlier
         if distribute.is_chief():
             place = f"epoch {where.epoch + 1}" + (f", step {where.step}" if where.step else "")
-            tqdm.write(f"Goes on at {place}, from {self.checkpoints.path(where).name}", file=sys.stderr)
+            rate = f", with a rate of {wished:g} in place of {earlier:g}" if other else ""
+            tqdm.write(f"Goes on at {place}, from {self.checkpoints.path(where).name}{rate}", file=sys.stderr)
 
     def restore_metrics(self, model: keras.Model) -> None:
         """The sums so far of the epoch that was interrupted."""
@@ -82,18 +120,20 @@ class Resume:
             self._fresh.setdefault(id(callback), (callback, _plain(callback)))
 
     def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """The numbers and weights that callbacks kept."""
-        for index, (callback, (kind, plain)) in enumerate(
-            zip(callbacks, self.record.get("callbacks", []), strict=False)
-        ):
-            if kind != type(callback).__name__:
+        """The numbers and weights that callbacks kept: the first of a class get those of its first, and so on."""
+        left = list(callbacks)
+        for index, (kind, plain) in enumerate(self.record.get("callbacks", [])):
+            callback = next((each for each in left if type(each).__name__ == kind), None)
+            if callback is None:
                 continue
+            left.remove(callback)
             vars(callback).update(plain)
             for name, count in self.record["weights"].get(str(index), {}).items():
-                setattr(callback, name, [self._arrays[f"callback-{index}-{name}-{i}"] for i in range(count)])
+                setattr(callback, name, [self._arrays.pop(f"callback-{index}-{name}-{i}") for i in range(count)])
 
     def _put(self, kind: str, variables: list) -> None:
-        saved = [array for name, array in sorted(self._arrays.items()) if name.startswith(f"{kind}-")]
+        names = sorted(name for name in self._arrays if name.startswith(f"{kind}-"))
+        saved = [self._arrays.pop(name) for name in names]  # not to be held beside the model through the training
         shapes = [tuple(variable.shape) for variable in variables]
         if [array.shape for array in saved] != shapes:
             raise checks.error(
@@ -141,7 +181,8 @@ class Resume:
             for name, values in _weights(callback).items():
                 weights.setdefault(str(index), {})[name] = len(values)
                 arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
-        path = self.checkpoints.write(position, arrays, {**record, "callbacks": kept, "weights": weights})
+        record = {**record, "callbacks": kept, "weights": weights, "rate": self._rate, "batches": self._batches}
+        path = self.checkpoints.write(position, arrays, record)
         self._written = time.monotonic()
         self._took = min(self._took, self._written - started)  # a disk that stalled once is no slow one
         return path
@@ -150,6 +191,12 @@ class Resume:
 def _variables(model, optimizer) -> list:
     known = [*model.variables, *optimizer.variables]
     return [*known, _global_seed().state] if keras.backend.backend() == "tensorflow" else known
+
+
+def _rate(optimizer) -> float | None:
+    """The learning rate that it was made with, None for a schedule."""
+    rate = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+    return float(distribute.read(rate)) if isinstance(rate, keras.Variable) else None
 
 
 def _array(value) -> np.ndarray:
@@ -223,7 +270,7 @@ class Keeper(keras.callbacks.Callback):
         if self.resume is None:
             return
         for name, value in (logs or {}).items():
-            self.resume.history.setdefault(name, []).append(float(value))
+            self.resume.history.setdefault(name, []).append(np.asarray(value).tolist())
         last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
         path = self._write(epoch + 1, 0) if last or self.resume.due() else None
         if self.notice is not None and self.notice.given():

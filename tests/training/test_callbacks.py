@@ -42,6 +42,12 @@ def test_keep_best_spans_several_fits_and_takes_the_first_of_equals():
     assert m.get_weights()[0] == 1
 
 
+def test_keep_best_of_a_log_that_is_not_there_is_said():
+    m, x = model(), np.ones((2, 1))
+    with pytest.raises(UserError, match=r"`monitor` names no log.*one of loss. Received: 'val_accuracy'.*validation_"):
+        m.fit(x, x, epochs=1, callbacks=[KeepBest()], verbose=0)
+
+
 def test_phase_rate_sees_every_step():
     m, seen = model(), []
 

@@ -100,6 +100,8 @@ def test_a_dataset_without_a_batch_or_an_end_is_refused():
         feed(dataset.take(0), batch_size=1, seed=0)
     with pytest.raises(UserError, match=r"`train` has no end.*Leave out .repeat"):
         feed(dataset.repeat(), batch_size=1, seed=0)
+    with pytest.raises(UserError, match=r"`train` gives single examples.*\.batch\(SIZE\)"):
+        feed(tf.data.Dataset.from_tensor_slices((X, Y)), batch_size=1, seed=0)
 
 
 def test_what_keras_takes_is_passed_on():

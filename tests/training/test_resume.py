@@ -159,6 +159,72 @@ def test_control_had_settings_been_kept_the_old_patience_would_end_it(tmp_path, 
     assert patient(tmp_path, 4, patience=9, min_delta=0.7)[1] == 3
 
 
+def fitted(folder, epochs, *, model=None, callbacks=(), **options):
+    model = made() if model is None else model
+    options = {"batch_size": 4, "verbose": 0, "callbacks": callbacks, "checkpoints": folder, **options}
+    return model, kv.training.fit(model, (X, Y), epochs=epochs, **options).history
+
+
+def test_a_rate_that_was_asked_for_anew_is_taken_and_one_that_training_lowered_goes_on(tmp_path, capsys):
+    lower = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=0, min_delta=9)  # after each but the first
+    fitted(tmp_path, 2, callbacks=[lower])
+    same, _ = fitted(tmp_path, 2)
+    assert float(same.optimizer.learning_rate) == np.float32(0.1) and "with a rate" not in capsys.readouterr().err
+    other, _ = fitted(tmp_path, 3, model=made(0.05))
+    assert float(other.optimizer.learning_rate) == np.float32(0.05)
+    assert "with a rate of 0.05 in place of 0.2" in capsys.readouterr().err
+    again, _ = fitted(tmp_path, 4, model=made(0.05))
+    assert float(again.optimizer.learning_rate) == np.float32(0.05)
+
+
+def test_callbacks_are_known_by_their_class_wherever_they_stand(tmp_path):
+    best, other = kv.training.KeepBest("loss"), kv.training.KeepBest("accuracy")
+    fitted(tmp_path, 2, callbacks=[best, other])
+    first, second = kv.training.KeepBest("loss"), kv.training.KeepBest("accuracy")
+    fitted(tmp_path, 2, callbacks=[kv.training.Clock(), first, second])
+    assert (first.value, second.value) == (best.value, other.value) and first.value != second.value
+    assert first.monitor == "loss" and all(map(np.array_equal, first.weights, best.weights))
+
+
+def test_one_resume_for_two_calls_is_like_its_folder(tmp_path):
+    resume, model = Resume(tmp_path / "object"), made()
+    fitted(resume, 2, model=model)
+    _, history = fitted(resume, 4, model=model)
+    twice, expected = made(), fitted(tmp_path / "folder", 2)[0]
+    _, history_by_folder = fitted(tmp_path / "folder", 4, model=twice)
+    assert len(history["loss"]) == 4 and history == history_by_folder and expected is not twice
+    for a, b in zip(model.variables, twice.variables, strict=True):
+        np.testing.assert_array_equal(distribute.read(a), distribute.read(b))
+    assert Resume(tmp_path / "object").position == Position(0, 4, 0)
+
+
+def test_another_seed_or_within_an_epoch_another_batch_is_refused(tmp_path):
+    with pytest.raises(Struck):
+        fitted(Resume(tmp_path, every=2), 2, callbacks=[Strike(0, 3)])
+    for options, text in ({"batch_size": 8}, "rows 4, .*rows 8, "), ({"seed": 1}, "seed 0, .*seed 1, "):
+        with pytest.raises(UserError, match=rf"`checkpoints` were written by a training on other batches.*{text}"):
+            fitted(tmp_path, 2, **options)
+    fitted(tmp_path, 2)
+    fitted(tmp_path, 3, batch_size=8)
+    with pytest.raises(UserError, match=r"other batches.*seed 0.*seed 1"):
+        fitted(tmp_path, 3, seed=1)
+
+
+def test_a_metric_of_several_numbers_is_kept(tmp_path):
+    model = made()
+    model.compile("sgd", "binary_crossentropy", metrics=[keras.metrics.F1Score(threshold=0.5)])
+    _, history = fitted(tmp_path, 2, model=model)
+    assert np.shape(history["f1_score"]) == (2, 1) and Resume(tmp_path).history == history
+
+
+def test_what_was_put_back_is_not_held_for_the_whole_training(tmp_path):
+    fitted(tmp_path, 1, callbacks=[kv.training.KeepBest("loss")])
+    resume = Resume(tmp_path)
+    assert resume._arrays
+    fitted(resume, 2, callbacks=[kv.training.KeepBest("loss")])
+    assert not resume._arrays
+
+
 def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
     resume = Resume(tmp_path, every=2)
     with pytest.raises(Struck):
