@@ -1,9 +1,10 @@
 """Writes that a kill cannot tear: a temporary name beside the target, sync, rename (platform: POSIX rename)."""
 
+import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,9 +41,13 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 @contextmanager
-def folder(path: str | Path) -> Iterator[Path]:
-    """Yields a new folder beside `path`; on success it becomes `path`, which must not exist, on error it is removed."""
-    path = Path(path)
+def folder(path: str | Path | Callable[[], Path]) -> Iterator[Path]:
+    """Yields a new folder beside `path`; on success it becomes `path`, which must not exist, on error it is removed.
+
+    A function that gives the path is asked again at the end, until it gives one that nobody else has taken.
+    """
+    ask = path if callable(path) else None
+    path = Path(path) if ask is None else ask()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     try:
@@ -51,7 +56,14 @@ def folder(path: str | Path) -> Iterator[Path]:
             if entry.is_file():
                 _sync(entry)
         temporary.chmod(0o755)  # mkdtemp gives 0o700, which a server under another user could not read
-        temporary.rename(path)
+        while True:
+            path = path if ask is None else ask()
+            try:
+                temporary.rename(path)
+                break
+            except OSError as reason:
+                if ask is None or reason.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
         _sync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

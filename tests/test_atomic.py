@@ -34,6 +34,27 @@ def test_folder_appears_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "1"]
 
 
+def test_a_name_that_another_process_took_meanwhile_is_not_lost(tmp_path):
+    asked = []
+
+    def path() -> Path:
+        asked.append(len([*tmp_path.glob("[0-9]")]) + 1)
+        if len(asked) == 2:  # between the question and the rename
+            (tmp_path / "1").mkdir()
+            (tmp_path / "1/theirs").touch()
+        return tmp_path / str(asked[-1])
+
+    with atomic.folder(path) as temporary:
+        (temporary / "mine").touch()
+    assert (
+        asked == [1, 1, 2]
+        and (tmp_path / "2/mine").is_file()
+        and [*(tmp_path / "1").iterdir()] == [tmp_path / "1/theirs"]
+    )
+    with pytest.raises(OSError), atomic.folder(tmp_path / "2") as temporary:
+        (temporary / "x").touch()
+
+
 def test_a_kill_leaves_an_old_or_a_new_file(tmp_path):
     """A process that rewrites 8 MB without end, killed at 6 moments: what stands there is always whole."""
     target = tmp_path / "weights"

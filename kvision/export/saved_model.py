@@ -73,9 +73,14 @@ def write(
     inside = {} if labels is None else {"labels.txt": "\n".join(labels)}
     if task is dense:
         inside[dense.FACTS] = dense.facts(model, longest_side, colors)
-    folder = Path(folder)
-    target = folder / str(max(versions.numbers(folder), default=0) + 1)
-    with atomic.folder(target) as temporary:
+    folder, target = Path(folder), Path()
+
+    def next_version() -> Path:
+        nonlocal target
+        target = folder / str(max(versions.numbers(folder), default=0) + 1)
+        return target
+
+    with atomic.folder(next_version) as temporary:
         extra = temporary / "assets.extra"
         extra.mkdir()
         with _verify(model, temporary, lambda path: task.write_probe(model, images, path, longest_side)) as is_written:
