@@ -1,7 +1,9 @@
 """Jobs of small processes that import nothing heavy, run in this process or below a launcher of their own; tests that
 need a process of their own."""
 
+import contextlib
 import inspect
+import io
 import json
 import os
 import signal
@@ -33,8 +35,18 @@ sys.exit(supervisor.supervise(
 """
 
 
+def within(main: Callable[[list[str]], int], *arguments: str | Path) -> subprocess.CompletedProcess:
+    """A command in this process, which has imported already what a new one takes seconds for."""
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        status = main([str(argument) for argument in arguments])
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), error.getvalue())
+
+
+# what Keras imports where it is, for seconds, and no test below needs
+BARE = "import sys; sys.modules.update(dict.fromkeys(['jax', 'matplotlib', 'sklearn']))"
 # a module of tests may ask for pytest's parts when it is imported, and needs none of them to call one function
-CALL = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])[sys.argv[3]](*sys.argv[4:])"
+CALL = BARE + "; import runpy; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])[sys.argv[3]](*sys.argv[4:])"
 
 
 def alone(case: Callable[..., None], *arguments: str | Path) -> str:

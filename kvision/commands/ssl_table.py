@@ -19,6 +19,7 @@ from pathlib import Path
 
 from kvision import __version__, atomic, checks, runs
 from kvision.exit_codes import RUN_AGAIN
+from kvision.runs.lock import alone
 from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pretrain
 
 __all__ = ["main"]
@@ -91,6 +92,14 @@ def _run(config: Config, out: Path, command: str) -> int:
     key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        return _fill(config, methods, data, folder, cache, command)
+
+
+def _fill(config: Config, methods: Sequence[str], data: runs.Data, folder: Path, cache: Path, command: str) -> int:
+    """Row by row."""
+    from kvision import selfsup
+
     stages, failed = runs.Stages(folder), []
     about = {"data": data.name, "seed": config.seed, "device": runs.device(), "command": command}
     about |= {"notes": list(data.notes), "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images]}
@@ -99,12 +108,15 @@ def _run(config: Config, out: Path, command: str) -> int:
         """Once; kept as the record of a stage."""
         if stages.done(f"row-{name}", knn=float, linear=float, alignment=float) is None:
             found = evaluate(encoder, data.train, data.val, config, cache=cache)
-            stages.finish(f"row-{name}", {"method": name} | _row(found, encoder, record))
+            facts = {"method": name, "device": runs.device(), "command": command}
+            stages.finish(f"row-{name}", facts | _row(found, encoder, record))
 
     for method in methods:
         print(f"{method} ...", flush=True)
         fits = (config.encoder or "").startswith("ViT") or not selfsup.preset(method, config.preset).vit
         own = config if fits else dataclasses.replace(config, encoder=None, width=None)  # of the ResNet, both
+        if own.width != config.width:
+            print(f"{method}: its ViT has its own width; --width {config.width} is the ResNet's", flush=True)
         try:
             images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
             encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))
@@ -115,6 +127,7 @@ def _run(config: Config, out: Path, command: str) -> int:
             failed.append(method)
             print(f"kvision ssl-table: {method} failed: {problem}", file=sys.stderr)
         rows = _rows(folder)
+        about["device"] = "; ".join(dict.fromkeys(row.get("device", about["device"]) for row in rows.values()))
         atomic.write_text(folder / "table.json", json.dumps({**about, "rows": rows}, indent=1))
         atomic.write_text(folder / "table.txt", _text(rows))
         picture = _draw(rows, folder)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kvision import checks
 from kvision.runs.result import Data
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def labeled(
     """
     from kvision import data
 
+    checks.positive({"--train-per-class": train_per_class, "--test-per-class": test_per_class})
     images, held_out, name, bad = _source(path, image_size, batch_size, cache)
     notes = []
     if isinstance(held_out, data.Images):

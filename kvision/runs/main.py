@@ -23,6 +23,7 @@ from kvision import __version__, atomic, checks
 from kvision.exit_codes import RUN_AGAIN
 from kvision.export import quantize
 from kvision.quiet import quiet
+from kvision.runs.lock import alone
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
 from kvision.runs.stages import Stages
@@ -137,6 +138,8 @@ def start(config: Settings, *, exports: bool = True) -> None:
             expected="tensorflow for this command (the parts of kvision run on the others too)",
             received=backend,
         )
+    if not 0 <= config.seed < 2**32:
+        raise checks.error("--seed", expected="a number from 0 to 4294967295", received=config.seed)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         import tensorflow as tf
@@ -151,7 +154,7 @@ def _run(
     recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, tflite: tuple[str, ...],
     command: str,
 ) -> int:  # fmt: skip
-    from kvision import distribute, export
+    from kvision import distribute
 
     started = time.monotonic()
     leads, cache = distribute.is_chief(), out / "cache"
@@ -176,6 +179,17 @@ def _run(
     key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder) if leads else contextlib.nullcontext():
+        return _work(recipe, name, config, data, folder, out, again, bad_images, tflite, command, started)
+
+
+def _work(
+    recipe: ModuleType, name: str, config: Settings, data: Data, folder: Path, out: Path, again: bool, bad_images: str,
+    tflite: tuple[str, ...], command: str, started: float,
+) -> int:  # fmt: skip
+    from kvision import distribute, export
+
+    leads, cache = distribute.is_chief(), out / "cache"
     quarantine = None
     if bad_images == "quarantine" and data.bad_images and leads:
         quarantine = folder / "bad_images"
@@ -183,7 +197,8 @@ def _run(
     stages = Stages(folder, again=again, leads=leads)
     distribute.barrier()
     report = stages.done("report", **_REPORT)
-    if report and set(tflite) <= {"float32", *report.get("tflite", ())}:  # else everything but the export is finished
+    # else everything but the export is finished: another kind of file is asked for, or the version is gone
+    if report and set(tflite) <= {"float32", *report.get("tflite", ())} and Path(report["exports"][-1]).is_dir():
         if leads:
             print(f"This run is finished ({folder}). `--again` runs it once more.\n")
             _tell(report, folder)

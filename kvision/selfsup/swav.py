@@ -129,6 +129,7 @@ def _small_crop(size: int) -> int:
 
 
 def _milder(size: int) -> views.View:
+    # with the area of SwAV's large crops, not (0.08, 1) as published without small ones: README's rows are of this
     return views.swav(size, strength=0.5, blur=False)
 
 

@@ -7,15 +7,18 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from processes import within
 
 from kvision import selfsup
 from kvision.checks import UserError
 from kvision.commands import ssl_table
 from kvision.exit_codes import RUN_AGAIN
 
+SMOKE = ("--smoke", "--image-size", "16", "--out")
+
 
 def run(out, *arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "kvision", "ssl-table", "--smoke", "--image-size", "16", "--out", str(out)]
+    command = [sys.executable, "-m", "kvision", "ssl-table", *SMOKE, str(out)]
     return subprocess.run([*command, *arguments], capture_output=True, text=True)
 
 
@@ -45,24 +48,33 @@ def test_text_json_and_picture(finished):
         assert line.endswith(f"  {row['images_per_second']:,.0f}" if name in METHODS else "  -")
         assert row["linear_interval"][0] <= row["linear"] <= row["linear_interval"][1]
         assert 0.1 < row["linear"] <= 1, "above chance"
+    assert {row["device"] for row in table["rows"].values()} == {table["device"]}
     assert table["rows"]["moco_v2"]["epochs"] == 2 and table["rows"]["moco_v2"]["seconds"] > 0
     assert (folder / "table.png").stat().st_size > 5000
     assert not list(folder.glob("checkpoints/*/*.npz")), "what only a resumed training needs is gone"
 
 
-def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(finished):
+def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(finished, monkeypatch):
     out, _, folder = finished
     before = {path: path.read_bytes() for path in folder.glob("*-*.json")}
-    result = run(out, "--methods", "supervised")
+    result = within(ssl_table.main, *SMOKE, out, "--methods", "supervised")
     assert result.returncode == 0, result.stderr
     assert all(path.read_bytes() == content for path, content in before.items())
     assert result.stdout.count("Epoch 1/") == 1, "that of the new row"
     table = json.loads((folder / "table.json").read_text())
     assert set(table["rows"]) == {"untrained ResNet18", "untrained ViT", *METHODS, "supervised"}
-    failing = run(out, "--methods", "moco,supervised", "--batch-size", "6", "--epochs", "1")
-    assert failing.returncode == 1
-    assert re.search("moco failed: .*--batch-size` do not suit moco.*a divisor of its size, 64", failing.stderr)
-    assert "without moco (above)" in failing.stderr and "\nsupervised" in failing.stdout
+    real = ssl_table.pretrain
+
+    def pretrain(method, *arguments, **options):
+        if method == "moco":
+            raise UserError("not this one")
+        return real(method, *arguments, **options)
+
+    monkeypatch.setattr(ssl_table, "pretrain", pretrain)
+    failing = within(ssl_table.main, *SMOKE, out, "--methods", "moco,supervised")
+    assert failing.returncode == 1 and "Epoch" not in failing.stdout
+    assert "moco failed: not this one" in failing.stderr and "without moco (above)" in failing.stderr
+    assert "\nsupervised" in failing.stdout
 
 
 def test_its_rows_are_all_methods_where_none_is_named(tmp_path, capsys):
@@ -89,10 +101,25 @@ def test_all_rows(tmp_path):
     ],
 )
 def test_wrong_calls_say_what_to_do(arguments, text, capsys, tmp_path):
-    import re
 
     assert ssl_table.main([*arguments, "--out", str(tmp_path)]) == 2
     assert re.search(text, capsys.readouterr().err)
+
+
+def test_rows_of_several_devices_and_a_width_that_is_not_theirs_are_told(tmp_path, monkeypatch, capsys):
+    def judged(config, *_, **__):
+        raise UserError("enough")
+
+    monkeypatch.setattr(ssl_table, "pretrain", judged)
+    assert ssl_table.main(["--smoke", "--methods", "mae", "--width", "8", "--out", str(tmp_path)]) == 1
+    assert "mae: its ViT has its own width; --width 8 is the ResNet's" in capsys.readouterr().out
+    (folder,) = (tmp_path / "runs").iterdir()
+    row = {"method": "mae", "encoder": "x", "parameters": 1, "device": "NVIDIA X"}
+    row |= {"knn": 0.5, "knn_interval": [0, 1], "linear": 0.5, "linear_interval": [0, 1]}
+    for name, device in (("mae", "NVIDIA X"), ("moco", "2 CPU cores")):
+        (folder / f"row-{name}.json").write_text(json.dumps(row | {"method": name, "device": device}))
+    ssl_table.main(["--smoke", "--methods", "mae", "--width", "8", "--out", str(tmp_path)])
+    assert json.loads((folder / "table.json").read_text())["device"] == "2 CPU cores; NVIDIA X"
 
 
 def test_sigterm_outside_of_a_training_asks_to_be_run_again(tmp_path, monkeypatch, capsys):

@@ -20,6 +20,11 @@ def test_so_many_of_each_class():
     assert "50 training, 30 held-out images of 10 classes" in data.name
 
 
+def test_a_count_of_none_names_the_flag():
+    with pytest.raises(UserError, match=r"`--train-per-class`.*positive"):
+        runs.labeled(None, train_per_class=0, **OPTIONS)
+
+
 def test_images_in_both_parts_of_a_file_leave_training(tmp_path):
     random = np.random.default_rng(0)
     x, y = random.integers(0, 256, (12, 8, 8, 3)).astype("uint8"), np.arange(12) % 2

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from kvision.checks import UserError
 from kvision.data import BadFile
 from kvision.exit_codes import RUN_AGAIN
 from kvision.export import quantize
+from kvision.runs.lock import alone as alone_in
 from kvision.runs.main import _copy_bad_images
 
 
@@ -101,6 +103,35 @@ def test_smaller_files_of_a_finished_run_are_another_version_of_it(tmp_path, cap
 def test_an_unknown_kind_of_file_is_told_before_any_work(tmp_path, capsys):
     assert runs.main(RECIPE, ["--out", str(tmp_path / "x"), "--tflite", "float8"]) == 2
     assert "Did you mean 'float32'?" in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+def test_a_version_that_was_removed_is_exported_again_from_the_finished_stages(first, tmp_path, monkeypatch):
+    class Exports(Exception):
+        pass
+
+    def export(*_, **__):
+        raise Exports
+
+    monkeypatch.setattr(kv.export, "write", export)
+    shutil.copytree(first / "runs", tmp_path / "runs")
+    assert runs.main(RECIPE, ["--out", str(tmp_path), "--level", "4"]) == 0, "the control: the version is there"
+    for path in tmp_path.glob("runs/*/report.json"):
+        path.write_text(path.read_text().replace(str(first), str(tmp_path)))
+    with pytest.raises(Exports):
+        runs.main(RECIPE, ["--out", str(tmp_path), "--level", "4"])
+
+
+def test_a_run_that_another_process_works_on_is_left_to_it(first, capsys):
+    (folder,) = {path.parent for path in first.glob("runs/*/report.json") if '"level": 4' in path.read_text()}
+    with alone_in(folder):
+        assert runs.main(RECIPE, ["--out", str(first), "--level", "4"]) == 2
+    assert "another process is at work on it" in capsys.readouterr().err
+    assert runs.main(RECIPE, ["--out", str(first), "--level", "4"]) == 0
+
+
+def test_a_seed_that_is_none_is_said(tmp_path, capsys):
+    assert runs.main(RECIPE, ["--out", str(tmp_path), "--seed", "-1"]) == 2
+    assert "`--seed` is not valid. Expected a number from 0 to 4294967295" in capsys.readouterr().err
 
 
 def test_another_strategy_is_the_same_run(first, capsys):
