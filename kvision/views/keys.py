@@ -110,11 +110,13 @@ class Keyed(keras.layers.Layer):
 
 def pixels(images):
     """Images as float32; raises UserError unless they are (B, H, W, 3)."""
-    if len(images.shape) != 4 or images.shape[-1] != 3:
+    shape = getattr(images, "shape", None)
+    if shape is None or len(shape) != 4 or shape[-1] != 3:
         raise checks.error(
             "images",
-            problem="have another shape",
+            problem="are none" if shape is None else "have another shape",
             expected="(batch, height, width, 3)",
-            received=tuple(images.shape),
+            received=type(images).__name__ if shape is None else tuple(shape),
+            hint="Views of a batch of several fields are made by kv.views.MultiView" if shape is None else "",
         )
     return ops.cast(images, "float32")
