@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from kvision import checks
 from kvision.data.images import Images
 from kvision.data.lost import Lost, Tolerant
 from kvision.data.masks import MaskedImages
-from kvision.training import Source
+
+if TYPE_CHECKING:  # whoever scans or converts files waits for no Keras
+    from kvision.training import Source
 
 __all__ = ["Pipeline", "mask_pipeline", "pipeline"]
 
@@ -19,7 +21,7 @@ __all__ = ["Pipeline", "mask_pipeline", "pipeline"]
 class Pipeline:
     """What `kv.training.fit` takes; made by `pipeline`. lost: files that could not be read any more, each once."""
 
-    source: Source
+    source: "Source"
     lost: list[Lost] = field(default_factory=list)
 
 
@@ -43,6 +45,10 @@ def pipeline(
     "index" (B,) int32, an image's place in `images`, "label". Without "label", no label leaves the data.
     batch_size: instead of that of `images`.
     """
+    import keras
+
+    from kvision.training import Source
+
     for name in fields or ():
         checks.one_of("fields", name, ("image", "index", "label"))
     tolerant = Tolerant(
@@ -88,6 +94,10 @@ def mask_pipeline(
     seed, epoch and image alone, so that a training that goes on sees what it would have seen. seed: of that, and of
     the order, as `pipeline`'s. drop_remainder, lost_fraction: as there.
     """
+
+    import keras
+
+    from kvision.training import Source
 
     def one(number: int) -> tuple[np.ndarray, np.ndarray]:
         epoch, row = divmod(int(number), len(images))

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kvision import backbones, checks, data, views
+from kvision.export import engines
 from kvision.metrics import accuracy_interval
 from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.inputs import Labeled, images_and_labels
@@ -97,7 +98,8 @@ def _of_views(encoder, images: data.Images | np.ndarray, view: views.Keyed, seed
         for index, batch in enumerate(batches):
             yield np.asarray(keras.ops.convert_to_numpy(view(batch, key=views.fold(key, index))))
 
-    return backbones.embed_each(encoder, [drawn(0), drawn(1)], progress=progress)
+    engine = engines.choose("auto", 2 * len(images))  # which a generator, whose length nobody knows, would hide
+    return backbones.embed_each(encoder, [drawn(0), drawn(1)], engine=engine, progress=progress)
 
 
 def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:
