@@ -19,7 +19,6 @@ found, sums = {}, {}
 run("fine-tuning", lambda: trainings.fine_tuned(kv.training.SGD(momentum=0.9)))
 run("contrast", lambda: trainings.contrast(keras.optimizers.SGD(0.05, momentum=0.9)))
 run("fine-tuning, Adam", lambda: trainings.fine_tuned(kv.training.Adam(epsilon=1e-3), epochs=1, rows=24))
-run("contrast, Adam", lambda: trainings.contrast(keras.optimizers.Adam(epsilon=1e-3), epochs=1, rows=24))
 def half(epochs):
     sgd = keras.optimizers.SGD(0.05)
     scaled = keras.optimizers.LossScaleOptimizer(sgd, initial_scale=128)  # Keras' own start would leave the step out
@@ -28,7 +27,7 @@ def half(epochs):
 run("half, before", lambda: half(0), "mixed_float16")
 run("half", lambda: half(1), "mixed_float16")
 keras.config.set_dtype_policy("float32")
-run("control", lambda: trainings.contrast(keras.optimizers.SGD(0.05, momentum=0.9), gathers=False))
+run("control", lambda: trainings.contrast(keras.optimizers.SGD(0.05, momentum=0.9), epochs=1, rows=24, gathers=False))
 answer(found=found, sums=sums)
 """
 
@@ -48,7 +47,7 @@ def apart(one: dict, other: dict, name: str) -> float:
 
 
 @pytest.mark.multiworker
-@pytest.mark.parametrize("name", ["fine-tuning", "contrast", "fine-tuning, Adam", "contrast, Adam"])
+@pytest.mark.parametrize("name", ["fine-tuning", "contrast", "fine-tuning, Adam"])
 def test_replicas_and_workers_equal_one_device(answers, name):
     (one,) = answers["one device"]
     for other in [*answers["two devices"], *answers["two workers"]]:

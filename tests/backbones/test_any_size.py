@@ -6,8 +6,8 @@ from trained_like import trained_like
 import kvision as kv
 from kvision.checks import UserError
 
-FAMILIES = ("EfficientNetLite0", "ResNet50", "MobileNetV2", "MobileNetV3Small", "ConvNeXtTiny")
-FAMILIES += (pytest.param("DenseNet121", marks=pytest.mark.slow),)
+FAMILIES = ("EfficientNetLite0", "MobileNetV3Small")
+FAMILIES += tuple(pytest.param(n, marks=pytest.mark.slow) for n in ("ConvNeXtTiny", "DenseNet121", "ResNet50"))
 
 
 def numbers(tensor) -> np.ndarray:

@@ -21,8 +21,7 @@ STRIDES |= dict.fromkeys(("ViTTiny16", "ViTSmall16"), (16, 16, 16, 16))
 # elsewhere 2, 4, 8, 16, 32
 
 
-QUICK = ("AlexNet", "EfficientNetLite0", "GoogLeNet", "MobileNetV2", "MobileNetV3Small", "ResNet18V2")
-QUICK += ("Plain20", "ResNet20", "ViTTiny16")
+QUICK = ("AlexNet", "EfficientNetLite0", "ResNet20", "ViTTiny16")
 FIVE = [name for name in ZOO if not name.startswith(("VGG", "ConvNeXt", "NASNet"))]  # of others `test_stages` knows
 
 
@@ -123,18 +122,16 @@ def test_other_channels_start_from_the_rgb_kernel(name):
     """What `weights="imagenet"` does: fastai's rule; of more than three, the first three answer as RGB."""
     rgb = kv.backbones.create(name, image_size=67, pooling="avg")
     kernel, models = rgb.get_weights()[0], {}
-    for channels in (2, 4, 5):
+    for channels in (2, 5):
         models[channels] = kv.backbones.create(name, image_size=67, pooling="avg", channels=channels)
         files.copy(rgb, models[channels])
     np.testing.assert_array_equal(models[2].get_weights()[0], 1.5 * kernel[:, :, :2])
     images = np.random.default_rng(5).integers(0, 256, (2, 67, 67, 5), dtype="uint8")
     expected = run(rgb, images[..., :3])
-    for channels in (4, 5):
-        ours = models[channels].get_weights()[0]
-        np.testing.assert_array_equal(ours[:, :, :3], kernel)
-        assert ours.shape[2] == channels and not ours[:, :, 3:].any()
-        found = run(models[channels], images[..., :channels])
-        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    ours = models[5].get_weights()[0]
+    np.testing.assert_array_equal(ours[:, :, :3], kernel)
+    assert ours.shape[2] == 5 and not ours[:, :, 3:].any()
+    np.testing.assert_allclose(run(models[5], images), expected, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.skipif(not OFFLINE, reason="needs the extra `offline`")

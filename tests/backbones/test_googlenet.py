@@ -117,6 +117,7 @@ def test_an_inception_block_is_four_branches_side_by_side():
     np.testing.assert_allclose(out[:, 4, 4, 224:], relu("inception_3a_project", pooled), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_tflite_equals_keras():
     same_in_tflite(kv.backbones.create("GoogLeNet", image_size=32, pooling="avg"))
 

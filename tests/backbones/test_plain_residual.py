@@ -86,7 +86,7 @@ def test_the_same_weights_with_and_without_shortcuts_differ():
     assert np.abs(run(plain, IMAGES) - run(residual, IMAGES)).max() > 1e-2
 
 
-@pytest.mark.parametrize("name", ["ResNet20", "Plain20"])
+@pytest.mark.parametrize("name", ["ResNet20", pytest.param("Plain20", marks=pytest.mark.slow)])
 def test_tflite_equals_keras(name):
     same_in_tflite(kv.backbones.create(name, image_size=8, pooling="avg"))
 

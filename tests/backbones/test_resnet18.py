@@ -155,7 +155,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert np.abs(run(model, IMAGES)[0] - run(model, IMAGES)[1]).max() > 1e-3
 
 
-@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("small", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_tflite_equals_keras(small):
     same_in_tflite(scattered(kv.backbones.resnet18(width=4, image_size=32, pooling="avg", small_stem=small)))
 

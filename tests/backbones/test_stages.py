@@ -23,8 +23,9 @@ def leaves(layer) -> list[str]:
 def stages_of(name: str) -> list[str]:
     """The contract of any network: each stage starts behind the tap before it, and holds a kernel of its own stride."""
     side = 224 if "NASNet" in name else None
-    model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(side, side, 3))
-    model = keras.Model(model.inputs, model.outputs, name="mine")  # by its strides, not as an entry of the zoo
+    with keras.StatelessScope(initialize_variables=False):  # the graph alone
+        model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(side, side, 3))
+        model = keras.Model(model.inputs, model.outputs, name="mine")  # by its strides, not as an entry of the zoo
     stages = kv.backbones.stages(model)
     assert list(stages) == [f"stage{i}" for i in range(1, len(stages) + 1)]
     names = leaves(model)

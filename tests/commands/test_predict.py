@@ -8,17 +8,23 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from processes import within
 
 import kvision as kv
+from kvision.commands import predict as command
 from kvision.export import litert
 
 SIZE, LABELS = 32, ["dark", "hell", "größer"]
 
 
-def predict(*arguments) -> subprocess.CompletedProcess:
+def in_a_process(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "kvision", "predict", *map(str, arguments)], capture_output=True, text=True
     )
+
+
+def predict(*arguments) -> subprocess.CompletedProcess:
+    return within(command.main, *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +46,12 @@ def folder(tmp_path_factory):
     return root
 
 
-@pytest.mark.parametrize("model", ["models/2/assets.extra/model.tflite", "models/2", "models"])
-def test_every_kind_of_model_gives_the_same_answer(folder, model):
+@pytest.mark.parametrize(
+    ("model", "predict"),
+    [("models/2/assets.extra/model.tflite", in_a_process), ("models/2", predict), ("models", in_a_process)],
+    ids=["tflite", "version", "newest"],
+)
+def test_every_kind_of_model_gives_the_same_answer(folder, model, predict):
     images = [
         folder / "night.png",
         folder / "broken.jpg",

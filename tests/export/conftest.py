@@ -42,6 +42,8 @@ def expected(model, images) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def exported(model, images, tmp_path_factory):
-    """A version folder as `kv.export.write` leaves it."""
+    """A version folder as `kv.export.write` leaves it, beside an older one and what is none."""
     folder = tmp_path_factory.mktemp("models") / "small"
+    for beside in ("7", "runs"):
+        (folder / beside).mkdir(parents=True)
     return kv.export.write(model, folder, labels=LABELS, card="# card", probe=images)

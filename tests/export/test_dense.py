@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from PIL import Image
+from processes import within
 from trained_like import trained_like
 
 import kvision as kv
@@ -122,12 +123,13 @@ def test_families(name, tmp_path):
     answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["NASNetMobile", "CSPDarkNetTiny", "ViTTiny16"])
+@pytest.mark.parametrize("name", [pytest.param("NASNetMobile", marks=pytest.mark.slow), "CSPDarkNetTiny", "ViTTiny16"])
 def test_families_without_a_decoder_are_named(name):
     with pytest.raises(UserError, match="`backbone`"):
         network(name)
 
 
+@pytest.mark.slow
 def test_fcn(tmp_path):
     backbone = kv.backbones.create("EfficientNetLite0", image_size=64)
     model = trained_like(kv.decoders.fcn(backbone, 4, hidden=16))
@@ -144,10 +146,14 @@ def exported(tmp_path_factory):
     return model, kv.export.write(model, folder, labels=LABELS, longest_side=48, colors=colors)
 
 
-def predict(*arguments) -> subprocess.CompletedProcess:
+def in_a_process(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "kvision", "predict", *map(str, arguments)], capture_output=True, text=True
     )
+
+
+def predict(*arguments) -> subprocess.CompletedProcess:
+    return within(predict_command.main, *arguments)
 
 
 def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path, capsys):
@@ -157,9 +163,10 @@ def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path, capsys)
     photograph.write_bytes(png(image))
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
     expected = kv.segmentation.label_image(model, image, longest_side=48)
-    for number, path in enumerate((version / "assets.extra/model.tflite", version.parent)):
+    ways = {version / "assets.extra/model.tflite": in_a_process, version.parent: predict}
+    for number, (path, run) in enumerate(ways.items()):
         out = tmp_path / f"out{number}"
-        result = predict(path, photograph, tmp_path / "broken.jpg", "--json", "--out", out)
+        result = run(path, photograph, tmp_path / "broken.jpg", "--json", "--out", out)
         assert result.returncode == 1, result.stderr
         row, broken = json.loads(result.stdout)
         assert "error" in broken and list(row["shares"]) == LABELS and sum(row["shares"].values()) == pytest.approx(1)

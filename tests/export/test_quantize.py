@@ -120,7 +120,7 @@ def test_control_ranges_of_black_images_are_no_ranges(digits, tmp_path):
 
 
 @real
-@pytest.mark.parametrize("name", ["knn", pytest.param("cosine", marks=pytest.mark.slow), "forest"])
+@pytest.mark.parametrize("name", ["knn", *(pytest.param(n, marks=pytest.mark.slow) for n in ("cosine", "forest"))])
 def test_heads_stay_float32(digits, tmp_path, name, monkeypatch):
     """On the features that the int8 file itself computes, its answers are scikit-learn's."""
     head = digits.heads[name]

@@ -207,6 +207,7 @@ if attempt == 0:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.multiworker
 def test_tensorflows_workers_join_again_after_one_was_killed(job):
     assert job.run(TENSORFLOW, restarts=1) == 0, job.lines

@@ -1,16 +1,15 @@
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import replicas
 import scenes
 from PIL import Image
+from processes import within
 
 import kvision as kv
-from kvision import runs
+from kvision import cli, runs
 from kvision.checks import UserError
 from kvision.recipes import segment
 from kvision.training import resume
@@ -76,9 +75,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(folder, tmp_path):
 def test_the_command_reports_draws_exports_and_predicts(folder, tmp_path):
     """Decoders in one table; what is exported answers with the picture of an image's labels."""
     (folder / "val/images/broken.png").write_bytes(b"no image")
-    command = [sys.executable, "-m", "kvision", "segment", "--smoke", "--data", str(folder), "--out", str(tmp_path)]
+    command = ["segment", "--smoke", "--data", folder, "--out", tmp_path]
     command += ["--decoders", "unet,fcn32", "--epochs", "1", "--backbone", "MobileNetV3Small"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = within(cli.main, *command)
     assert result.returncode == 0, result.stderr
     assert "mean iou" in result.stdout and "unet" in result.stdout and "fcn32" in result.stdout
     (path,) = tmp_path.glob("runs/*/report.json")
@@ -89,11 +88,7 @@ def test_the_command_reports_draws_exports_and_predicts(folder, tmp_path):
         assert (path.parent / picture).stat().st_size > 5000
     card = (tmp_path / "1/assets.extra/model_card.md").read_text()
     assert "label for each pixel" in card and "mask_bytes" in card and "mean iou" in card
-    predicted = subprocess.run(
-        [sys.executable, "-m", *report["next"].split(), "--out", str(tmp_path / "pictures")],
-        capture_output=True,
-        text=True,
-    )
+    predicted = within(cli.main, *report["next"].split()[1:], "--out", tmp_path / "pictures")
     assert predicted.returncode == 0, predicted.stderr
     (mask,) = (tmp_path / "pictures").glob("*.mask.png")
     with Image.open(mask) as image:
@@ -102,8 +97,8 @@ def test_the_command_reports_draws_exports_and_predicts(folder, tmp_path):
 
 
 def test_other_tflite_files_are_refused_before_the_training(folder, tmp_path):
-    command = [sys.executable, "-m", "kvision", "segment", "--smoke", "--data", str(folder), "--out", str(tmp_path)]
-    result = subprocess.run([*command, "--tflite", "float16"], capture_output=True, text=True)
+    command = ["segment", "--smoke", "--data", folder, "--out", tmp_path]
+    result = within(cli.main, *command, "--tflite", "float16")
     assert result.returncode == 2 and "`--tflite` is not written by this recipe" in result.stderr
     assert not [*tmp_path.glob("runs/*")]
 
@@ -156,6 +151,7 @@ def test_a_flat_folder_is_split(tmp_path):
     assert len(data.train) == 8 and len(data.val) == 2 and not {*data.train.names} & {*data.val.names}
 
 
+@pytest.mark.slow
 def test_on_two_devices_the_recipe_is_the_same(folder):
     code = """
     import dataclasses

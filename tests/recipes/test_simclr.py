@@ -3,7 +3,9 @@ import subprocess
 import sys
 
 import pretraining
+from processes import within
 
+from kvision import cli
 from kvision.recipes import simclr
 
 
@@ -25,7 +27,5 @@ def test_the_command_reports_exports_and_answers(tmp_path):
         assert (path.parent / picture).stat().st_size > 5000
     example = path.parent / "example.png"
     model = tmp_path / "1" / "assets.extra" / "model.tflite"
-    predicted = subprocess.run(
-        [sys.executable, "-m", "kvision", "predict", "--json", str(model), str(example)], capture_output=True, text=True
-    )
+    predicted = within(cli.main, "predict", "--json", model, example)
     assert predicted.returncode == 0 and len(json.loads(predicted.stdout)) == 1, predicted.stderr

@@ -208,6 +208,7 @@ def test_other_labels_names_or_weights_are_another_run(tmp_path):
     assert len(set(found.values())) == 5
 
 
+@pytest.mark.slow
 def test_on_two_devices_the_recipe_is_the_same():
     code = """
     from kvision.recipes import transfer
@@ -258,6 +259,7 @@ def test_settings_of_fine_tuning_are_checked_before_the_data(arguments, text, ca
     assert text in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_smaller_files_of_the_recipe_as_a_command(tmp_path):
     arguments = ["--smoke", "--heads", "knn", "--tflite", "float32,float16,int8", "--out", str(tmp_path)]
     result = command("transfer", "--backbone", "ResNet20", "--weights", "none", "--image-size", "32", *arguments)

@@ -41,7 +41,7 @@ def test_from_a_stage_up(model):
     assert counts[-1] == len(kv.schedules.freeze(model, above="all", norm="train"))
 
 
-@pytest.mark.parametrize("norm", ["frozen", "stats", "train"])
+@pytest.mark.parametrize("norm", ["frozen", pytest.param("stats", marks=pytest.mark.slow), "train"])
 def test_policy_holds_in_fit_and_after_reload(tmp_path, norm):
     """Two fits: moving statistics bit-identical under "frozen" and "stats", moved under "train" (the control)."""
     model = kv.transfer.attach(kv.backbones.create("EfficientNetLite0", image_size=32, pooling="avg"), 3)

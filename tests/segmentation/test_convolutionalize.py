@@ -79,7 +79,8 @@ def test_a_shared_layer_is_copied_once_and_the_copy_is_its_own():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("ResNet50", marks=pytest.mark.slow), "MobileNet", "MobileNetV3Small", "EfficientNetLite0"]
+    "name",
+    ["MobileNetV3Small", *(pytest.param(n, marks=pytest.mark.slow) for n in ("EfficientNetLite0", "ResNet50"))],
 )
 def test_the_zoo_attached_or_with_its_own_top_is_one_cell_for_a_window(name):
     """One window is the whole image, so that padding and squeeze-and-excitation are the same too."""

@@ -2,7 +2,6 @@ import signal
 import threading
 from pathlib import Path
 
-import pytest
 from processes import alone
 
 from kvision.exit_codes import RUN_AGAIN
@@ -47,13 +46,14 @@ def another_error_goes_before():
     assert before == []
 
 
-@pytest.mark.parametrize(
-    "case",
-    [noticed_and_the_handler_put_back, comes_again_where_nobody_acted, another_error_goes_before],
-    ids=lambda case: case.__name__,
-)
-def test_sigterm(case):
-    alone(case)
+def all_of_them():
+    noticed_and_the_handler_put_back()
+    comes_again_where_nobody_acted()
+    another_error_goes_before()
+
+
+def test_sigterm():
+    alone(all_of_them)
 
 
 def test_in_another_thread_nothing_is_noticed():
