@@ -15,7 +15,7 @@ from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
 from kvision.training.objective import Objective
 from kvision.training.pace import Pace
-from kvision.training.resume import Keeper, Resume
+from kvision.training.resume import Keeper, Resume, number
 from kvision.training.source import Position
 
 __all__ = ["evaluate", "fit", "predict"]
@@ -74,6 +74,7 @@ def fit(
             resume.begin(phase, rows=batches.rows, steps=batches.steps, seed=batches.seed)
             resume.meet(callbacks)
             resume.restore(model)
+            stack.callback(resume.leave, model.optimizer)
         going_on = resume is not None and resume.goes_on(phase)
         start = replace(resume.position) if resume is not None and going_on else Position(phase, initial_epoch)
         notice = None if resume is None else stack.enter_context(preemption.watch())
@@ -142,7 +143,7 @@ def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -
     every.on_train_begin()
     model.reset_metrics()
     every.on_epoch_begin(epoch)
-    logs = {name: np.asarray(value).tolist() for name, value in model.get_metrics_result().items()}
+    logs = {name: number(value) for name, value in model.get_metrics_result().items()}
     if validation is not None:
         found = model.evaluate(validation, callbacks=every, return_dict=True)
         logs |= {f"val_{name}": value for name, value in found.items()}

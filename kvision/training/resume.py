@@ -1,11 +1,13 @@
 """A killed training goes on as if it had not been killed: what is kept, when, and how it is put back."""
 
+import inspect
 import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -16,9 +18,11 @@ from kvision.training.checkpoint import Checkpoints
 from kvision.training.preemption import Notice, Preempted
 from kvision.training.source import Position
 
-__all__ = ["Keeper", "Resume"]
+__all__ = ["Keeper", "Resume", "number"]
 
 _LONGEST_PAUSE = 600.0  # seconds between two checkpoints, whatever their share
+# the rates at which trainings of this process left their optimizers, which are nobody's wish
+_LEFT: "WeakKeyDictionary[keras.optimizers.Optimizer, float | None]" = WeakKeyDictionary()
 
 
 class Resume:
@@ -28,8 +32,8 @@ class Resume:
     share: of the time that writing may take, such as .05: ends of epochs that come too soon after the last checkpoint
     are passed over, for ten minutes at most; the first after a start and the last are not. None writes at each.
     Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
-    the logs, and of each callback its weights and the numbers and strings that training changed: settings are those of
-    the callbacks at hand. `history`: logs by name, one an epoch so far.
+    the logs, and of each callback its weights, numbers and strings, but for settings: what its constructor took and
+    training did not change is what the callback at hand has. `history`: logs by name, one an epoch so far.
     """
 
     def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None, share: float | None = None):
@@ -63,8 +67,9 @@ class Resume:
 
     def anew(self) -> None:
         """Before a training: one that had this object already may have left newer checkpoints."""
-        if self._begun:
+        if self._begun or self._restored:
             self._begun.clear()
+            distribute.barrier()  # the chief may be writing yet
             self._look()
 
     def begin(self, phase: int, *, rows: int, steps: int | None, seed: int | None) -> None:
@@ -74,6 +79,7 @@ class Resume:
             self.anew()
         self._begun.add(phase)
         batches = {"seed": seed, "rows": rows, "steps": steps}
+        batches = {name: None if value is None else int(value) for name, value in batches.items()}  # NumPy's, maybe
         kept = self.record.get("batches", batches)
         checked = list(batches) if self.position.step else ["seed"]
         if self.goes_on(phase) and any(batches[name] != kept[name] for name in checked):
@@ -100,10 +106,11 @@ class Resume:
             return
         self._put("variable", known)
         earlier, wished = self.record.get("rate"), self._rate
-        other = None not in (earlier, wished) and wished not in (earlier, _rate(optimizer))
+        known = (earlier, _rate(optimizer), _LEFT.get(_inner(optimizer)))
+        other = None not in (earlier, wished) and wished not in known
         if other:
             optimizer.learning_rate = wished
-        else:
+        elif earlier is not None:
             self._rate = earlier
         if distribute.is_chief():
             place = f"epoch {where.epoch + 1}" + (f", step {where.step}" if where.step else "")
@@ -114,16 +121,22 @@ class Resume:
         """The sums so far of the epoch that was interrupted."""
         self._put("metric", model.metrics_variables)
 
+    def leave(self, optimizer: keras.optimizers.Optimizer) -> None:
+        """When a training ends, however it does."""
+        _LEFT[_inner(optimizer)] = _rate(optimizer)
+
     def meet(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Before a training, or a phase of one: what they hold when they are met first is their settings."""
+        """Before a training, or a phase of one: what their constructors took is their settings, until it changes."""
         for callback in callbacks:
-            self._fresh.setdefault(id(callback), (callback, _plain(callback)))
+            settings = {name: value for name, value in _plain(callback).items() if name in _parameters(callback)}
+            self._fresh.setdefault(id(callback), (callback, settings))
 
     def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """The numbers and weights that callbacks kept: the first of a class get those of its first, and so on."""
+        """The numbers and weights that callbacks kept: the first of a class and log get those of its first, and so
+        on."""
         left = list(callbacks)
-        for index, (kind, plain) in enumerate(self.record.get("callbacks", [])):
-            callback = next((each for each in left if type(each).__name__ == kind), None)
+        for index, (*kind, plain) in enumerate(self.record.get("callbacks", [])):
+            callback = next((each for each in left if _kind(each) == kind), None)
             if callback is None:
                 continue
             left.remove(callback)
@@ -177,7 +190,7 @@ class Resume:
         for index, callback in enumerate(callbacks):
             _, fresh = self._fresh.get(id(callback), (callback, {}))
             changed = {name: value for name, value in _plain(callback).items() if (name, value) not in fresh.items()}
-            kept.append([type(callback).__name__, changed])
+            kept.append([*_kind(callback), changed])
             for name, values in _weights(callback).items():
                 weights.setdefault(str(index), {})[name] = len(values)
                 arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
@@ -193,9 +206,13 @@ def _variables(model, optimizer) -> list:
     return [*known, _global_seed().state] if keras.backend.backend() == "tensorflow" else known
 
 
+def _inner(optimizer) -> keras.optimizers.Optimizer:
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def _rate(optimizer) -> float | None:
-    """The learning rate that it was made with, None for a schedule."""
-    rate = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
+    """The learning rate as it stands, None for a schedule."""
+    rate = getattr(_inner(optimizer), "_learning_rate", None)
     return float(distribute.read(rate)) if isinstance(rate, keras.Variable) else None
 
 
@@ -210,6 +227,22 @@ def _global_seed():
     from keras.src.random.seed_generator import global_seed_generator  # not public
 
     return global_seed_generator()
+
+
+def _kind(callback) -> list[str | None]:
+    """By what it is known again; with another log, another best is no best."""
+    monitor = getattr(callback, "monitor", None)
+    return [type(callback).__name__, monitor if isinstance(monitor, str) else None]
+
+
+def _parameters(callback) -> set[str]:
+    """What the constructors of its class and of those before it take."""
+    return {name for kind in type(callback).__mro__ for name in inspect.signature(kind.__init__).parameters}
+
+
+def number(log) -> float | list:
+    """A log as JSON: a metric may be several numbers."""
+    return log if isinstance(log, float) else keras.ops.convert_to_numpy(log).tolist()
 
 
 def _plain(callback) -> dict[str, Any]:
@@ -270,7 +303,7 @@ class Keeper(keras.callbacks.Callback):
         if self.resume is None:
             return
         for name, value in (logs or {}).items():
-            self.resume.history.setdefault(name, []).append(np.asarray(value).tolist())
+            self.resume.history.setdefault(name, []).append(number(value))
         last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
         path = self._write(epoch + 1, 0) if last or self.resume.due() else None
         if self.notice is not None and self.notice.given():

@@ -177,3 +177,18 @@ def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path):
     assert resumed[0] == whole[0]
     for ours, theirs in zip(resumed[1], whole[1], strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_resume_whose_first_call_failed_looks_again(tmp_path):
+    """What was read is not taken for what was put back."""
+    data, steps = (IMAGES, LABELS), [Unfreeze(0, "top", 1e-2)]
+    options = {"epochs": 2, "batch_size": 8, "verbose": 0}
+    kv.schedules.fit(attached(), data, steps, checkpoints=tmp_path, **options)
+    resume, model = kv.training.Resume(tmp_path), attached()
+    with pytest.raises(UserError, match="no stage or layer"):
+        kv.schedules.fit(model, data, [Unfreeze(0, "typo", 1e-2)], checkpoints=resume, **options)
+    other, again = attached(), attached()
+    kv.schedules.fit(other, data, steps, checkpoints=resume, **options)
+    kv.schedules.fit(again, data, steps, checkpoints=tmp_path, **options)
+    for ours, theirs in zip(other.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs))

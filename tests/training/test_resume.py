@@ -177,13 +177,35 @@ def test_a_rate_that_was_asked_for_anew_is_taken_and_one_that_training_lowered_g
     assert float(again.optimizer.learning_rate) == np.float32(0.05)
 
 
-def test_callbacks_are_known_by_their_class_wherever_they_stand(tmp_path):
+def test_a_rate_that_an_earlier_training_of_this_process_left_is_no_wish(tmp_path):
+    """A curve of its own, struck in an epoch, and called again with the same model: each epoch counts once."""
+    curve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
+    model = made()
+    with pytest.raises(Struck):
+        fitted(Resume(tmp_path, every=2), 4, model=model, callbacks=[curve, Strike(2, 0)])
+    fitted(tmp_path, 4, model=model, callbacks=[curve])
+    whole, _ = fitted(None, 4, callbacks=[curve])
+    assert float(model.optimizer.learning_rate) == float(whole.optimizer.learning_rate) == np.float32(0.2 / 16)
+
+
+def test_callbacks_are_known_by_their_class_and_log_wherever_they_stand(tmp_path):
     best, other = kv.training.KeepBest("loss"), kv.training.KeepBest("accuracy")
     fitted(tmp_path, 2, callbacks=[best, other])
-    first, second = kv.training.KeepBest("loss"), kv.training.KeepBest("accuracy")
-    fitted(tmp_path, 2, callbacks=[kv.training.Clock(), first, second])
+    first, second, third = (kv.training.KeepBest(log) for log in ("loss", "accuracy", "val_loss"))
+    held_out = {"validation_data": (X[:9], Y[:9])}
+    fitted(tmp_path, 2, callbacks=[kv.training.Clock(), third, second, first], **held_out)
     assert (first.value, second.value) == (best.value, other.value) and first.value != second.value
-    assert first.monitor == "loss" and all(map(np.array_equal, first.weights, best.weights))
+    assert all(map(np.array_equal, first.weights, best.weights)) and third.value is None
+
+
+def test_what_a_callback_brought_from_an_earlier_call_is_kept_too(tmp_path):
+    best = kv.training.KeepBest("loss")
+    fitted(tmp_path, 2, callbacks=[best])
+    best.value = 1e9  # which no later epoch is better than
+    fitted(tmp_path, 3, callbacks=[best])
+    again = kv.training.KeepBest("loss")
+    fitted(tmp_path, 3, callbacks=[again])
+    assert (again.value, again.epoch) == (best.value, best.epoch)
 
 
 def test_one_resume_for_two_calls_is_like_its_folder(tmp_path):
@@ -208,6 +230,7 @@ def test_another_seed_or_within_an_epoch_another_batch_is_refused(tmp_path):
     fitted(tmp_path, 3, batch_size=8)
     with pytest.raises(UserError, match=r"other batches.*seed 0.*seed 1"):
         fitted(tmp_path, 3, seed=1)
+    fitted(tmp_path, 4, seed=np.int64(0), batch_size=np.int64(8))
 
 
 def test_a_metric_of_several_numbers_is_kept(tmp_path):
@@ -337,7 +360,7 @@ def test_a_record_is_json_and_every_is_a_count(tmp_path):
     kv.training.fit(made(), (X, Y), epochs=1, verbose=0, callbacks=[kv.training.KeepBest("loss")], checkpoints=tmp_path)
     record = Resume(tmp_path).record
     assert json.loads(json.dumps(record)) == record
-    ((kind, kept),) = record["callbacks"]
+    ((kind, _, kept),) = record["callbacks"]
     assert kind == "KeepBest" and kept["epoch"] == 0 and "monitor" not in kept and record["weights"]
     with pytest.raises(UserError, match=r"`every` .*at least 1"):
         Resume(tmp_path, every=0)
