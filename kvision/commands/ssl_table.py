@@ -92,23 +92,16 @@ def _run(config: Config, out: Path, command: str) -> int:
     key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder):
-        return _fill(config, methods, data, folder, cache, command)
-
-
-def _fill(config: Config, methods: Sequence[str], data: runs.Data, folder: Path, cache: Path, command: str) -> int:
-    """Row by row."""
-    from kvision import selfsup
-
     stages, failed = runs.Stages(folder), []
-    about = {"data": data.name, "seed": config.seed, "device": runs.device(), "command": command}
+    here = runs.device()
+    about = {"data": data.name, "seed": config.seed, "device": here, "command": command}
     about |= {"notes": list(data.notes), "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images]}
 
     def judge(name: str, encoder, record: dict) -> None:
         """Once; kept as the record of a stage."""
         if stages.done(f"row-{name}", knn=float, linear=float, alignment=float) is None:
             found = evaluate(encoder, data.train, data.val, config, cache=cache)
-            facts = {"method": name, "device": runs.device(), "command": command}
+            facts = {"method": name, "device": here, "command": command}
             stages.finish(f"row-{name}", facts | _row(found, encoder, record))
 
     for method in methods:
@@ -119,15 +112,16 @@ def _fill(config: Config, methods: Sequence[str], data: runs.Data, folder: Path,
             print(f"{method}: its ViT has its own width; --width {config.width} is the ResNet's", flush=True)
         try:
             images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
-            encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))
-            before = encoder_of(method, own)
-            judge(f"untrained {before.name}", before, {})
-            judge(method, encoder, record)
+            with alone(folder, method):  # others may work on other methods
+                encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))
+                before = encoder_of(method, own)
+                judge(f"untrained {before.name}", before, {})
+                judge(method, encoder, record)
         except checks.UserError as problem:  # the other rows are worth having
             failed.append(method)
             print(f"kvision ssl-table: {method} failed: {problem}", file=sys.stderr)
         rows = _rows(folder)
-        about["device"] = "; ".join(dict.fromkeys(row.get("device", about["device"]) for row in rows.values()))
+        about["device"] = "; ".join(dict.fromkeys(row.get("device", here) for row in rows.values())) or here
         atomic.write_text(folder / "table.json", json.dumps({**about, "rows": rows}, indent=1))
         atomic.write_text(folder / "table.txt", _text(rows))
         picture = _draw(rows, folder)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["from_environment", "join", "lost_peer"]
 
 _JOIN_SECONDS = 120
-# each job has eight ports of its own, since another one may share its nodes; below those that systems give away (32768)
-_SLURM_PORTS, _EACH = range(20_000, 30_000), 8
+# a job has ports of its own for sixteen processes on a node, since another one may share it; below those that systems
+# give away (32768)
+_SLURM_PORTS, _EACH = range(20_000, 30_000), 16
 
 
 def from_environment() -> dict | None:

@@ -198,7 +198,7 @@ def _work(
     distribute.barrier()
     report = stages.done("report", **_REPORT)
     # else everything but the export is finished: another kind of file is asked for, or the version is gone
-    if report and set(tflite) <= {"float32", *report.get("tflite", ())} and Path(report["exports"][-1]).is_dir():
+    if report and set(tflite) <= {"float32", *report.get("tflite", ())} and _stands(report, out):
         if leads:
             print(f"This run is finished ({folder}). `--again` runs it once more.\n")
             _tell(report, folder)
@@ -237,6 +237,11 @@ def _work(
     atomic.write_text(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False))
     _tell(report, folder)
     return 0
+
+
+def _stands(report: dict, out: Path) -> bool:
+    """Whether the version that it tells of is there yet."""
+    return bool(report["exports"]) and (out / Path(report["exports"][-1]).name).is_dir()
 
 
 def tell_bad_images(data: Data) -> None:

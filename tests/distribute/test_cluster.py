@@ -84,8 +84,8 @@ def test_slurms_order_of_nodes_is_kept_and_a_node_may_hold_several(monkeypatch):
 
 def test_jobs_that_share_a_node_have_ports_of_their_own(monkeypatch):
     ports = set()
-    for job in range(1_000_000, 1_001_250):
-        slurm(monkeypatch, **step("n1", "8", 8, 0), JOB_ID=job)
+    for job in range(1_000_000, 1_000_625):
+        slurm(monkeypatch, **step("n1", "16", 16, 0), JOB_ID=job)
         ports |= set(cluster.from_environment()["cluster"]["worker"])
     assert len(ports) == 10_000 and min(ports) == "n1:20000" and max(ports) == "n1:29999"
 

@@ -100,6 +100,23 @@ found["sequential"] = [trained("sequential", True, dataset(41), validation_data=
 data = x, y, weight  # of the last five one device gets three, the other two
 held_out = {"validation_data": tuple(part[:27] for part in data)}
 found["own"] = [trained("own", scope, data, **held_out) for scope in (True, False)]
+
+images, labels = random.normal(size=(21, 8, 8, 3)).astype("float32"), random.integers(0, 3, (21, 8, 8))
+labels[:, :3][random.random((21, 3, 8)) < 0.5] = 255  # do not count, in some images more than in others
+
+def pixels(scope):
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if scope else contextlib.nullcontext():
+        model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, padding="same"),
+                                  keras.layers.BatchNormalization(), keras.layers.Conv2D(3, 1)])
+        loss = kv.losses.PixelLoss(("cross_entropy", "dice"), class_weights=(1, 2, 0.5))
+        iou = keras.metrics.MeanIoU(3, ignore_class=255, sparse_y_pred=False, name="iou")
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss, metrics=[iou])
+    pair = images, labels.astype("int32")
+    history = kv.training.fit(model, pair, epochs=2, batch_size=8, verbose=0, validation_data=pair).history
+    return weights(model), history
+
+found["pixels"] = [pixels(scope) for scope in (True, False)]
 answer(found=found)
 """
 REST = """
@@ -186,6 +203,13 @@ def test_two_devices_end_at_the_weights_and_logs_of_one(trained, name):
     for log, values in one[1].items():
         assert len(values) == 3
         np.testing.assert_allclose(two[1][log], values, atol=1e-5, err_msg=log)
+
+
+def test_labels_of_pixels_too(trained):
+    two, one = trained["pixels"]
+    assert apart([two, one]) < 1e-5
+    for log in ("loss", "iou", "val_loss", "val_iou"):
+        np.testing.assert_allclose(two[1][log], one[1][log], atol=1e-5, err_msg=log)
 
 
 def test_control_stock_keras_on_two_devices_does_not(trained):

@@ -1,31 +1,32 @@
-import multiprocessing
+import subprocess
+import sys
 
 import pytest
 
 from kvision.checks import UserError
 from kvision.runs.lock import alone
 
+HOLD = """
+import sys
+from pathlib import Path
+from kvision.runs.lock import alone
+with alone(Path(sys.argv[1])):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
 
-def hold(folder, ready, done):
-    with alone(folder):
-        ready.set()
-        done.wait(60)
 
-
-def test_another_process_is_told_and_the_end_of_the_first_gives_it_free(tmp_path):
-    context = multiprocessing.get_context("fork")  # without importing anything
-    ready, done = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path, ready, done))
-    other.start()
-    assert ready.wait(60)
-    with (
-        pytest.raises(UserError, match=r"`--out` holds this very run, and another process is at work on it"),
-        alone(tmp_path),
-    ):
-        pass
-    other.kill()
-    other.join()
-    with alone(tmp_path):
-        pass
-    with alone(tmp_path):
-        pass
+def test_another_process_is_told_and_the_end_of_the_first_gives_it_free(tmp_path, capsys):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], **pipes) as other:
+        assert other.stdout is not None and other.stdout.readline() == "ready\n"
+        with alone(tmp_path, "another"):
+            pass
+        text = r"`--out` holds this very run, and another process is at work on it"
+        with pytest.raises(UserError, match=text), alone(tmp_path, patience=0.1):
+            pass
+        assert capsys.readouterr().err.count("waits for it") == 1
+        other.kill()
+    for _ in range(2):
+        with alone(tmp_path, patience=0):
+            pass
