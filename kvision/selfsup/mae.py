@@ -65,7 +65,7 @@ class MAE(Objective):
         self.decoder = keras.Model(tokens, pixels, name="decoder")
 
     def call(self, batch, training=False):
-        images = self.look(batch)["a"]
+        images = self.look(batch, "a")["a"]
         count, length = ops.shape(images)[0], self.rows * self.columns
         order = ops.argsort(keras.random.uniform((count, length), seed=Key(next_key(self.order))), axis=-1)
         back = ops.argsort(order, axis=-1)

@@ -49,7 +49,7 @@ class MoCo(Objective):
         self.queue.check_batch(rows)
 
     def call(self, batch, training=False):
-        views = self.look(batch)
+        views = self.look(batch, "a", "b")
         query = unit(self.projector(self.encoder(views["a"], training=training), training=training))
         key = unit(self.twin(views["b"], training=training))
         others = self.queue(key, training=training)

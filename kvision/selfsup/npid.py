@@ -48,7 +48,7 @@ class NPID(Objective):
             self.noise, self.partition = keras.random.SeedGenerator(seed), _Partition(count)
 
     def call(self, batch, training=False):
-        views = self.look(batch)
+        views = self.look(batch, "a", "index")
         feature = unit(self.projector(self.encoder(views["a"], training=training), training=training))
         rows = self.bank(feature, views["index"], training=training)
         outputs = {"feature": feature, "positive": ops.sum(feature * ops.take(rows, views["index"], axis=0), axis=-1)}

@@ -35,7 +35,7 @@ class SimCLR(Objective):
         self.projector = projector(encoder.output_shape[-1], sizes)
 
     def call(self, batch, training=False):
-        views = self.look(batch)
+        views = self.look(batch, "a", "b")
         both = ops.concatenate([views["a"], views["b"]])  # one call: statistics of its own would tell the view
         z = self.projector(self.encoder(both, training=training), training=training)
         rows = ops.shape(z)[0] // 2

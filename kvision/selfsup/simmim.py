@@ -58,7 +58,7 @@ class SimMIM(Objective):
         self.pixels.build((None, self.rows, self.columns, width))
 
     def call(self, batch, training=False):
-        images = self.look(batch)["a"]
+        images = self.look(batch, "a")["a"]
         mask = self._mask(ops.shape(images)[0])
         tokens = self.patches(images)
         tokens = ops.where(mask[..., None] > 0, ops.cast(self.hidden, tokens.dtype), tokens)

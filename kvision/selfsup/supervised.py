@@ -39,7 +39,7 @@ class Supervised(Objective):
         self.head.build(encoder.output_shape)
 
     def call(self, batch, training=False):
-        views = self.look(batch)
+        views = self.look(batch, "a", "label")
         feature = self.encoder(views["a"], training=training)
         label = ops.cast(ops.reshape(views["label"], ops.shape(feature)[:1]), "int32")
         return {"logits": self.head(feature), "label": label, "feature": ops.cast(feature, "float32")}

@@ -69,7 +69,7 @@ class SwAV(Objective):
             queue.check_batch(rows)
 
     def call(self, batch, training=False):
-        views = self.look(batch)
+        views = self.look(batch, *self.names)
         features = [self.encoder(ops.concatenate([views[name] for name in CROPS]), training=training)]
         for size, encoder in self.small.items():  # one call for all views of a size
             images = [views[name] for name in self.names if self.crops.get(name) == size]

@@ -10,25 +10,11 @@ from kvision import checks, distribute
 __all__ = ["Objective"]
 
 
-class _Views(dict):
-    """A batch by name; one that is not there is the caller's mistake."""
-
-    def __missing__(self, name: str):
-        raise checks.error(
-            "train",
-            problem=f"brings no {name!r}",
-            expected="a batch with what this method looks at",
-            received=sorted(self),
-            hint="Give the method `views=kv.selfsup.preset(...).views(size)`, or kv.data.pipeline "
-            "`fields=kv.selfsup.preset(...).fields`",
-        )
-
-
 class Objective(keras.Model):
     """Base of methods that are more than a model with labels. Final subclasses write
 
-    `call(batch, training=False)`: a batch, whose views are `self.look(batch)` -> a dict of float32 tensors, each with
-    the batch as first axis;
+    `call(batch, training=False)`: a batch, whose views are `self.look(batch, "a", ...)` -> a dict of float32 tensors,
+    each with the batch as first axis;
     `objective(outputs)`: -> the scalar mean loss of this replica's batch, not divided by replicas;
     `trivial(outputs)`: -> the loss at chance, for the logs; `embedding(outputs)`: -> (B, D), whose spread is logged.
     All parts are made in `__init__`; what is made is `encoder`, a model image -> features, which is embedded, probed
@@ -63,8 +49,9 @@ class Objective(keras.Model):
         """Raises UserError for a global batch that the method cannot train with; `fit` calls it before anything trains,
         where the data says how many rows a batch has: a step is traced for any number."""
 
-    def look(self, batch):
-        """The views of a batch: those that `views` makes of it in the step; itself, where the data brings views."""
+    def look(self, batch, *names: str) -> dict:
+        """The views of a batch: those that `views` makes of it in the step; itself, where the data brings views.
+        UserError where there is none of a name."""
         views = batch if self.views is None else self.views(batch)
         if not isinstance(views, dict):
             raise checks.error(
@@ -73,7 +60,16 @@ class Objective(keras.Model):
                 expected="views by name, as kv.views.MultiView makes them",
                 received=type(views).__name__,
             )
-        return _Views(views)
+        if absent := [name for name in names if name not in views]:
+            raise checks.error(
+                "train",
+                problem=f"brings no {', '.join(map(repr, absent))}",
+                expected=f"a batch with {', '.join(names)}",
+                received=sorted(views),
+                hint="Give the method `views=kv.selfsup.preset(...).views(size)`, or kv.data.pipeline "
+                "`fields=kv.selfsup.preset(...).fields`",
+            )
+        return views
 
     def build(self, input_shape=None):
         self.built = True  # in __init__, with all parts

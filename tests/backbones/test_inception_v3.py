@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from graphs import without_weights
 
 import kvision as kv
 from kvision.backbones.inception_v3 import LOSS_WEIGHTS, SMALLEST_AUXILIARY
@@ -9,7 +10,7 @@ from kvision.checks import UserError
 
 def test_parameters_and_sizes_of_the_paper():
     """The network as Keras counts it; with the auxiliary head as torchvision does, whose BatchNorms have gammas."""
-    with keras.StatelessScope(initialize_variables=False):  # shapes alone
+    with without_weights():
         model, plain = kv.backbones.inception_v3(), kv.backbones.inception_v3(auxiliary=False)
         official = keras.applications.InceptionV3(weights=None)
     assert plain.count_params() == official.count_params() == 23_851_784

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from graphs import without_weights
 from keras import layers, ops
 
 import kvision as kv
@@ -43,7 +44,7 @@ CONSTRUCTORS = [name for name in dir(keras.applications) if name[0].isupper()]
 def application(name: str, *, weights: bool = False) -> keras.Model:
     """weights: whether it is called: its graph alone takes half of the time."""
     size = 224 if "NASNet" in name else None  # its padding is decided when it is built
-    with contextlib.nullcontext() if weights else keras.StatelessScope(initialize_variables=False):
+    with contextlib.nullcontext() if weights else without_weights():
         return getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(size, size, 3))
 
 
@@ -130,7 +131,7 @@ QUICK += ("ResNet20", "ResNet50", "VGG16", "ViTTiny16")
 )
 def test_zoo_whatever_the_image_size_and_the_pooling(name):
     """At their smallest size deep maps are single pixels: the taps are the same."""
-    with keras.StatelessScope(initialize_variables=False):
+    with without_weights():
         small = kv.backbones.create(name, image_size=kv.backbones.smallest_size(name), pooling="avg")
         model = kv.backbones.pyramid(small)
         large = kv.backbones.pyramid(kv.backbones.create(name))

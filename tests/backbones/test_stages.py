@@ -3,6 +3,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from graphs import without_weights
 from keras import layers
 
 import kvision as kv
@@ -23,7 +24,7 @@ def leaves(layer) -> list[str]:
 def stages_of(name: str) -> list[str]:
     """The contract of any network: each stage starts behind the tap before it, and holds a kernel of its own stride."""
     side = 224 if "NASNet" in name else None
-    with keras.StatelessScope(initialize_variables=False):  # the graph alone
+    with without_weights():
         model = getattr(keras.applications, name)(weights=None, include_top=False, input_shape=(side, side, 3))
         model = keras.Model(model.inputs, model.outputs, name="mine")  # by its strides, not as an entry of the zoo
     stages = kv.backbones.stages(model)

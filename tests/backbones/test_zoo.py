@@ -5,6 +5,7 @@ import keras
 import numpy as np
 import pytest
 from contracts import run, same_in_tflite
+from graphs import without_weights
 
 import kvision as kv
 from kvision.backbones import weights as files
@@ -181,7 +182,7 @@ def test_every_constructor_of_keras_is_there():
 @pytest.mark.parametrize("name", members(FAMILIES))
 def test_sizes_and_pooling_do_not_change_the_weights_shapes(name):
     """A file of one size fits them all; the smallest accepted has a pixel left; a fourth channel, one more plane."""
-    with keras.StatelessScope(initialize_variables=False):  # shapes alone
+    with without_weights():
         model = kv.backbones.create(name, pooling="max")
         small = kv.backbones.create(name, image_size=ZOO[name].smallest, channels=4)
     assert min(small.output_shape[1:]) >= 1 and model.output_shape == (None, small.output_shape[3])
