@@ -142,7 +142,7 @@ def test_is_saved_compiled_and_taken_for_keras(tmp_path):
     np.testing.assert_allclose(norm.moving_mean, 0.5 * x.mean((0, 1, 2)), atol=1e-5)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
+@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_its_statistics_are_of_the_whole_batch_on_replicas(devices):
     (found,) = replicas.run(
         """

@@ -42,7 +42,7 @@ def trained(callbacks=lambda encoder: (), *, epochs=2, folder=None, every=None):
     """-> the method, its callbacks, its logs by name."""
     keras.utils.set_random_seed(0)
     method = Pull()
-    method.compile(keras.optimizers.Adam(0.01))
+    method.compile(keras.optimizers.Adam(0.01), run_eagerly=True)  # a trace takes longer than these steps
     watching = list(callbacks(method.encoder))
     checkpoints = folder and kv.training.Resume(folder, every=every)
     options = {"callbacks": watching, "checkpoints": checkpoints, "verbose": 0}

@@ -103,7 +103,7 @@ def test_a_key_of_another_shape():
 CODE = """
 images = np.zeros((2, 8, 8, 3), "float32") + np.arange(8)[:, None]
 with strategy.scope():
-    view = kv.views.simclr(8, blur=False)
+    view = kv.views.RandomResizedCrop(8)
 
 @tf.function
 def both(key):
