@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from kvision import checks
 from kvision.data.label_maps import IGNORE, LabelMap
-from kvision.data.mask_layouts import LAYOUTS, pairs
+from kvision.data.mask_layouts import LAYOUTS, Pair, pairs
 from kvision.data.scan import BadFile, digest
 from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
 
@@ -149,11 +149,7 @@ def masks(
         bar = tqdm(pool.map(look, found), "masks", len(found), unit=" images", disable=not progress)
         outcomes = list(zip(found, bar, strict=True))
     good = [(pair, outcome) for pair, outcome in outcomes if not isinstance(outcome, str)]
-    bad = tuple(
-        BadFile((pair.image or pair.mask).relative_to(folder).as_posix(), outcome)
-        for pair, outcome in outcomes
-        if isinstance(outcome, str)
-    )
+    bad = tuple(_bad(pair, outcome, folder) for pair, outcome in outcomes if isinstance(outcome, str))
     if not good:
         hint = f"{bad[0].path}: {bad[0].reason}" if bad else ""
         raise checks.error(
@@ -214,3 +210,9 @@ def _numbers(data: bytes) -> np.ndarray:
             return numbers
         except Exception as reason:  # a decoder facing damaged bytes raises what it likes
             raise BadImage(f"its data are damaged ({header.first_line(reason)})") from reason
+
+
+def _bad(pair: Pair, reason: str, folder: Path) -> BadFile:
+    """Under its image's name, where it has one."""
+    first, *beside = (path.relative_to(folder).as_posix() for path in (pair.image, pair.mask) if path is not None)
+    return BadFile(first, reason, beside=tuple(beside))

@@ -31,12 +31,13 @@ _CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
 class BadFile:
     """A file that is named like an image and cannot be used. path: relative to the folder. reason: one line.
 
-    folder: where it differs from that of the run's data.
+    folder: where it differs from that of the run's data. beside: what belongs to it, an image's mask, as paths too.
     """
 
     path: str
     reason: str
     folder: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -260,16 +260,17 @@ def _copy_bad_images(data: Data, source: Path, quarantine: Path) -> None:
     """Regular files, under the names they have; links are not followed."""
     copied = 0
     for bad in data.bad_images:
-        original = Path(bad.folder or source, bad.path)
-        copy = Path(quarantine, "unlabeled" if bad.folder else "", bad.path)
-        try:
-            if original.is_symlink() or not original.is_file():
-                continue
-            with atomic.file(copy) as temporary:
-                shutil.copyfile(original, temporary)
-            copied += 1
-        except OSError as reason:
-            print(f"  {bad.path}: not copied: {reason.strerror or reason}", file=sys.stderr)
+        for path in (bad.path, *bad.beside):
+            original = Path(bad.folder or source, path)
+            copy = Path(quarantine, "unlabeled" if bad.folder else "", path)
+            try:
+                if original.is_symlink() or not original.is_file():
+                    continue
+                with atomic.file(copy) as temporary:
+                    shutil.copyfile(original, temporary)
+                copied += path == bad.path
+            except OSError as reason:
+                print(f"  {path}: not copied: {reason.strerror or reason}", file=sys.stderr)
     print(f"{copied} of these {len(data.bad_images)} are files, and were copied to {quarantine}", file=sys.stderr)
 
 

@@ -60,6 +60,9 @@ def test_what_cannot_be_used_is_listed_with_its_reason(folder):
     assert "it holds 7, of which the class names say nothing" in told["images/01.png"]
     assert "it is in RGB" in told["images/02.png"] and "JPEG does not keep numbers" in told["images/03.png"]
     assert "damaged" in told["images/04.png"] and len(told) == 7
+    beside = {bad.path: bad.beside for bad in found.bad}
+    assert beside["images/00.png"] == ("masks/00.png",) and beside["images/03.png"] == ("masks/03.jpg",)
+    assert beside["images/alone.png"] == beside["masks/nobodys.png"] == ()
 
 
 def test_a_palette_is_read_as_numbers_and_255_does_not_count(folder):
