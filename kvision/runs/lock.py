@@ -26,7 +26,7 @@ def alone(folder: Path, name: str = "run", *, patience: float | None = None) -> 
     """
     patience = _PATIENCE if patience is None else patience
     end, told = time.monotonic() + patience, False
-    with (folder / f".lock-{name}").open("w") as file:
+    with (folder / f".lock-{name}").open("a") as file:  # which changes nothing of it
         while not _locked(file):
             if time.monotonic() >= end:
                 raise checks.error(
