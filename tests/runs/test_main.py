@@ -114,9 +114,12 @@ def test_a_version_that_was_removed_is_exported_again_from_the_finished_stages(f
 
     monkeypatch.setattr(kv.export, "write", export)
     shutil.copytree(first / "runs", tmp_path / "runs")
-    (tmp_path / "1").mkdir()
+    versions = {tmp_path / Path(report["exports"][-1]).name for report in reports(first)}
+    for version in versions:
+        version.mkdir()
     assert runs.main(RECIPE, ["--out", str(tmp_path), "--level", "4"]) == 0, "the control: the version is there"
-    (tmp_path / "1").rmdir()
+    for version in versions:
+        version.rmdir()
     with pytest.raises(Exports):
         runs.main(RECIPE, ["--out", str(tmp_path), "--level", "4"])
 
