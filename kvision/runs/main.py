@@ -48,8 +48,9 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
         out = Path(arguments.pop("out") or Path("saved_models", name))
         config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
         start(config)
-        with told_of_sigterm():  # after the strategy, which takes the signal for itself
-            return _run(recipe, name, config, out, again, bad_images, tflite, shlex.join(["kvision", name, *argv]))
+        command = shlex.join(["kvision", name, *argv])
+        with told_of_sigterm(), contextlib.ExitStack() as held:  # after the strategy, which takes the signal for itself
+            return _run(recipe, name, config, out, again, bad_images, tflite, command, held)
     except checks.UserError as problem:
         print(f"kvision {name}: {problem}", file=sys.stderr)
         return 2
@@ -152,9 +153,9 @@ def start(config: Settings, *, exports: bool = True) -> None:
 
 def _run(
     recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, tflite: tuple[str, ...],
-    command: str,
+    command: str, held: contextlib.ExitStack,
 ) -> int:  # fmt: skip
-    from kvision import distribute
+    from kvision import distribute, export
 
     started = time.monotonic()
     leads, cache = distribute.is_chief(), out / "cache"
@@ -179,17 +180,8 @@ def _run(
     key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
     folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder) if leads else contextlib.nullcontext():
-        return _work(recipe, name, config, data, folder, out, again, bad_images, tflite, command, started)
-
-
-def _work(
-    recipe: ModuleType, name: str, config: Settings, data: Data, folder: Path, out: Path, again: bool, bad_images: str,
-    tflite: tuple[str, ...], command: str, started: float,
-) -> int:  # fmt: skip
-    from kvision import distribute, export
-
-    leads, cache = distribute.is_chief(), out / "cache"
+    if leads:
+        held.enter_context(alone(folder))
     quarantine = None
     if bad_images == "quarantine" and data.bad_images and leads:
         quarantine = folder / "bad_images"

@@ -106,8 +106,8 @@ class Resume:
             return
         self._put("variable", known)
         earlier, wished = self.record.get("rate"), self._rate
-        known = (earlier, _rate(optimizer), _LEFT.get(_inner(optimizer)))
-        other = None not in (earlier, wished) and wished not in known
+        no_wish = (earlier, _rate(optimizer), _LEFT.get(_inner(optimizer)))
+        other = None not in (earlier, wished) and wished not in no_wish
         if other:
             optimizer.learning_rate = wished
         elif earlier is not None:
