@@ -8,7 +8,7 @@ Run:      kvision npid                            scikit-learn's digits, no down
           kvision npid --data FILE.npz --minutes 15
 Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 51 epochs, linear .483, neighbors .471 of 2,000 held-out images;
           untrained .316 and .279 (seed 0, 32 px, 10.2 minutes on 2 CPU cores, in kvision ssl-table);
-          --minutes 30 on a slower CPU: 94 epochs, .556 and .543;
+          --minutes 30 on a slower CPU: 94 epochs, .556 and .543; NPID++ 73 epochs, .509 and .478;
           --width 64 --epochs 200: .658, .632; untrained .395, .310 (6.6 minutes on one H200,
           beside two other trainings, with KERAS_BACKEND=jax)
 """

@@ -9,8 +9,8 @@ Run:      kvision simclr                            scikit-learn's digits, no do
           kvision simclr --data FOLDER --unlabeled PHOTOS      learns from PHOTOS, of any layout, alone
 Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 30 epochs, linear .521, neighbors .473 of 2,000 held-out
           images; untrained .316 and .279 (seed 0, 32 px, 13.4 minutes on 2 CPU cores, in kvision ssl-table);
-          seed 1, --epochs 30: .516, .477; untrained .332, .283; seed 0, --minutes 30 on a CPU of half the speed: 48
-          epochs, .560, .491;
+          --epochs 30, seed 1: .516, .477; untrained .332, .283; seed 2: .503, .452; untrained .343, .287;
+          --minutes 30 on a CPU of half the speed, seed 0: 48 epochs, .560, .491;
           --width 64 --epochs 200: .738, .676; untrained .395, .310 (5.7 minutes on one H200,
           beside two other trainings, with KERAS_BACKEND=jax)
 """
