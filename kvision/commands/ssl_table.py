@@ -1,10 +1,10 @@
 """Pre-trains one encoder by each self-supervised method, on the same data and budget, and compares what it is worth.
 
 Every row has one set of images, seed, encoder (MAE, SimMIM: the preset's ViT, unless --encoder is one), evaluation and,
-with --minutes, time of training steps. Judged by neighbors and by a linear classifier, with labels, on held-out images,
-beside the untrained encoder and one that was trained with the labels. Written to OUT/runs/<hash>/ after each row:
-table.txt, table.json, table.png. The same command goes on where it was ended, and a finished row is not trained again;
-nor is it with other --methods.
+with --minutes, time of training steps. Judged by 200 neighbors (and by 20) and by a linear classifier, with labels, on
+held-out images, beside the untrained encoder and one that was trained with the labels (with --unlabeled: with those of
+--data). Written to OUT/runs/<hash>/ after each row: table.txt, table.json, table.png. The same command goes on where it
+was ended, and a finished row is not trained again; nor is it with other --methods.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pr
 __all__ = ["main"]
 
 _COLUMNS = (
-    "method", "encoder", "parameters", "KNN", "95 % interval", "linear", "95 % interval",
+    "method", "encoder", "parameters", "KNN", "95 % interval", "k = 20", "linear", "95 % interval",
     "epochs", "minutes", "images/s",
 )  # fmt: skip
 
@@ -164,6 +164,7 @@ def _text(rows: dict[str, dict]) -> str:
                 f"{row['parameters']:,}",
                 f"{row['knn']:.3f}",
                 knn,
+                f"{row['knn_near']:.3f}",
                 f"{row['linear']:.3f}",
                 linear,
                 str(row.get("epochs", 0)),

@@ -44,7 +44,9 @@ class Pretraining(Settings):
     train_per_class: int | None = setting(None, "use only so many training images of each class")
     test_per_class: int | None = setting(None, "use only so many held-out images of each class")
     unlabeled: str | None = setting(
-        None, "folder of images, of any layout, to train on instead of those of --data, which then judge alone"
+        None,
+        "folder of images, of any layout, to train on instead of those of --data, which then judge alone (and "
+        "train the supervised row of ssl-table)",
     )
 
 
@@ -81,6 +83,13 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
             problem="cannot judge an encoder",
             expected="two classes or more with two training images each; labels are used for judging alone",
             received=dict(zip(data.class_names, counts.tolist(), strict=True)),
+        )
+    if len(data.val) < 2:
+        raise checks.error(
+            "--data",
+            problem="cannot judge an encoder",
+            expected="two held-out images or more",
+            received=len(data.val),
         )
     if config.unlabeled is None:
         return data
@@ -167,7 +176,7 @@ def _metrics(found: "Evaluation", seconds: float) -> dict:
         "accuracy": found.linear,
         "interval": list(found.linear_interval),
         "seconds": seconds,
-        "chosen": f"{found.knn:.4f} by {min(200, found.train_count)}; {found.rate:g}",
+        "chosen": f"{found.knn:.4f} by {min(200, found.train_count)}, {found.knn_near:.4f} by 20; {found.rate:g}",
         "knn": found.knn,
         "knn_interval": list(found.knn_interval),
         "knn_near": found.knn_near,
@@ -202,6 +211,10 @@ def pretrain(
         return encoder, record
     resume = stages.resume(name)
     with distribute.pick_strategy(config.strategy).scope():
+        least = 2 * distribute.replica_count()
+        if preset.batch_size < least:
+            expected = f"at least {least}: on each device two images, whose spread shows a collapse"
+            raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
         epochs = _epochs(name, preset, train, config, stages)
         method = _method(name, preset, train, config)
         clock = training.Clock()
@@ -279,7 +292,7 @@ def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -
             preset.views(_size(config)),
             images=len(train),
             classes=len(train.class_names),
-            steps=_pipeline(preset, train, config).source.steps,
+            steps=int(_steps(preset, train, drops_tail=True)),
             image_size=_size(config),
             seed=config.seed,
         )
@@ -302,6 +315,12 @@ def _pipeline(preset: "Preset", train: "Images", config: Pretraining):
     from kvision import data
 
     return data.pipeline(train, seed=config.seed, fields=preset.fields, batch_size=preset.batch_size)
+
+
+def _steps(preset: "Preset", train: "Images", *, drops_tail: bool) -> float:
+    """Of an epoch; a smaller last batch counts by its share."""
+    whole, rest = divmod(len(train), preset.batch_size)
+    return whole if drops_tail else whole + rest / preset.batch_size
 
 
 def _some(images: "Images", count: int, seed: int) -> "Images":
@@ -330,7 +349,7 @@ def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, s
     if not stages.leads:
         return stages.wait(f"budget-{name}", epochs=int)["epochs"]
     step = (times[-1] - times[-2]) / steps
-    epochs = max(1, int(60 * config.minutes / (step * _pipeline(preset, train, config).source.steps)))
+    epochs = max(1, int(60 * config.minutes / (step * _steps(preset, train, drops_tail=method.drops_tail))))
     print(f"{name}: {step:.3f} s a step, {epochs} epochs in {config.minutes:g} minutes", flush=True)
     stages.finish(f"budget-{name}", {"epochs": epochs, "seconds_per_step": step})
     return epochs

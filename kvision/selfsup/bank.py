@@ -16,7 +16,8 @@ class MemoryBank(keras.layers.Layer):
 
     Call it once a step, `bank(features, index, training=training)`: returns a copy (count, width) of the rows before
     this step; in training then row `index` becomes n(momentum * row + (1 - momentum) * feature), of all replicas.
-    features: (B, width) float32 unit rows; index: (B,) integers, each at most once in a batch.
+    features: (B, width) float32 unit rows; index: (B,) integers, each at most once in a batch: of several
+    rows one stays, on a GPU any of them.
     momentum: .5 in the published code. State: saved, restored and replicated as weights.
     """
 

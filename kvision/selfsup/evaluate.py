@@ -15,6 +15,7 @@ from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.inputs import Labeled, images_and_labels
 from kvision.selfsup.knn import knn_accuracy
 from kvision.selfsup.linear_probe import LinearProbe, linear_probe
+from kvision.views.keys import int32
 
 __all__ = ["Evaluation", "evaluate", "untrained"]
 
@@ -92,7 +93,7 @@ def _of_views(encoder, images: data.Images | np.ndarray, view: views.Keyed, seed
         raise checks.error("view", expected="a layer of kvision.views for one view", received=type(view).__name__)
 
     def drawn(number: int) -> Iterator[np.ndarray]:
-        key = views.fold([seed, number], 0)
+        key = views.fold([int32(seed), number], 0)
         parts = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
         batches = parts if isinstance(images, np.ndarray) else (batch for batch, *_ in images)
         for index, batch in enumerate(batches):

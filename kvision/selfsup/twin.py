@@ -75,7 +75,7 @@ class MomentumTwin(keras.layers.Layer):
         if x.shape[0] is not None:
             self.check_batch(x.shape[0])
         order = keras.random.shuffle(ops.arange(ops.shape(x)[0]), seed=self.order)
-        shuffled, rows = ops.take(x, order, axis=0), ops.shape(x)[0] // groups
-        parts = [shuffled[group * rows : (group + 1) * rows] for group in range(groups)]
+        shuffled, rows = ops.take(x, order, axis=0), ops.shape(x)[0]
+        parts = [shuffled[group * rows // groups : (group + 1) * rows // groups] for group in range(groups)]
         y = ops.concatenate([self.slow(part, training=True) for part in parts])
         return ops.stop_gradient(ops.take(y, ops.argsort(order), axis=0))

@@ -22,8 +22,8 @@ class Objective(keras.Model):
     the default, for data that brings them. Logs: loss, trivial, and embedding_std, the mean over D of
     the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
     0 where they have collapsed). drops_tail: a last batch that is smaller than the others is left out by
-    `kv.training.fit`, as a loss across examples needs (a `tf.data.Dataset` must leave it out itself, or is refused);
-    methods that look at each example alone set it to False.
+    `kv.training.fit`, as a loss across examples needs (a `tf.data.Dataset` must leave it out itself, or is refused;
+    a PyDataset or a generator must, and is not looked into); methods that look at each example alone set it to False.
     """
 
     encoder: keras.Model

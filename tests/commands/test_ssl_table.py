@@ -45,6 +45,7 @@ def test_text_json_and_picture(finished):
     for name, row in table["rows"].items():
         (line,) = (line for line in text.splitlines() if line.startswith(f"{name}  "))
         assert f"{row['knn']:.3f}" in line and f"{row['linear']:.3f}" in line and f"{row['parameters']:,}" in line
+        assert re.search(rf"  {row['knn_near']:.3f} +{row['linear']:.3f}  ", line)
         assert line.endswith(f"  {row['images_per_second']:,.0f}" if name in METHODS else "  -")
         assert row["linear_interval"][0] <= row["linear"] <= row["linear_interval"][1]
         assert 0.1 < row["linear"] <= 1, "above chance"
@@ -115,7 +116,7 @@ def test_rows_of_several_devices_and_a_width_that_is_not_theirs_are_told(tmp_pat
     assert "mae: its ViT has its own width; --width 8 is the ResNet's" in capsys.readouterr().out
     (folder,) = (tmp_path / "runs").iterdir()
     row = {"method": "mae", "encoder": "x", "parameters": 1, "device": "NVIDIA X"}
-    row |= {"knn": 0.5, "knn_interval": [0, 1], "linear": 0.5, "linear_interval": [0, 1]}
+    row |= {"knn": 0.5, "knn_near": 0.5, "knn_interval": [0, 1], "linear": 0.5, "linear_interval": [0, 1]}
     for name, device in (("mae", "NVIDIA X"), ("moco", "2 CPU cores")):
         (folder / f"row-{name}.json").write_text(json.dumps(row | {"method": name, "device": device}))
     ssl_table.main(["--smoke", "--methods", "mae", "--width", "8", "--out", str(tmp_path)])

@@ -9,6 +9,7 @@ from PIL import Image
 import kvision as kv
 from kvision import runs
 from kvision.checks import UserError
+from kvision.distribute import read
 from kvision.recipes import simclr
 from kvision.runs import pretraining
 
@@ -37,6 +38,17 @@ def test_settings_are_checked_before_the_data(change, text):
         pretraining.load(dataclasses.replace(SMALL, data="/no/such/file.npz", **change))
 
 
+def test_steps_of_an_epoch_are_whole_where_the_tail_is_left_out():
+    config = dataclasses.replace(SMALL, preset="small", width=8, batch_size=32)
+    data = pretraining.load(config)
+    assert len(data.train) == 120
+    preset = pretraining._preset("swav", config)
+    method = pretraining._method("swav", preset, data.train, config)
+    assert read(method.prototypes.frozen.left) == 3, "one epoch"
+    steps = [pretraining._steps(preset, data.train, drops_tail=drops) for drops in (True, False)]
+    assert steps == [3, 3.75]
+
+
 def test_more_images_a_step_than_there_are(tmp_path):
     config = dataclasses.replace(SMALL, batch_size=500)
     data = pretraining.load(config)
@@ -52,13 +64,14 @@ def test_a_budget_is_timed_without_tracing_and_kept(tmp_path, capsys):
     assert "epochs in 0.05 minutes" in capsys.readouterr().out
     timed = stages.done("budget-npid", epochs=int, seconds_per_step=float)
     assert timed["epochs"] == record["epochs"] == len(record["history"]["loss"]) >= 3
+    assert timed["epochs"] == int(60 * 0.05 / (timed["seconds_per_step"] * 120 / 32)), "a tail counts by its share"
     assert timed["seconds_per_step"] < 0.5, "a trace takes seconds, a step milliseconds"
     preset = pretraining._preset("npid", config)
     assert pretraining._epochs("npid", preset, data.train, config, stages) == record["epochs"]
     assert "minutes" not in capsys.readouterr().out
 
 
-def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch):
+def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch, eager):
     config = dataclasses.replace(SMALL, epochs=3)
     data = pretraining.load(config)
     fit, stopped = kv.training.fit, []
@@ -99,6 +112,21 @@ def test_what_does_not_suit_a_method_names_flags(name, change, text):
         pretraining.pretrain(name, data.train, config, runs.Stages())
 
 
+def test_one_image_a_step_has_no_spread_to_watch():
+    config = dataclasses.replace(SMALL, batch_size=1)
+    data = pretraining.load(config)
+    with pytest.raises(UserError, match=r"`--batch-size` is not valid. Expected at least 2: .*whose spread"):
+        pretraining.pretrain("mae", data.train, config, runs.Stages())
+
+
+def test_one_held_out_image_is_said_before_the_training(tmp_path):
+    images, labels, names = kv.data.digits()
+    held_out = {"x_test": images[300:301], "y_test": labels[300:301], "class_names": np.array(names)}
+    np.savez(tmp_path / "one.npz", x_train=images[:300], y_train=labels[:300], **held_out)
+    with pytest.raises(UserError, match=r"`--data` cannot judge an encoder.*two held-out images"):
+        pretraining.load(dataclasses.replace(SMALL, data=str(tmp_path / "one.npz")))
+
+
 def test_too_few_labels_are_said_before_the_training():
     with pytest.raises(UserError, match=r"`--data` cannot judge an encoder.*two classes or more with two training"):
         pretraining.load(dataclasses.replace(SMALL, train_per_class=1))
@@ -120,7 +148,7 @@ def test_width_is_that_of_the_presets_own_encoder():
     assert features("mae", width=64) == 64
 
 
-def test_untrained_is_the_encoder_before_its_training():
+def test_untrained_is_the_encoder_before_its_training(eager):
     data = pretraining.load(SMALL)
     still = dataclasses.replace(SMALL, rate=1e-12, epochs=1)
     encoder, record = pretraining.pretrain("simclr", data.train, still, runs.Stages())
@@ -165,7 +193,7 @@ def test_labels_do_not_reach_the_training():
         np.testing.assert_array_equal(a, b)
 
 
-def test_half_precision_scales_its_loss():
+def test_half_precision_scales_its_loss(eager):
     config = dataclasses.replace(SMALL, precision="mixed_float16", epochs=1)
     data = pretraining.load(config)
     encoder, record = pretraining.pretrain("simclr", data.train, config, runs.Stages())

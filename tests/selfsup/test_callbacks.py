@@ -248,6 +248,8 @@ for name, scope in (("two", strategy.scope()), ("one", contextlib.nullcontext())
     ]
     options = {"batch_size": 8, "callbacks": watching, "verbose": 0}
     found[name] = kv.training.fit(method, {"a": IMAGES[:24], "b": IMAGES[:24, :, ::-1]}, epochs=1, **options).history
+    features = kv.backbones.embed(method.encoder, IMAGES, batch_size=8, progress=False)
+    assert np.abs(features - np.asarray(method.encoder(IMAGES, training=False))).max() < 1e-5, "in their order, once"
 answer(**found)
 """
 

@@ -155,7 +155,7 @@ def two_colors(count: int, seed: int) -> tuple[dict, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONTRASTS)
+@pytest.mark.parametrize("name", METHODS)
 def test_two_colors_are_told_apart(name):
     train, labels = two_colors(COUNT, 0)
     test, expected = two_colors(200, 1)

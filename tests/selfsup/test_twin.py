@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kvision.checks import UserError
 from kvision.distribute import read
@@ -120,3 +121,10 @@ def test_what_does_not_fit_is_said():
         MomentumTwin(network(), momentum=1.5)
     with pytest.raises(UserError, match="`groups`"):
         MomentumTwin(network(), groups=0)
+
+
+def test_a_batch_of_an_unknown_size_that_does_not_divide_keeps_its_rows():
+    model = network(norm=False)
+    twin = MomentumTwin(model, groups=8, seed=0)
+    step = tf.function(lambda x: twin(x, training=True), input_signature=[tf.TensorSpec((None, 3))])
+    np.testing.assert_allclose(step(X[:10]), model(X[:10]), atol=1e-6)
