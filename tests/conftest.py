@@ -52,3 +52,11 @@ def shared() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Networks train and answer without a graph, whose trace takes longer than a few steps."""
+    import keras
+
+    monkeypatch.setattr(keras.Model, "run_eagerly", property(lambda self: True, lambda self, value: None))

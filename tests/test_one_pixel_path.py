@@ -6,8 +6,6 @@ And the documented commands on a folder in which good photographs lie among ever
 import hashlib
 import importlib.util
 import json
-import subprocess
-import sys
 
 import corpus
 import numpy as np
@@ -17,6 +15,7 @@ from processes import within
 from sklearn.datasets import load_sample_images
 
 import kvision as kv
+from kvision import cli
 from kvision.commands import predict as predict_command
 
 SIZE = 96
@@ -117,9 +116,8 @@ def test_a_folder_of_everything_trains_exports_and_serves(tmp_path):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / name).write_bytes(data)
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "kvision", "transfer", "--data", str(tmp_path / "photos"), "--out", str(out)]
-    command += ["--heads", "knn", "--image-size", "64", "--bad-images", "quarantine"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command = ["transfer", "--data", tmp_path / "photos", "--out", out, "--heads", "knn", "--image-size", "64"]
+    result = within(cli.main, *command, "--bad-images", "quarantine")
     assert result.returncode == 0, result.stderr
     report = json.loads(next(out.glob("runs/*/report.json")).read_text())
     bad = {name for name in files if "/bad " in name}

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 import scenes
+from processes import within
 
-from kvision import runs
+from kvision import cli, runs
 from kvision.checks import UserError
 from kvision.recipes import convolutionalize
 
@@ -71,9 +72,7 @@ def test_the_command_exports_what_predict_draws(folder, tmp_path):
     (path,) = tmp_path.glob("runs/*/report.json")
     report = json.loads(path.read_text())
     assert report["score"] == "mean_iou" and (path.parent / "examples.png").stat().st_size > 5000
-    predicted = subprocess.run(
-        [sys.executable, "-m", *report["next"].split(), "--out", str(tmp_path)], capture_output=True, text=True
-    )
+    predicted = within(cli.main, *report["next"].split()[1:], "--out", tmp_path)
     assert predicted.returncode == 0 and "overlay.png" in predicted.stdout, predicted.stderr
 
 

@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import pretraining
 from processes import within
@@ -15,9 +13,8 @@ def test_a_smoke_run(tmp_path):
 
 def test_the_command_reports_exports_and_answers(tmp_path):
     """With another encoder; then `kvision predict` on what it wrote."""
-    command = [sys.executable, "-m", "kvision", "simclr", "--smoke", "--out", str(tmp_path)]
-    command += ["--encoder", "ResNet20", "--image-size", "16", "--epochs", "1"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command = ["simclr", "--smoke", "--out", tmp_path, "--encoder", "ResNet20", "--image-size", "16", "--epochs", "1"]
+    result = within(cli.main, *command)
     assert result.returncode == 0, result.stderr
     assert "simclr" in result.stdout and "untrained" in result.stdout and "<- exported" in result.stdout
     (path,) = tmp_path.glob("runs/*/report.json")

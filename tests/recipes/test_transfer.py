@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import replicas
 from PIL import Image
+from processes import within
 
 import kvision as kv
-from kvision import runs
+from kvision import cli, runs
 from kvision.checks import UserError
 from kvision.recipes import transfer
 
@@ -93,7 +94,7 @@ def test_manifest_names_every_image_and_never_parts_copies(finished):
 def test_the_same_command_again_repeats_nothing(finished):
     arguments, first, _, out = finished
     files = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
-    again = command(*arguments)
+    again = within(cli.main, *arguments)
     assert again.returncode == 0 and "This run is finished" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == files
     table = first.stdout[first.stdout.index("head ") :]
@@ -104,7 +105,7 @@ def test_the_printed_command_answers_for_a_photograph(finished):
     _, result, report, _ = finished
     line = result.stdout.strip().splitlines()[-1].strip()
     assert line == report["next"] and line.startswith("kvision predict ")
-    answer = command(*shlex.split(line)[1:], "--json")
+    answer = within(cli.main, *shlex.split(line)[1:], "--json")
     assert answer.returncode == 0, answer.stderr
     (row,) = json.loads(answer.stdout)
     assert set(row["probabilities"]) == {"Nulla", "grün", "uno"} and row["label"] in row["probabilities"]
@@ -117,7 +118,7 @@ def small() -> tuple[kv.data.Images, kv.data.Images]:
     return data.subset(np.arange(200)), data.subset(np.arange(200, 300))
 
 
-def test_choices_do_not_see_the_held_out_images(small):
+def test_choices_do_not_see_the_held_out_images(small, eager):
     """Other held-out labels change the accuracy and nothing else."""
     train, val = small
     wrong = val.subset(np.arange(len(val)))
@@ -132,7 +133,7 @@ def test_choices_do_not_see_the_held_out_images(small):
         np.testing.assert_array_equal(a, b)
 
 
-def test_finished_stages_are_not_repeated(small, tmp_path, monkeypatch):
+def test_finished_stages_are_not_repeated(small, tmp_path, monkeypatch, eager):
     train, val = small
     config = dataclasses.replace(SMALL, heads=("knn", "logistic", "finetune"), epochs=1)
     folder = {"stages": runs.Stages(tmp_path / "run"), "cache": tmp_path / "cache"}
@@ -232,7 +233,7 @@ def test_a_preset_with_a_rate_that_is_looked_for_in_half_precision(folder, tmp_p
     """The head begins as the probe's solution, the search is drawn, and the exported model is float32."""
     arguments = ["--heads", "finetune", "--image-size", "32", "--epochs", "1", "--preset", "lp_ft", "--find-rate"]
     arguments += ["--precision", "mixed_bfloat16", "--batch-size", "8", "--backbone", "ResNet20", "--weights", "none"]
-    result = command("transfer", "--data", str(folder), "--out", str(tmp_path), *arguments)
+    result = within(cli.main, "transfer", "--data", folder, "--out", tmp_path, *arguments)
     assert result.returncode == 0, result.stderr
     (path,) = tmp_path.glob("runs/*/report.json")
     report = json.loads(path.read_text())
