@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kvision import checks, npz
+from kvision.data import class_names
 
 __all__ = ["ArrayData", "digits", "load_npz"]
 
@@ -33,7 +34,8 @@ def load_npz(path: str | Path) -> ArrayData:
         raise wrong(
             f"cannot be read: {reason}", f"an .npz file with {', '.join(ArrayData._fields)}", str(path)
         ) from reason
-    names = tuple(str(name) for name in found["class_names"].ravel())
+    names = [str(name) for name in found["class_names"].ravel()]
+    names = class_names.check("data", names, hint=f"Write {path.name} with other class_names")
     for split in ("train", "test"):
         x, y = found[f"x_{split}"], found[f"y_{split}"]
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] != 3) or len(x) == 0:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
+from kvision.data import class_names as names_of_classes
 from kvision.data.pixel_store import PIXEL_PATH, PixelStore
 from kvision.data.scan import Scan, digest, scan
 from kvision.pixels import BadImage, pillow
@@ -188,7 +189,8 @@ def folders(
 ) -> Images:
     """The usable images of a folder with one sub-folder per class, or of a scan of it (see `kv.data.scan`).
 
-    Given a folder, files that cannot be used are named in a warning; given a scan, they stand in `scan.bad`.
+    Given a folder, warnings name files that cannot be used and folders that are not read. Given a scan, these stand in
+    `scan.bad` and `scan.notes`.
     pixels: a store of that image size; an image is read from it, else decoded and put there. A file that is gone since
     the scan is an error only where its pixels are not stored.
     """
@@ -196,9 +198,13 @@ def folders(
         raise checks.error("pixels", expected=f"a store of {image_size} px", received=f"{pixels.image_size} px")
     if isinstance(folder, Scan):
         found = folder
-    elif (found := scan(folder)).bad:
-        listed = "\n".join(f"  {bad.path}: {bad.reason}" for bad in found.bad)
-        warnings.warn(f"{len(found.bad)} images cannot be used and are left out:\n{listed}", stacklevel=2)
+    else:
+        found = scan(folder)
+        for note in found.notes:
+            warnings.warn(note, stacklevel=2)
+        if found.bad:
+            listed = "\n".join(f"  {bad.path}: {bad.reason}" for bad in found.bad)
+            warnings.warn(f"{len(found.bad)} images cannot be used and are left out:\n{listed}", stacklevel=2)
     return Images(
         np.array([str(found.folder / path) for path in found.paths], object),
         np.arange(len(found.paths)),
@@ -229,7 +235,8 @@ def arrays(
     labels = np.zeros(len(images), "int32") if labels is None else np.asarray(labels, "int32").reshape(-1)
     if len(labels) != len(images):
         raise checks.error("labels", expected=f"{len(images)}, one an image", received=len(labels))
-    class_names = class_names or [str(i) for i in range(int(labels.max(initial=0)) + 1)]
+    numbers = [str(i) for i in range(int(labels.max(initial=0)) + 1)]
+    class_names = names_of_classes.check("class_names", class_names or numbers)
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(class_names):
         raise checks.error("labels", expected=f"0 to {len(class_names) - 1}", received=(labels.min(), labels.max()))
     digests = np.array([digest(_rgb(image, 2)) for image in images])

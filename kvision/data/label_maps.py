@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kvision import checks
+from kvision.data import class_names
 from kvision.pixels.label_colors import palette
 
 __all__ = ["CAMVID", "CITYSCAPES", "IGNORE", "LABEL_MAPS", "VOC", "LabelMap", "label_map"]
@@ -26,8 +27,9 @@ class LabelMap:
 
     def __post_init__(self):
         classes = set(range(len(self.names)))
-        if not 2 <= len(self.names) <= IGNORE or len(set(self.names)) != len(self.names):
-            raise checks.error("names", expected="two to 255 names, each once", received=self.names)
+        if not 2 <= len(self.names) <= IGNORE:
+            raise checks.error("names", expected="two to 255 names", received=self.names)
+        class_names.check("names", self.names)
         if not set(self.ids) <= set(range(256)) or not classes <= set(self.ids.values()) <= classes | {IGNORE}:
             raise checks.error("ids", expected=f"0 to 255 -> every class of 0 to {len(classes) - 1}", received=self.ids)
         if not self.colors:
@@ -118,12 +120,13 @@ def label_map(classes: str | Path) -> LabelMap:
     while lines and not lines[-1]:
         lines.pop()
     names = [line for line in lines if line.lower() not in _IGNORED_NAMES]
-    if len(lines) > 256 or "" in names or not 2 <= len(names) <= IGNORE or len(set(names)) != len(names):
+    if len(lines) > 256 or "" in names or not 2 <= len(names) <= IGNORE:
         raise checks.error(
             "classes",
             problem=f"'{path.name}' is no list of classes",
-            expected="two to 255 names, one on each line, none twice",
+            expected="two to 255 names, one on each line",
             received=lines,
         )
+    class_names.check("classes", names, hint=f"Change {path.name}")
     ids = {number: names.index(line) if line in names else IGNORE for number, line in enumerate(lines)}
     return LabelMap(tuple(names), ids)

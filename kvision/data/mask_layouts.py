@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvision import checks
+from kvision.data.hidden import hidden
 
-__all__ = ["LAYOUTS", "Pair", "pairs"]
+__all__ = ["LAYOUTS", "Pair", "pairs", "unread"]
 
 _IMAGES, _MASKS = ("images",), ("masks", "labels", "annotations")
 _MASK_ENDINGS = ("", "_mask", "_label")
@@ -33,10 +34,22 @@ class Pair:
 
 
 def pairs(folder: Path) -> list[Pair]:
-    """Every image and every mask of a folder, in the order of their names; UserError for an unknown layout."""
+    """Returns every image and every mask of a folder, in the order of their names.
+
+    Hidden files and folders, and those that a system makes (`__MACOSX`, `@eaDir`), are passed over.
+
+    Raises:
+        kvision.UserError: If the layout is unknown.
+    """
     if not folder.is_dir():
-        raise checks.error("data", problem="names no folder", expected=f"a folder: {LAYOUTS}", received=str(folder))
-    inner = {path.name for path in folder.iterdir() if path.is_dir()}
+        raise checks.error(
+            "data",
+            problem="names no folder",
+            expected=f"a folder: {LAYOUTS}",
+            received=str(folder),
+            hint="Look at the spelling; a path that does not begin with / starts at the current folder",
+        )
+    inner = _folders(folder)
     if {"JPEGImages", "SegmentationClass"} <= inner:
         return list(_voc(folder))
     if {"leftImg8bit", "gtFine"} <= inner:
@@ -53,9 +66,27 @@ def pairs(folder: Path) -> list[Pair]:
     raise _unknown(folder, inner)
 
 
+def unread(folder: Path, found: list[Pair]) -> list[str]:
+    """Returns the names of the folders in `folder` of which none of the pairs that were found has a file."""
+    files = [path for pair in found for path in (pair.image, pair.mask) if path is not None]
+    return sorted(_folders(folder) - {path.relative_to(folder).parts[0] for path in files} - {"ImageSets"})
+
+
+def _folders(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_dir() and not hidden(path.name)}
+
+
 def _unknown(folder: Path, inner: set[str]) -> checks.UserError:
     received = f"{folder}, with the folders {', '.join(sorted(inner)[:10]) or '(none)'}"
-    return checks.error("data", problem="is laid out in no known way", expected=LAYOUTS, received=received)
+    sides = ("train/", "val/") if "train" in inner else ("",)
+    steps = [f"images into {side}images and their masks, under the same names, into {side}masks" for side in sides]
+    return checks.error(
+        "data",
+        problem="is laid out in no known way",
+        expected=LAYOUTS,
+        received=received,
+        hint=f"Put {', and '.join(steps)}",
+    )
 
 
 def _side(folder: Path, name: str = ".", inner: set[str] | frozenset = frozenset()) -> tuple[Path, Path] | None:
@@ -73,8 +104,9 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
     """{path without suffix, relative to the folder: files}, sub-folders included, hidden files left out."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
-            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+        inner = path.relative_to(folder)
+        if path.suffix.lower() in suffixes and not any(map(hidden, inner.parts)) and path.is_file():
+            found.setdefault(inner.with_suffix("").as_posix(), []).append(path)
     return found
 
 
@@ -103,7 +135,11 @@ def _voc(folder: Path) -> Iterator[Pair]:
         listed = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
         if not listed.is_file():
             raise checks.error(
-                "data", problem="has no list of a split", expected=f"the file {listed.name}", received=str(listed)
+                "data",
+                problem="has no list of a split",
+                expected=f"the file {listed.name}",
+                received=str(listed),
+                hint="Write one: names of images without suffix, one on each line",
             )
         try:
             names = listed.read_text(encoding="utf-8").split()

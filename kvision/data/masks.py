@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from kvision import checks
 from kvision.data.label_maps import IGNORE, LabelMap
-from kvision.data.mask_layouts import LAYOUTS, Pair, pairs
+from kvision.data.mask_layouts import LAYOUTS, Pair, pairs, unread
 from kvision.data.scan import BadFile, digest
 from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
 
@@ -27,6 +27,7 @@ class MaskedImages:
 
     longest_side: pixels; larger images, and their masks with them, are made smaller by `pair`; None leaves all as they
     are. held_out: (N,) bool, None where the folder names no held-out images. bad: what cannot be used, with reasons.
+    notes: one sentence for folders that are not read.
     digests: of the images' pixels, equal for copies. content: SHA-256 of an image's bytes and of its mask's. sizes:
     (height, width) of each; present: the classes that its mask holds; turned: whether EXIF turns or mirrors the image.
     """
@@ -43,6 +44,7 @@ class MaskedImages:
     turned: tuple[bool, ...]
     held_out: np.ndarray | None
     bad: tuple[BadFile, ...] = ()
+    notes: tuple[str, ...] = ()
     longest_side: int | None = None
 
     def __len__(self) -> int:
@@ -151,7 +153,7 @@ def masks(
     good = [(pair, outcome) for pair, outcome in outcomes if not isinstance(outcome, str)]
     bad = tuple(_bad(pair, outcome, folder) for pair, outcome in outcomes if isinstance(outcome, str))
     if not good:
-        hint = f"{bad[0].path}: {bad[0].reason}" if bad else ""
+        hint = f"{bad[0].path}: {bad[0].reason}" if bad else "Put images and masks into these folders"
         raise checks.error(
             "data", problem="has no image with a mask", expected=LAYOUTS, received=str(folder), hint=hint
         )
@@ -169,6 +171,7 @@ def masks(
         turned=tuple(outcome[4] for _, outcome in good),
         held_out=None if None in held_out else np.array(held_out),
         bad=bad,
+        notes=(f"folders that are not read: {', '.join(others)}",) if (others := unread(folder, found)) else (),
         longest_side=longest_side,
     )
 

@@ -15,14 +15,14 @@ import numpy as np
 from tqdm import tqdm
 
 from kvision import atomic, checks
+from kvision.data import class_layout
+from kvision.data.class_layout import IMAGE_SUFFIXES, LAYOUT, named_image
+from kvision.data.hidden import hidden
 from kvision.data.pixel_store import PixelStore
 from kvision.pixels import MAX_BYTES, BadImage, pillow
 
 __all__ = ["BadFile", "Scan", "digest", "look", "scan"]
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-_HELD_OUT = {"test", "val", "valid", "validation"}
-_LAYOUT = "one sub-folder per class with images in it (or `train` and `test` folders laid out so)"
 _SUBMITTED = 1024  # files at a time: what waits in a pool takes memory
 _CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
 
@@ -44,9 +44,16 @@ class BadFile:
 class Scan:
     """What lies in a folder. Sequences have one entry per usable image, in the order of the sorted paths.
 
-    paths: relative, with forward slashes. labels: (N,) int32 into class_names. file_hashes: SHA-256 of the bytes;
-    digests: of the decoded pixels, equal for exact duplicates. held_out: (N,) bool, images of the `test` folder; None
-    without one.
+    Attributes:
+        folder: The folder.
+        class_names: Names of the classes, sorted.
+        paths: Relative paths with forward slashes.
+        labels: `(N,)` int32 into `class_names`.
+        file_hashes: SHA-256 of each file's bytes.
+        digests: SHA-256 of each image's decoded pixels, equal for exact duplicates.
+        held_out: `(N,)` bool, true for images of the `test` folder. `None` without one.
+        bad: Files that are named like images and cannot be used.
+        notes: One sentence for each folder that is not read, and for images that lie outside of class folders.
     """
 
     folder: Path
@@ -57,6 +64,7 @@ class Scan:
     digests: tuple[str, ...]
     held_out: np.ndarray | None
     bad: tuple[BadFile, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,55 +88,71 @@ def scan(
 ) -> Scan:
     """Reads every image below `folder` once: bytes hashed, header checked, pixels decoded as training will.
 
-    Layout: one sub-folder per class, images at any depth below it, suffix .jpg .jpeg .png .gif .bmp .webp in any case;
-    class names are the folders' names, sorted. Or `train` and one of `test`, `val`, `valid`, `validation`, each laid
-    out so with the same classes. Hidden files and other suffixes are passed over; links to folders, and links that
-    lead out of the folder, are listed as bad. labeled: False takes the images at any depth, in whatever layout, as one
-    class, "unlabeled". cache: a CSV file; entries whose path, size and time of change are as before are not read
-    again; a damaged or foreign one is made anew. pixels: keeps what is decoded, resized, for `folders`. workers:
-    threads, None takes the processor's count. progress: a bar on standard error.
-    Raises UserError for a missing folder, another layout, fewer than two classes, a class folder without images.
+    The folder holds one sub-folder per class with images at any depth below it. Their suffix is .jpg, .jpeg, .png,
+    .gif, .bmp or .webp in any case, and class names are the folders' names, sorted. Or the folder holds `train` and
+    one of `test`, `val`, `valid` and `validation`, each laid out so with the same classes. Hidden files and folders,
+    those that a system makes (`__MACOSX`, `@eaDir`) and other suffixes are passed over. A folder without images is no
+    class, and a folder that is named like another part of a data set is refused; what is not read stands in `notes`.
+    Links to folders, and links that lead out of the folder, are listed as bad.
+
+    Args:
+        folder: The folder.
+        labeled: `False` takes the images at any depth, in whatever layout, as one class, "unlabeled".
+        cache: A CSV file. Files whose path, size and time of change are as before are not read again. A damaged or
+            foreign cache is replaced.
+        pixels: Keeps what is decoded, resized, for `folders`.
+        workers: Number of threads. `None` takes the processor's count.
+        progress: Whether a bar is shown on standard error.
+
+    Returns:
+        What lies in the folder.
+
+    Raises:
+        kvision.UserError: For a missing folder, another layout, fewer than two classes, two classes of one name, and a
+            folder without an image that can be used.
     """
     folder, argument = Path(folder), "data" if labeled else "unlabeled"
     if not folder.is_dir():
-        layout = f": {_LAYOUT}" if labeled else " of images"
-        raise checks.error(argument, problem="names no folder", expected=f"a folder{layout}", received=str(folder))
-    sides, class_names, places = ("",), ("unlabeled",), {"": 0}
-    if labeled:
-        sides = _sides(folder)
-        class_names = _class_names(folder, sides)
-        places = {f"{side}{name}": label for side in sides for label, name in enumerate(class_names)}
-    found = sorted((file for place in places for file in _walk(folder, place)), key=lambda file: file.path)
-    depth = sides[0].count("/") + labeled
-
-    def place(file: _File) -> str:
-        return "/".join(file.path.split("/")[:depth])
-
-    if labeled and (empty := sorted(places.keys() - {place(file) for file in found})):
-        raise _wrong(
-            folder,
-            f"has class folders without images: {', '.join(empty[:10])}",
-            hint="Put images into them, or take these folders away",
+        layout = f": {LAYOUT}" if labeled else " of images"
+        raise checks.error(
+            argument,
+            problem="names no folder",
+            expected=f"a folder{layout}",
+            received=str(folder),
+            hint="Look at the spelling; a path that does not begin with / starts at the current folder",
         )
+    class_names, notes, labels = ("unlabeled",), (), {}
+    if labeled:
+        layout = class_layout.read(folder)
+        lying = {place: list(_walk(folder, place)) for place in layout.places}
+        class_names, notes = class_layout.classes(layout, [place for place, files in lying.items() if files])
+        for place, files in lying.items():
+            if files:
+                labels |= dict.fromkeys((file.path for file in files), class_names.index(place.rpartition("/")[2]))
+        sides, found = layout.sides, [file for files in lying.values() for file in files]
+    else:
+        sides, found = ("",), list(_walk(folder, ""))
+    found.sort(key=lambda file: file.path)
     files = _examine(folder, found, cache, pixels, workers, progress)
     good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
     if not good:
         raise checks.error(
             argument,
             problem=f"has no image that can be used, out of {len(bad)}",
-            expected=_LAYOUT if labeled else f"images: {' '.join(sorted(_SUFFIXES))}",
+            expected=LAYOUT if labeled else f"images: {' '.join(sorted(IMAGE_SUFFIXES))}",
             received=str(folder),
-            hint=f"{bad[0].path}: {bad[0].reason}" if bad else "",
+            hint=f"{bad[0].path}: {bad[0].reason}" if bad else "Put images into it, or name another folder",
         )
     return Scan(
         folder=folder,
         class_names=class_names,
         paths=tuple(file.path for file in good),
-        labels=np.array([places[place(file)] for file in good], "int32"),
+        labels=np.array([labels.get(file.path, 0) for file in good], "int32"),
         file_hashes=tuple(file.file_hash for file in good),
         digests=tuple(file.digest for file in good),
         held_out=np.array([not file.path.startswith(sides[0]) for file in good]) if len(sides) == 2 else None,
         bad=tuple(BadFile(file.path, file.reason) for file in bad),
+        notes=notes,
     )
 
 
@@ -159,50 +183,16 @@ def look(path: str | Path, pixels: PixelStore | None = None) -> tuple[str, str, 
     return file_hash, digest(image), ""
 
 
-def _wrong(folder: Path, problem: str, *, received: object = None, hint: str = "") -> checks.UserError:
-    return checks.error("data", problem=problem, expected=_LAYOUT, received=received or str(folder), hint=hint)
-
-
-def _folders(folder: Path) -> list[str]:
-    return sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.is_symlink() and not e.name.startswith("."))
-
-
-def _sides(folder: Path) -> tuple[str, ...]:
-    """("train/", "test/"), as the folders are spelled, or ("",) where the classes lie in the folder itself."""
-    names = {name.lower(): name for name in _folders(folder)}
-    if not names or names.keys() - _HELD_OUT - {"train"}:
-        return ("",)
-    if len(names) != 2 or "train" not in names:
-        raise _wrong(folder, "has other splits than one to train on and one to hold out", received=list(names.values()))
-    return (f"{names.pop('train')}/", f"{names.popitem()[1]}/")
-
-
-def _class_names(folder: Path, sides: tuple[str, ...]) -> tuple[str, ...]:
-    first, *others = [_folders(folder / side) for side in sides]
-    for other in others:
-        if apart := sorted(set(first) ^ set(other)):
-            raise _wrong(folder, f"has classes in only one of {' and '.join(sides)}", received=apart)
-    if len(first) < 2:
-        loose = sum(_named_image(entry) for entry in (folder / sides[0]).iterdir())
-        hint = f"{loose} images lie outside of class folders" if loose else "Links to folders are not followed"
-        raise _wrong(folder, f"has {len(first)} class folders where two are needed", hint=hint)
-    return tuple(first)
-
-
-def _named_image(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
-
-
 def _walk(folder: Path, place: str) -> Iterator[_File]:
     """Everything in one class folder that is named like an image, usable or not; not through links to folders."""
     closed: list[OSError] = []
     for where, inner, names in os.walk(folder / place, onerror=closed.append):
-        inner[:] = [name for name in inner if not name.startswith(".")]
+        inner[:] = [name for name in inner if not hidden(name)]
         for name in [*inner, *names]:
             path = Path(where, name)
             if name in inner and path.is_symlink():
                 yield _File(path.relative_to(folder).as_posix(), 0, 0, reason="it is a link to a folder")
-            elif name not in inner and _named_image(path):
+            elif name not in inner and named_image(path):
                 yield _status(folder, path)
     for reason in closed:
         path = Path(reason.filename).relative_to(folder).as_posix()

@@ -18,14 +18,26 @@ def split(
     fraction: float,
     seed: int,
     class_names: Sequence[str] | None = None,
+    least: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Parts images into (rest, part): two sorted int arrays of indices; `part` holds about `fraction` of each class,
-    of what is under that label alone.
+    """Parts images into (rest, part): two sorted int arrays of indices.
 
-    Images of equal digest (exact copies) stay together, in whatever classes they are; copies under several labels go
-    to `rest`, as no answer to them could be right. Each class has at least one image on either side. labels: (N,) int;
-    digests: (N,). fraction: in (0, 1). The same images in another order are parted alike.
-    Raises UserError that names every class with fewer than two distinct images (one of them under no other label).
+    `part` holds about `fraction` of each class, of what is under that label alone. Images of equal digest (exact
+    copies) stay together, in whatever classes they are. Copies under several labels go to `rest`, since no answer to
+    them could be right. The same images in another order are parted alike.
+
+    Args:
+        labels: `(N,)` integers.
+        digests: `(N,)` digests of the images' pixels.
+        fraction: Share of the images that go to `part`, in (0, 1).
+        seed: Seed of the choice.
+        class_names: Names for the error message. `None` shows labels.
+        least: So many distinct images of each class stay in `rest` at least, 2 if `rest` is to be parted once more.
+            Each class has at least one image in `part`.
+
+    Raises:
+        kvision.UserError: If a class has fewer than `least + 1` distinct images. One of them may be under other labels
+            too. The message names every such class.
     """
     if not 0 < fraction < 1:
         raise checks.error("fraction", expected="a number between 0 and 1", received=fraction)
@@ -40,7 +52,7 @@ def split(
     for c in classes:
         members = np.flatnonzero((owner == c) & ~torn)
         spare = bool(torn[group[labels == c]].any())  # `rest` has images of this class anyway
-        if len(members) + spare < 2:
+        if len(members) + spare < least + 1:
             few[c] = len(members) + spare
             continue
         members = random.permutation(members)
@@ -50,15 +62,15 @@ def split(
                 picked.append(member)
                 room -= size[member]
         picked = picked or [members[np.argmin(size[members])]]
-        chosen[picked[: len(members) - (not spare)]] = True
+        chosen[picked[: len(members) - (least - spare)]] = True
     if few:
         received = ", ".join(f"{c if class_names is None else class_names[c]}: {count}" for c, count in few.items())
         raise checks.error(
             "data",
             problem="has classes with too few images to split",
-            expected="at least two distinct images of each class",
+            expected=f"at least {least + 1} distinct images of each class",
             received=received,
-            hint="Add images to these classes, or take their folders away",
+            hint="Add images to these classes, or move their folders out of the data",
         )
     part = chosen[group]
     return np.flatnonzero(~part), np.flatnonzero(part)

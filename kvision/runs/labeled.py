@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,15 @@ def labeled(
     from kvision import data
 
     checks.positive({"--train-per-class": train_per_class, "--test-per-class": test_per_class})
-    images, held_out, name, bad = _source(path, image_size, batch_size, cache)
-    notes = []
+    if train_per_class == 1:
+        raise checks.error(
+            "--train-per-class",
+            problem="leaves too few images",
+            expected="at least 2 of each class: one to train on and one to choose by",
+            received=train_per_class,
+        )
+    images, held_out, name, bad, found = _source(path, image_size, batch_size, cache)
+    notes = list(found)
     if isinstance(held_out, data.Images):
         train, val = images, held_out
         leaks = data.leaks(train.digests, val.digests)
@@ -53,6 +61,7 @@ def labeled(
             fraction=_HELD_OUT_FRACTION,
             seed=seed,
             class_names=images.class_names,
+            least=2,  # the recipes choose on one of them what they fit on the other
         )
         train, val = images.subset(rest), images.subset(part)
     train = train.subset(data.sample(train.labels, train_per_class, seed=seed))
@@ -70,24 +79,24 @@ def labeled(
 
 
 def _source(path: str | Path | None, size: int, batch_size: int, cache: Path | None):
-    """-> all images, the held-out ones if the data names them, a name, the bad files."""
+    """Returns all images, the held-out ones if the data names them, a name, the bad files, and notes."""
     from kvision import data
 
     options = {"image_size": size, "batch_size": batch_size}
     if path is None:
         x, y, names = data.digits()
-        return data.arrays(x, y, class_names=names, **options), None, "scikit-learn digits", ()
+        return data.arrays(x, y, class_names=names, **options), None, "scikit-learn digits", (), ()
     path = Path(path)
     if path.suffix == ".npz":
         found = data.load_npz(path)
         train = data.arrays(found.x_train, found.y_train, class_names=found.class_names, **options)
         val = data.arrays(found.x_test, found.y_test, class_names=found.class_names, **options)
-        return train, val, path.name, ()
+        return train, val, path.name, (), ()
     scan, images = _scanned(path, size, batch_size, cache)
     if scan.held_out is None:
-        return images, None, path.resolve().name, scan.bad
+        return images, None, path.resolve().name, scan.bad, scan.notes
     train, val = images.subset(np.flatnonzero(~scan.held_out)), images.subset(np.flatnonzero(scan.held_out))
-    return train, val, path.resolve().name, scan.bad
+    return train, val, path.resolve().name, scan.bad, scan.notes
 
 
 def unlabeled(
@@ -110,7 +119,7 @@ def _scanned(path: Path, size: int, batch_size: int, cache: Path | None, *, labe
 
     known = pixels = None
     if cache is not None:
-        short = hashlib.sha256(f"{path.resolve()}{'' if labeled else ' unlabeled'}".encode()).hexdigest()[:12]
+        short = hashlib.sha256(os.fsencode(f"{path.resolve()}{'' if labeled else ' unlabeled'}")).hexdigest()[:12]
         known = cache / f"scan-{short}.csv"
         pixels = data.PixelStore(cache / f"pixels-{short}-{size}.bin", size)
     scan = data.scan(path, labeled=labeled, cache=known, pixels=pixels)

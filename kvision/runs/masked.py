@@ -66,7 +66,8 @@ def masked(
         )
     images = data.masks(folder, data.label_map(classes or folder / "classes.txt"), longest_side=longest_side)
     images = _large_enough(images, smallest)
-    train, val, notes = _split(images, seed)
+    train, val, found = _split(images, seed)
+    notes = [*images.notes, *found]
     if any(images.turned):
         count = sum(images.turned)
         notes.append(f"EXIF data turn or mirror {count} images; their masks are taken as drawn on what is shown")

@@ -38,6 +38,7 @@ def test_reads_what_was_written(tmp_path):
         ({"y_test": np.array([0, 3])}, "beyond class_names in y_test.*0 to 2"),
         ({"y_test": np.array([0, -1])}, "beyond class_names in y_test"),
         ({"class_names": np.array(["a", object()], object)}, "Python objects"),
+        ({"class_names": np.array(["a", "b", "a"])}, r"two classes of one name.*\['a'\].*set.npz"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, change, message):

@@ -33,7 +33,7 @@ def test_a_file_of_names(tmp_path):
     assert kv.data.label_map(path).names == ("a", "b")
     for text, problem in {
         "one\n": "no list of classes",
-        "a\na\n": "none twice",
+        "a\nb\na\n": "two classes of one name",
         "a\n\nb\n": "one on each line",
     }.items():
         path.write_text(text)

@@ -3,7 +3,7 @@ import scenes
 from PIL import Image
 
 from kvision.checks import UserError
-from kvision.data.mask_layouts import pairs
+from kvision.data.mask_layouts import pairs, unread
 
 
 def told(folder) -> list[tuple]:
@@ -112,4 +112,24 @@ def test_others_are_refused(tmp_path):
         pairs(tmp_path)
     (tmp_path / "train/images").mkdir(parents=True)
     with pytest.raises(UserError, match="laid out in no known way"):
+        pairs(tmp_path)
+
+
+def test_what_a_system_left_is_passed_over_and_other_folders_are_named(tmp_path):
+    scenes.split(tmp_path, train=1, val=1)
+    before = told(tmp_path)
+    for name in ("__MACOSX/train/images/._00.png", "train/images/.cache/00.png", "train/images/@eaDir/00.png"):
+        touch(tmp_path / name)
+    for name in (".git/x.png", "unlabeled/a.png", "test/images/00.png"):
+        touch(tmp_path / name)
+    assert told(tmp_path) == before
+    assert unread(tmp_path, pairs(tmp_path)) == ["test", "unlabeled"]
+
+
+def test_a_refusal_says_where_files_belong(tmp_path):
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match=r"Put images into images and their masks, under the same names, into masks\.$"):
+        pairs(tmp_path)
+    (tmp_path / "train/images").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"train/masks, and images into val/images and .*val/masks\.$"):
         pairs(tmp_path)

@@ -138,3 +138,9 @@ def test_camvid_is_read_whole(shared):
     found = kv.data.masks(shared / "data/camvid", kv.data.label_map("camvid"), progress=False)
     assert len(found) == 285 and found.held_out.sum() == 101 and not found.bad
     assert found.mask(0).shape == (180, 240) and set(np.unique(found.mask(0))) <= {*range(11), 255}
+
+
+def test_folders_that_are_not_read_are_told(folder):
+    (folder / "unlabeled").mkdir()
+    (folder / "__MACOSX").mkdir()
+    assert kv.data.masks(folder, KNOWN, progress=False).notes == ("folders that are not read: unlabeled",)

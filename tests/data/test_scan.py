@@ -88,22 +88,19 @@ def test_train_and_held_out_folders(tmp_path, paint, other):
         assert held == path.startswith(other)
         assert found.class_names[label] == path.split("/")[1]
     paint(tmp_path / other / "c/5.png", 5)
-    with pytest.raises(UserError, match=r"classes in only one of Train/ and .*'c'"):
+    with pytest.raises(UserError, match=r"in only one of Train/ and .*'c'.*Put images"):
         quietly(tmp_path)
 
 
-def test_layouts_that_are_refused(tmp_path, paint, pictures):
+def test_layouts_that_are_refused(tmp_path, paint):
     with pytest.raises(UserError, match="names no folder"):
         quietly(tmp_path / "nowhere")
     paint(tmp_path / "flat/a.png", 0)
     with pytest.raises(UserError, match=r"has 0 class folders.*one sub-folder per class.*1 images lie outside"):
         quietly(tmp_path / "flat")
     paint(tmp_path / "flat/one/a.png", 0)
-    with pytest.raises(UserError, match="has 1 class folders where two"):
+    with pytest.raises(UserError, match="has 1 class folder with images where two"):
         quietly(tmp_path / "flat")
-    (pictures / "bird").mkdir()
-    with pytest.raises(UserError, match="class folders without images: bird"):
-        quietly(pictures)
     for name in ("train", "val", "test"):
         paint(tmp_path / "three" / name / "a/1.png", 0)
     with pytest.raises(UserError, match="other splits than one to train on and one to hold out"):

@@ -119,3 +119,14 @@ def test_manifest(tmp_path):
             ["ü.png", "cat", "", "2"],
             ["c.png", "dog", "train", "3"],
         ]
+
+
+def test_as_many_stay_as_are_parted_once_more():
+    labels, digests = np.repeat([0, 1], [3, 10]), ["a", "b", "c", "d", "e", *"f" * 8]
+    for seed in range(5):
+        rest, part = split(labels, digests, fraction=0.2, seed=seed, least=2)
+        assert all(len({digests[i] for i in rest if labels[i] == c}) >= 2 for c in (0, 1))
+        assert {0, 1} == {*labels[part]}
+        split(labels[rest], [digests[i] for i in rest], fraction=0.2, seed=seed)
+    with pytest.raises(UserError, match=r"at least 3 distinct images of each class. Received: '0: 2'"):
+        split(labels[1:], digests[1:], fraction=0.2, seed=0, least=2)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from kvision import runs
 from kvision.checks import UserError
@@ -33,6 +34,26 @@ def test_images_in_both_parts_of_a_file_leave_training(tmp_path):
     data = runs.labeled(tmp_path / "x.npz", **OPTIONS)
     assert len(data.train) == 10 and len(data.val) == 6
     assert data.notes == ("2 training images equal a held-out one and are left out of training",)
+
+
+def test_three_images_of_a_class_are_enough_and_two_are_told_so(tmp_path):
+    random, folder = np.random.default_rng(0), tmp_path / "pets"
+    for name in ("cat", "dog", "__MACOSX"):
+        for i in range(3):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, 256, (8, 8, 3), "uint8")).save(folder / name / f"{i}.png")
+    (folder / "bird").mkdir()
+    data = runs.labeled(folder, **OPTIONS)
+    assert data.class_names == ("cat", "dog") and np.bincount(data.train.labels).tolist() == [2, 2]
+    assert [note.partition(":")[0] for note in data.notes] == ["the folder bird is not taken for a class"]
+    (folder / "cat/2.png").unlink()
+    with pytest.raises(UserError, match=r"at least 3 distinct images of each class. Received: 'cat: 2'.*Add images"):
+        runs.labeled(folder, **OPTIONS)
+
+
+def test_one_image_of_a_class_to_train_on_names_the_flag():
+    with pytest.raises(UserError, match=r"`--train-per-class` leaves too few images.*at least 2"):
+        runs.labeled(None, train_per_class=1, **OPTIONS)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):

@@ -1,0 +1,152 @@
+"""How a folder of labeled images is laid out: which of its folders are classes, and which are parts of the data."""
+
+import os
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvision import checks
+from kvision.data import class_names
+from kvision.data.hidden import hidden
+
+__all__ = ["IMAGE_SUFFIXES", "LAYOUT", "Layout", "classes", "named_image", "read"]
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+LAYOUT = "one sub-folder per class with images in it (or `train` and `test` folders laid out so)"
+_HELD_OUT = {"test", "val", "valid", "validation"}
+_PARTS = {"train", "training", "testing", "unlabeled", "unlabelled", *_HELD_OUT}
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A folder's layout, before anybody knows which class folders hold images.
+
+    Attributes:
+        folder: The folder.
+        sides: `("",)` where the class folders lie in the folder itself, else the folders to train on and to hold out,
+            as they are spelled, with a slash.
+        candidates: For each side the names of its folders.
+        notes: One sentence for each thing beside the classes that is not read.
+    """
+
+    folder: Path
+    sides: tuple[str, ...]
+    candidates: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def places(self) -> list[str]:
+        """Paths of all folders that may be classes, relative to the folder."""
+        return [f"{side}{name}" for side, names in zip(self.sides, self.candidates, strict=True) for name in names]
+
+
+def read(folder: Path) -> Layout:
+    """Finds the folders that may be classes.
+
+    Raises:
+        kvision.UserError: If a folder is named like a part of a data set, `test` say, and the rest of the layout does
+            not say that it is one: it is not taken for a class in silence.
+    """
+    sides, unread = _sides(folder)
+    notes = [f"the folder {name} beside {' and '.join(sides)} is not read" for name in unread]
+    candidates = []
+    for side in sides:
+        inner = [entry for entry in (folder / side).iterdir() if not hidden(entry.name)]
+        links = sorted(entry.name for entry in inner if entry.is_symlink() and entry.is_dir())
+        notes += [f"the folder {side}{name} is a link, which is not followed" for name in links]
+        if loose := sum(named_image(entry) for entry in inner):
+            notes.append(f"{loose} images lie outside of class folders{side and ' in '}{side} and are not read")
+        candidates.append(tuple(_folders(folder / side)))
+    return Layout(folder, sides, tuple(candidates), tuple(notes))
+
+
+def classes(layout: Layout, holding: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Says which folders are classes.
+
+    Args:
+        layout: The layout of a folder.
+        holding: Those of `layout.places` in which images lie.
+
+    Returns:
+        The class names, sorted, and the layout's notes with one more for each folder that is no class.
+
+    Raises:
+        kvision.UserError: If there are fewer than two classes, if a class is on one side only, or if a name cannot be
+            the name of a class.
+    """
+    folder, notes = layout.folder, list(layout.notes)
+    kept = [
+        [name for name in names if f"{side}{name}" in holding]
+        for side, names in zip(layout.sides, layout.candidates, strict=True)
+    ]
+    for side, names in zip(layout.sides, layout.candidates, strict=True):
+        empty = [name for name in names if not any(name in one for one in kept)]
+        notes += [
+            f"the folder {side}{name} is not taken for a class: {_no_image(folder / side / name)}" for name in empty
+        ]
+    if apart := sorted(set(kept[0]).symmetric_difference(*kept[1:])) if len(kept) == 2 else []:
+        raise _wrong(
+            folder,
+            f"has classes with images in only one of {' and '.join(layout.sides)}",
+            received=apart[:_SHOWN],
+            hint="Put images of these classes into both folders, or take them out of both",
+        )
+    if len(kept[0]) < 2:
+        count = f"{len(kept[0])} class folder{'' if len(kept[0]) == 1 else 's'} with images"
+        raise _wrong(folder, f"has {count} where two are needed", hint=_next_step(layout))
+    return class_names.check("data", kept[0], hint="Rename these folders, or put their images into one"), tuple(notes)
+
+
+def named_image(path: Path) -> bool:
+    """Whether a file is named like an image that can be read."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden(path.name)
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.is_symlink() and not hidden(e.name))
+
+
+def _sides(folder: Path) -> tuple[tuple[str, ...], list[str]]:
+    """Returns the sides, and the folders beside them."""
+    names = _folders(folder)
+    parts = [name for name in names if name.lower() in _PARTS]
+    train = [name for name in parts if name.lower() == "train"]
+    held_out = [name for name in parts if name.lower() in _HELD_OUT]
+    if len(train) == len(held_out) == 1:
+        return (f"{train[0]}/", f"{held_out[0]}/"), [name for name in names if name not in (*train, *held_out)]
+    # a class may be called "train", as the vehicle is: its images then lie in the folder itself
+    vehicle = parts == train and len(names) > 1 and any(map(named_image, (folder / name).iterdir()) for name in train)
+    if not parts or vehicle:
+        return ("",), []
+    if train and held_out:
+        problem = "has other splits than one to train on and one to hold out"
+        hint = "Leave one folder to train on and one to hold out, and move the others out of this folder"
+    elif train:
+        problem = "has a folder to train on and none to hold out"
+        hint = f"Read {folder / train[0]} instead, of which a part is held out, or add a folder `test` laid out alike"
+    else:
+        problem = "has folders that are named like parts of a data set and not like classes"
+        hint = "Move these folders elsewhere; if one is a class, give it another name, such as class_" + parts[0]
+    raise _wrong(folder, problem, received=parts, hint=hint)
+
+
+def _no_image(folder: Path) -> str:
+    files = (Path(file) for *_, inner in os.walk(folder) for file in inner)
+    suffixes = Counter(file.suffix.lower() or file.name for file in files)
+    kinds = ", ".join(f"{count} of {suffix}" for suffix, count in suffixes.most_common(3))
+    return f"it holds no file named like an image ({' '.join(sorted(IMAGE_SUFFIXES))})" + (kinds and f", but {kinds}")
+
+
+def _next_step(layout: Layout) -> str:
+    names = [f"{layout.sides[0]}{name}" for name in layout.candidates[0]]
+    if len(names) == 1 and len(_folders(layout.folder / names[0])) > 1:
+        return f"Read {layout.folder / names[0]} instead, which holds folders itself"
+    facts = "; ".join(layout.notes[:3])
+    return "Put the images of each class into a folder of its own" + (facts and f" ({facts})")
+
+
+def _wrong(folder: Path, problem: str, *, received: object = None, hint: str) -> checks.UserError:
+    shown = str(folder) if received is None else f"{received} in {folder}"
+    return checks.error("data", problem=problem, expected=LAYOUT, received=shown, hint=hint)
