@@ -3,6 +3,9 @@
 import hashlib
 import itertools
 import json
+import math
+import operator
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from tqdm import tqdm
 
 from kvision import atomic, checks, npz
 from kvision.export import engines
+from kvision.export.fastest import fastest
 
 __all__ = ["cache_key", "embed", "embed_each"]
 
@@ -25,17 +29,28 @@ def embed(
     cache: str | Path | None = None,
     progress: bool = True,
 ) -> np.ndarray:
-    """Runs a frozen network over images once: -> features (N, D) float32, in the images' order.
+    """Runs a frozen network over images once, in inference mode.
 
-    model: images (B, H, W, 3) in [0, 255] -> (B, D). images: an array (N, H, W, 3), uint8 or float in [0, 255], or a
-    batched iterable of such arrays or of tuples that begin with one (`kv.data.folders(...)`, a `tf.data.Dataset`);
-    never a path. batch_size: for arrays; an iterable brings its own. engine: "keras", "litert" or "openvino"
-    (TensorFlow only; equal to 1e-4; the latter needs the extra `openvino`) or "auto", which chooses between the first
-    two. cache: a folder; the features are kept there under the hash of weights, graph, engine and `images.fingerprint`
-    (an array is hashed itself), so that a changed weight, image, size or preprocessing is another entry. A damaged
-    entry is reported and made again. progress: a bar on standard error.
-    Raises UserError for a model without a vector output, images of another size or range, an iterable without a
-    fingerprint beside a cache, and no images at all.
+    With `engine="auto"`, the engine that is fastest for this network on this machine is taken: Keras, LiteRT, and
+    OpenVINO if it is installed are timed on the first batch. Where Keras would be done in half a minute, or can use a
+    GPU, it runs without timing. All engines give the same features to 1e-4 of the largest one.
+
+    Args:
+        model: A model from images `(batch, height, width, 3)` in [0, 255] to features `(batch, features)`.
+        images: An array `(n, height, width, 3)`, uint8 or float in [0, 255]. Or a batched iterable of such arrays, or
+            of tuples that begin with one, as `kv.data.folders(...)` and a `tf.data.Dataset` are.
+        batch_size: Images in a batch, if `images` is an array. An iterable brings its own batches.
+        engine: "auto", "keras", "litert" or "openvino" (the extra `openvino`). The last two need TensorFlow.
+        cache: A folder in which features are kept. A change of weights, graph, engine or images makes another entry.
+            With "auto", features of any engine are used if they are there. If None, nothing is cached.
+        progress: Shows a progress bar, and the engine that was chosen, on standard error.
+
+    Returns:
+        Features `(n, features)` float32, in the order of the images.
+
+    Raises:
+        kvision.UserError: If the model has no vector output, the images have another size or range, there are none,
+            the engine cannot run here, or `cache` is given for an iterable without a `fingerprint`.
     """
     options = {"batch_size": batch_size, "engine": engine, "cache": cache, "progress": progress}
     return embed_each(model, [images], **options)[0]
@@ -67,15 +82,21 @@ def embed_each(
                 hint="Use kv.data.folders(PATH)",
             )
     counts = [len(s) if isinstance(s, np.ndarray) or hasattr(s, "fingerprint") else None for s in sets]
-    total = sum(count for count in counts if count is not None)
-    engine = engines.choose(engine, None if None in counts else total)  # one for all: they are compared
-    started = _Started(model, engine)
+    folder, digests = (None, []) if cache is None else (Path(cache), [_digest(model, images) for images in sets])
+    streams = [_batches(model, images, batch_size) for images in sets]
+    started = _Started(model, engines.check(engine))
+    if folder is not None and engine == "auto":
+        started.engine = _cached_engine(folder, digests, counts)
+    if started.engine == "auto":
+        first, streams[0] = _peek(streams[0], sets[0])
+        batches = sum(_batch_count(images, count, len(first)) for images, count in zip(sets, counts, strict=True))
+        started.choose(first, batches, progress)
     found = []
-    for images, count in zip(sets, counts, strict=True):
-        path = None if cache is None else Path(cache) / f"{cache_key(model, images, engine)}.npz"
+    for i, (images, count) in enumerate(zip(sets, counts, strict=True)):
+        path = None if folder is None else _entry(folder, digests[i], started.engine)
         features = None if path is None else _read(path, count, model.output_shape[1])
         if features is None:
-            features = _run(model, images, batch_size, started, count, progress)
+            features = _run(images, streams[i], started, count, progress)
             if path is not None:
                 with atomic.file(path) as temporary, temporary.open("wb") as stream:
                     np.savez(stream, features=features)
@@ -84,29 +105,54 @@ def embed_each(
 
 
 class _Started:
-    """An engine, started by the first batch, and again by a larger one."""
+    """One engine for all sets, since their features are compared. Started by the first batch, and by a larger one."""
 
     def __init__(self, model: keras.Model, engine: str):
         self.model, self.engine, self.batch_size = model, engine, 0
+        self.known: tuple = (None, None)
+
+    def choose(self, batch: np.ndarray, batches: float, progress: bool) -> None:
+        """Resolves "auto" for so many batches, of which this is the first."""
+        choice = fastest(self.model, batch, batches)
+        self.engine, self.run, self.batch_size = choice.engine, choice.run, len(batch)
+        self.known = (batch, choice.features)
+        if progress and choice.rates:
+            tqdm.write(str(choice), file=sys.stderr)
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
+        (known, features), self.known = self.known, (None, None)
+        if batch is known and features is not None:
+            return features
         if len(batch) > self.batch_size:
             self.batch_size = len(batch)
             self.run = engines.start(self.model, self.engine, batch_size=self.batch_size)
         return self.run(batch)
 
 
-def _run(model, images, batch_size, run: _Started, count, progress) -> np.ndarray:
-    batches = _batches(model, images, batch_size)
-    first = next(batches, None)
-    if first is None or len(first) == 0:
-        raise checks.error("images", expected="at least one image", received=images, problem="are empty")
+def _run(images, batches: Iterator[np.ndarray], run: _Started, count: int | None, progress: bool) -> np.ndarray:
+    _, batches = _peek(batches, images)
     features = []
     with tqdm(total=count, desc=f"features ({run.engine})", unit=" images", disable=not progress) as bar:
-        for batch in itertools.chain([first], batches):
+        for batch in batches:
             features.append(run(batch))
             bar.update(len(batch))
     return np.concatenate(features)
+
+
+def _peek(batches: Iterator[np.ndarray], images) -> tuple[np.ndarray, Iterator[np.ndarray]]:
+    """Returns the first batch, and all of them again."""
+    first = next(batches, None)
+    if first is None or len(first) == 0:
+        raise checks.error("images", expected="at least one image", received=images, problem="are empty")
+    return first, itertools.chain([first], batches)
+
+
+def _batch_count(images, count: int | None, batch_size: int) -> float:
+    """Number of batches, infinite if nobody knows."""
+    if count is not None:
+        return math.ceil(count / batch_size)
+    known = operator.length_hint(images, -1)
+    return known if known >= 0 else math.inf
 
 
 def _batches(model: keras.Model, images, batch_size: int) -> Iterator[np.ndarray]:
@@ -137,7 +183,31 @@ def _batches(model: keras.Model, images, batch_size: int) -> Iterator[np.ndarray
 
 
 def cache_key(model: keras.Model, images, engine: str) -> str:
-    """SHA-256 of everything the features depend on: graph, weights, engine, images."""
+    """SHA-256 of everything that the features depend on: graph, weights, images and engine."""
+    return _entry(Path(), _digest(model, images), engine).stem
+
+
+def _entry(folder: Path, digest, engine: str) -> Path:
+    """The file of features that an engine made. digest: of `_digest`."""
+    named = digest.copy()
+    named.update(engine.encode())
+    return folder / f"{named.hexdigest()}.npz"
+
+
+def _cached_engine(folder: Path, digests: Sequence, counts: Sequence[int]) -> str:
+    """The engine that has cached at least half of the features, so that the others are made alike. Else "auto"."""
+
+    def cached(engine: str) -> int:
+        there = (_entry(folder, digest, engine).exists() for digest in digests)
+        return sum(itertools.compress(counts, there))
+
+    best = max(engines.ENGINES[1:], key=cached)
+    whole = cached(best) == sum(counts)
+    return best if whole or (2 * cached(best) >= sum(counts) and best in engines.candidates()) else "auto"
+
+
+def _digest(model: keras.Model, images):
+    """The SHA-256 object of graph, weights and images."""
     fingerprint = getattr(images, "fingerprint", None)
     if isinstance(images, np.ndarray):
         head = f"{images.shape}{images.dtype}".encode()
@@ -152,10 +222,10 @@ def cache_key(model: keras.Model, images, engine: str) -> str:
     graph = json.dumps(model.get_config(), sort_keys=True, default=str)
     for i, layer in enumerate(model.layers):  # automatic names count up within a process: they are not content
         graph = graph.replace(f'"{layer.name}"', f'"#{i}"')
-    digest = hashlib.sha256(f"{graph} {engine} {fingerprint}".encode())
+    digest = hashlib.sha256(f"{graph} {fingerprint}".encode())
     for weight in model.weights:
         digest.update(np.ascontiguousarray(keras.ops.convert_to_numpy(weight)).data)
-    return digest.hexdigest()
+    return digest
 
 
 def _read(path: Path, count: int | None, width: int) -> np.ndarray | None:

@@ -10,23 +10,24 @@ import keras
 import numpy as np
 
 from kvision import checks
+from kvision.export import litert
 
-__all__ = ["ENGINES", "choose", "start"]
+__all__ = ["ENGINES", "candidates", "check", "start"]
 
 ENGINES = ("auto", "keras", "litert", "openvino")
 
-# Lite0 at 224 px on 2 cores: conversion costs 2.2 s and saves 2.5 ms an image, at smaller sizes less.
-_LITERT_FROM = 2048
 
+def check(engine: str) -> str:
+    """Returns `engine` if it can run here.
 
-def choose(engine: str, count: int | None) -> str:
-    """Resolves "auto" for `count` images (None: unknown): LiteRT for many images on TensorFlow without a GPU."""
+    Raises:
+        kvision.UserError: If the name is unknown, the backend is not TensorFlow, or a package is not installed.
+    """
     checks.one_of("engine", engine, ENGINES)
-    tensorflow = keras.backend.backend() == "tensorflow"
-    if engine in ("litert", "openvino") and not tensorflow:
+    if engine in ("litert", "openvino") and keras.backend.backend() != "tensorflow":
         received = f"{engine} on {keras.backend.backend()}"
         raise checks.error("engine", expected="keras on this backend", received=received)
-    if engine == "openvino" and importlib.util.find_spec("openvino") is None:
+    if engine == "openvino" and not _has_openvino():
         raise checks.error(
             "engine",
             problem="needs a package that is not installed",
@@ -34,23 +35,43 @@ def choose(engine: str, count: int | None) -> str:
             received=engine,
             hint="pip install 'kvision[openvino]'",
         )
-    if engine != "auto":
-        return engine
-    if not tensorflow or (count is not None and count < _LITERT_FROM):
-        return "keras"
+    return engine
+
+
+def candidates() -> tuple[str, ...]:
+    """Returns the engines that "auto" chooses from: all that are installed, Keras alone where it can use a GPU."""
+    if keras.backend.backend() != "tensorflow":
+        return ("keras",)
     import tensorflow as tf
 
-    return "keras" if tf.config.list_physical_devices("GPU") else "litert"
+    if tf.config.list_physical_devices("GPU"):
+        return ("keras",)
+    return ("keras", "litert", "openvino") if _has_openvino() else ("keras", "litert")
 
 
-def start(model: keras.Model, engine: str, *, batch_size: int, threads: int | None = None) -> Callable:
-    """Returns a function: images (n <= batch_size, H, W, 3) in [0, 255] -> float32 array, first axis n.
+def _has_openvino() -> bool:
+    return importlib.util.find_spec("openvino") is not None
 
-    Always inference mode. engine: "keras", "litert" or "openvino". threads: of the last two; None takes every core.
+
+def start(
+    model: keras.Model, engine: str, *, batch_size: int, threads: int | None = None, flatbuffer: bytes | None = None
+) -> Callable:
+    """Starts an engine on a model, always in inference mode.
+
+    Args:
+        model: A model of one image input and one output.
+        engine: "keras", "litert" or "openvino".
+        batch_size: The largest number of images in a call.
+        threads: Threads of LiteRT and OpenVINO. If None, they use every core.
+        flatbuffer: What `litert.convert(model, batch_size=batch_size)` returned, if the caller already has it.
+
+    Returns:
+        A function from images `(n, height, width, channels)` in [0, 255] to a float32 array whose first axis is n.
     """
     if engine == "keras":
         return _keras(model)
-    return (_litert if engine == "litert" else _openvino)(model, batch_size, threads)
+    flatbuffer = flatbuffer or litert.convert(model, batch_size=batch_size)
+    return (_litert if engine == "litert" else _openvino)(model, flatbuffer, batch_size, threads)
 
 
 def _keras(model: keras.Model) -> Callable:
@@ -61,11 +82,9 @@ def _keras(model: keras.Model) -> Callable:
     return run
 
 
-def _litert(model: keras.Model, batch_size: int, threads: int | None) -> Callable:
-    from kvision.export import litert
-
+def _litert(model: keras.Model, flatbuffer: bytes, batch_size: int, threads: int | None) -> Callable:
     # a fixed batch keeps every tensor static, which XNNPACK needs; a short one is padded with zeros and cut
-    interpreter = litert.interpreter(litert.convert(model, batch_size=batch_size), threads=threads)
+    interpreter = litert.interpreter(flatbuffer, threads=threads)
     interpreter.allocate_tensors()
     image = interpreter.get_input_details()[0]["index"]
     feature = interpreter.get_output_details()[0]["index"]
@@ -81,17 +100,15 @@ def _litert(model: keras.Model, batch_size: int, threads: int | None) -> Callabl
     return run
 
 
-def _openvino(model: keras.Model, batch_size: int, threads: int | None) -> Callable:
+def _openvino(model: keras.Model, flatbuffer: bytes, batch_size: int, threads: int | None) -> Callable:
     import openvino
-
-    from kvision.export import litert
 
     # without the hint, processors with bfloat16 compute in it, and the third digit differs
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1}
     core = openvino.Core()
     with tempfile.TemporaryDirectory() as folder:  # it reads TFLite from files; a SavedModel takes it twice as long
         path = Path(folder, "model.tflite")
-        path.write_bytes(litert.convert(model, batch_size=batch_size))
+        path.write_bytes(flatbuffer)
         compiled = core.compile_model(core.read_model(path), "CPU", settings)
     buffer = np.zeros((batch_size, *model.input_shape[1:]), "float32")
 

@@ -1,5 +1,6 @@
 """What an encoder is worth: one pass over the images, two over views, every number by which methods are compared."""
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ import keras
 import numpy as np
 
 from kvision import backbones, checks, data, views
-from kvision.export import engines
 from kvision.metrics import accuracy_interval
 from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.inputs import Labeled, images_and_labels
@@ -92,15 +92,29 @@ def _of_views(encoder, images: data.Images | np.ndarray, view: views.Keyed, seed
     if not isinstance(view, views.Keyed) or isinstance(view, views.MultiView):
         raise checks.error("view", expected="a layer of kvision.views for one view", received=type(view).__name__)
 
-    def drawn(number: int) -> Iterator[np.ndarray]:
-        key = views.fold([int32(seed), number], 0)
-        parts = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
-        batches = parts if isinstance(images, np.ndarray) else (batch for batch, *_ in images)
-        for index, batch in enumerate(batches):
-            yield np.asarray(keras.ops.convert_to_numpy(view(batch, key=views.fold(key, index))))
+    drawn = [_Views(images, view, views.fold([int32(seed), number], 0), batch_size) for number in (0, 1)]
+    return backbones.embed_each(encoder, drawn, progress=progress)
 
-    engine = engines.choose("auto", 2 * len(images))  # which a generator, whose length nobody knows, would hide
-    return backbones.embed_each(encoder, [drawn(0), drawn(1)], engine=engine, progress=progress)
+
+@dataclass(frozen=True)
+class _Views:
+    """Batches of one view of each image."""
+
+    images: data.Images | np.ndarray
+    view: views.Keyed
+    key: tuple
+    batch_size: int
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.images) / getattr(self.images, "batch_size", self.batch_size))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if isinstance(self.images, np.ndarray):
+            batches = (self.images[i : i + self.batch_size] for i in range(0, len(self.images), self.batch_size))
+        else:
+            batches = (batch for batch, *_ in self.images)
+        for index, batch in enumerate(batches):
+            yield np.asarray(keras.ops.convert_to_numpy(self.view(batch, key=views.fold(self.key, index))))
 
 
 def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:

@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -6,8 +8,10 @@ import kvision as kv
 from kvision.backbones.embed import cache_key
 from kvision.checks import UserError
 from kvision.export import engines
+from kvision.export.fastest import Choice
 
 SIZE = 32
+embed_module = sys.modules["kvision.backbones.embed"]  # `kv.backbones.embed` is the function
 
 
 def network(seed: int = 0) -> keras.Model:
@@ -167,3 +171,58 @@ def test_bad_input_is_named():
         kv.backbones.embed(model, [photographs()], cache="unused")
     with pytest.raises(UserError, match="Did you mean 'litert'"):
         kv.backbones.embed(model, photographs(), engine="liter")
+
+
+def test_auto_takes_the_engine_that_was_fastest_for_all_sets_and_says_so(monkeypatch, capfd):
+    model, sets, asked = network(), [photographs(), photographs(4)], []
+
+    def fastest(model, batch, batches):
+        asked.append((len(batch), batches))
+        return Choice("litert", engines.start(model, "keras", batch_size=len(batch)), {"keras": 1.0, "litert": 2.0})
+
+    monkeypatch.setattr(embed_module, "fastest", fastest)
+    expected = [kv.backbones.embed(model, images, engine="keras", progress=False) for images in sets]
+    for images, batches in [
+        (sets[0], 5),
+        ([sets[0][:4], sets[0][4:]], 3),
+        ((batch for batch in [sets[0]]), float("inf")),
+    ]:
+        for found, wanted in zip(
+            kv.backbones.embed_each(model, [images, sets[1]], batch_size=3), expected, strict=True
+        ):
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
+        assert asked.pop()[1] == batches
+    shown = capfd.readouterr().err
+    assert "engine litert (keras 1, litert 2 images a second)" in shown and "features (litert)" in shown
+
+
+def test_features_that_keras_made_while_it_was_timed_are_not_made_again(monkeypatch):
+    model, images, runs = network(), photographs(), []
+
+    def fastest(model, batch, batches):
+        return Choice(
+            "keras",
+            lambda batch: runs.append(len(batch)) or np.ones((len(batch), 4), "float32"),
+            features=np.zeros((3, 4)),
+        )
+
+    monkeypatch.setattr(embed_module, "fastest", fastest)
+    features = kv.backbones.embed(model, images, batch_size=3, progress=False)
+    assert runs == [3, 1] and features.sum(axis=1).tolist() == [0, 0, 0, 4, 4, 4, 4]
+
+
+def test_auto_finds_what_any_engine_left_in_the_cache(tmp_path, monkeypatch):
+    model, images, few = network(), photographs(), photographs(3)
+    first = kv.backbones.embed(model, images, engine="litert", cache=tmp_path, progress=False)
+    monkeypatch.setattr(embed_module, "fastest", lambda *_: pytest.fail("engines were timed"))
+    np.testing.assert_array_equal(kv.backbones.embed(model, images, cache=tmp_path, progress=False), first)
+    started, start = [], engines.start
+    monkeypatch.setattr(engines, "start", lambda *a, **k: (started.append(a[1]), start(*a, **k))[1])
+    kv.backbones.embed_each(model, [images, few], cache=tmp_path, progress=False)
+    assert started == ["litert"], "the few that were missing are made by the same engine"
+    many = np.concatenate([images + 1, images + 2])
+    monkeypatch.setattr(
+        embed_module, "fastest", lambda model, batch, _: Choice("keras", start(model, "keras", batch_size=1))
+    )
+    kv.backbones.embed_each(model, [images, many], cache=tmp_path, progress=False)
+    assert len(list(tmp_path.iterdir())) == 4, "where most are missing the fastest engine makes all"

@@ -5,13 +5,10 @@ from kvision.checks import UserError
 from kvision.export import engines
 
 
-def test_auto_converts_only_where_it_pays():
-    assert engines.choose("auto", 100) == "keras"
-    assert engines.choose("auto", 100_000) == "litert"
-    assert engines.choose("auto", None) == "litert"
-    assert engines.choose("keras", 100_000) == "keras"
+def test_unknown_engines_are_named():
+    assert engines.check("auto") == "auto"
     with pytest.raises(UserError, match="Did you mean 'litert'"):
-        engines.choose("tflite", 1)
+        engines.check("tflite")
 
 
 @pytest.mark.parametrize("engine", ["keras", "litert", "openvino"])
@@ -27,11 +24,25 @@ def test_short_batches_after_long_ones_leave_nothing_behind(model, images, expec
     np.testing.assert_allclose(kept, expected, atol=1e-5, err_msg="a later call overwrote an earlier answer")
 
 
-def test_openvino_is_never_chosen_unasked_and_its_absence_is_told_before_any_work(monkeypatch):
+def test_openvino_is_a_candidate_where_it_is_installed_and_its_absence_is_told_before_any_work(monkeypatch):
+    monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: name)
+    assert engines.candidates() == ("keras", "litert", "openvino")
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: None)
-    assert {engines.choose("auto", count) for count in (1, 10**6, None)} == {"keras", "litert"}
+    assert engines.candidates() == ("keras", "litert")
     with pytest.raises(UserError, match=r"pip install 'kvision\[openvino\]'"):
-        engines.choose("openvino", 1)
+        engines.check("openvino")
+
+
+def test_keras_is_the_only_candidate_on_a_gpu_and_on_other_backends(monkeypatch):
+    import tensorflow as tf
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+        assert engines.candidates() == ("keras",)
+    monkeypatch.setattr(engines.keras.backend, "backend", lambda: "jax")
+    assert engines.candidates() == ("keras",)
+    with pytest.raises(UserError, match="litert on jax"):
+        engines.check("litert")
 
 
 @pytest.mark.parametrize("threads", [1, None])
