@@ -12,7 +12,7 @@ extras = {
     "cv": ["keras-cv==0.9.0"],  # ResNet18V2 and others that Keras lacks; no release since 2024, so it is pinned
     "detection": ["pycocotools>=2.0.8"],  # COCO's files: masks of instances
     "plots": ["matplotlib>=3.9"],
-    "openvino": ["openvino>=2026.0"],  # another runtime: `embed(engine="openvino")`
+    "openvino": ["openvino>=2026.0"],  # another runtime for `embed`
     # TF Serving's messages and their transport, for `kvision serve` and for clients
     "serving": ["grpcio>=1.70", "tensorflow-serving-api>=2.21,<2.22"],
     "dev": [
