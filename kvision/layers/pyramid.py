@@ -8,9 +8,7 @@ from kvision import checks
 
 __all__ = ["Pyramid"]
 
-# pixels between the two sizes that strides are measured at: every stride up to 64, and a patch of 12, 14 or 48, divides
-# it, so that the growth of a feature map is exact, whatever its padding cost. Tracing takes as long at any size.
-_GROWTH = 1344
+_GROWTH = 2**16  # pixels between the two sizes that strides are measured at; tracing takes as long at any size
 
 
 @keras.saving.register_keras_serializable(package="kvision")
@@ -26,19 +24,45 @@ class Pyramid(keras.Model):
         own = self.inputs[0].shape[1]
         start = 256 + (own or 0) % 64  # as even and odd on its way down as its own: NASNet's padding is fixed
         try:
-            ends = [self.sizes(size, size) for size in (start, start + _GROWTH)]
+            return tuple(rows for rows, _ in self.steps(start, start))
         except checks.UserError:  # positions learned for one size, say
             if own is None:
                 raise
             heights = [height for height, _ in self.sizes(*self.inputs[0].shape[1:3])]
             return tuple(own // h if own % h == 0 else 2 ** round(math.log2(own / h)) for h in heights)
-        growths = [large[0] - small[0] for small, large in zip(*ends, strict=True)]
-        return tuple(round(_GROWTH / growth) if growth > 0 else None for growth in growths)
 
     @property
     def channels(self) -> tuple[int, ...]:
         """The number of channels of each output."""
         return tuple(output.shape[-1] for output in self.outputs)
+
+    def steps(self, height: int, width: int) -> tuple[tuple[int | None, int | None], ...]:
+        """Measures the strides of each output along both axes.
+
+        Args:
+            height: Smallest height in pixels at which the graph is traced.
+            width: Smallest width in pixels at which the graph is traced.
+
+        Returns:
+            `(rows, columns)` for each output: pixels of the image from one pixel of the output to the next, or `None`
+            along an axis where the output does not grow with the image.
+
+        Raises:
+            kvision.UserError: If the graph cannot take images of these sizes.
+        """
+        return self._steps(height, width, _GROWTH)
+
+    def _steps(self, height: int, width: int, growth: int) -> tuple[tuple[int | None, int | None], ...]:
+        small, large = self.sizes(height, width), self.sizes(height + growth, width + growth)
+
+        def step(before: int, after: int) -> int | None:
+            return round(growth / (after - before)) if after > before else None
+
+        found = tuple((step(a[0], b[0]), step(a[1], b[1])) for a, b in zip(small, large, strict=True))
+        # Rounding inside the network makes an output grow by up to two pixels more or less than growth / stride. The
+        # quotient rounds to the stride all the same where 8 stride^2 <= growth; a larger stride needs more growth.
+        needed = 8 * max((step for steps in found for step in steps if step), default=1) ** 2
+        return found if needed <= growth else self._steps(height, width, needed)
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
         """(height, width) of each output for an image of that size, without running it; never height / stride.

@@ -10,8 +10,6 @@ from kvision.layers import Pyramid
 
 __all__ = ["WindowGrid", "Windows", "window_grid"]
 
-_GROWTH = 73_920  # pixels, a multiple of every stride from 1 to 12, and of 14, 16, 32: growth by it is exact
-
 
 @dataclass(frozen=True)
 class WindowGrid:
@@ -67,21 +65,29 @@ def _weights(starts: np.ndarray, length: int, side: int, how: str) -> np.ndarray
 
 
 def window_grid(model: keras.Model, convolutional: keras.Model) -> WindowGrid:
-    """The grid of a classifier (B, H, W, C) -> (B, K) and what `convolutionalize` made of it; read off the graph.
+    """Reads the grid of a convolutionalized classifier off its graph.
 
-    Raises UserError for a model that was not made of this classifier.
+    Args:
+        model: The classifier, from images `(batch, height, width, channels)` of a fixed size to `(batch, classes)`.
+        convolutional: The model that `convolutionalize` made of `model`.
+
+    Returns:
+        The window, which is the image size of `model`, and the stride from a window to the next. The stride is measured
+        on two image sizes and is exact, whether or not it divides them.
+
+    Raises:
+        kvision.UserError: If `convolutional` was not made of `model`, or its cells do not follow the image size.
     """
     height, width = model.input_shape[1:3]
     if len(convolutional.output_shape) != 4:
         raise checks.error("convolutional", expected="a model -> (B, h, w, K)", received=convolutional.output_shape)
     view = Pyramid(convolutional.inputs, convolutional.outputs)
-    (one,), (many,) = view.sizes(height, width), view.sizes(height + _GROWTH, width + _GROWTH)
-    if one != (1, 1):
+    (one,), ((rows, columns),) = view.sizes(height, width), view.steps(height, width)
+    if one != (1, 1) or rows is None or columns is None:
         raise checks.error(
             "convolutional",
-            problem="gives more than one cell for a window",
+            problem="gives more than one cell for a window" if one != (1, 1) else "gives one cell for every image",
             expected=f"what `convolutionalize` makes of '{model.name}'",
             received=f"{one} for an image of {height} x {width}",
         )
-    rows, columns = (_GROWTH // (count - 1) for count in many)
     return WindowGrid((height, width), (rows, columns))

@@ -39,3 +39,14 @@ def test_a_reloaded_one_is_the_same(tmp_path):
     found.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(again, Pyramid) and (again.strides, again.channels) == (found.strides, found.channels)
+
+
+def test_every_stride_is_exact():
+    """1 to 64 along both axes, behind a convolution of stride 3 too; larger ones are measured on larger images."""
+    image = keras.Input((None, None, 1))
+    pairs = [(stride, 65 - stride) for stride in range(1, 65)]
+    third = layers.Conv2D(1, 3, 3, padding="same")(image)
+    outputs = [layers.MaxPooling2D(3, pair, padding="same")(x) for x in (image, third) for pair in pairs]
+    found = Pyramid(image, outputs).steps(64, 64)
+    assert found == tuple(pairs) + tuple((3 * rows, 3 * columns) for rows, columns in pairs)
+    assert Pyramid(image, [layers.MaxPooling2D(1, (4087, 61))(third)]).steps(64, 64) == ((12261, 183),)

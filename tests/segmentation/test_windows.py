@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from windowed import padded, valid
@@ -46,3 +47,20 @@ def test_stitched_by_hand(how):
 def test_an_unknown_way_is_refused():
     with pytest.raises(kv.checks.UserError, match=r"`how`.*mean, center.*Received: 'median'"):
         Windows(np.zeros((1, 1, 1)), np.zeros(1), np.zeros(1), (1, 1), (1, 1)).stitch("median")
+
+
+@pytest.mark.parametrize("strides", [(3, 3), (17, 25)])
+def test_strides_that_divide_no_size_are_exact(strides):
+    """Two 3x3 convolutions, of stride 3 say: 9 was once read as 8."""
+    layers = [keras.layers.Conv2D(1, 3, strides=stride, padding="same") for stride in strides]
+    stride = strides[0] * strides[1]
+    model = keras.Sequential([keras.Input((stride, stride, 1)), *layers, keras.layers.Flatten()])
+    convolutional = keras.Sequential([keras.Input((None, None, 1)), *layers])
+    assert window_grid(model, convolutional) == WindowGrid((stride, stride), (stride, stride))
+
+
+def test_a_grid_of_one_cell_is_refused():
+    image = keras.Input((None, None, 3))
+    pooled = keras.Model(image, keras.layers.GlobalAveragePooling2D(keepdims=True)(image))
+    with pytest.raises(UserError, match="gives one cell for every image"):
+        window_grid(valid(), pooled)
