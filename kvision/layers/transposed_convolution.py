@@ -10,9 +10,17 @@ __all__ = ["BilinearKernel", "TransposedConvolution"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class BilinearKernel(keras.initializers.Initializer):
-    """The kernel (k, k, channels, channels) with which a transposed convolution of stride f = ceil(k / 2) interpolates
-    each channel bilinearly (Long, Shelhamer & Darrell 2015, arXiv 1411.4038, section 3.3): k = 2 f - f mod 2, on the
-    diagonal of the channels. It equals a resize, but for a rim of f / 2 pixels where it sees zeros outside.
+    """Initializes a transposed convolution of stride f as bilinear interpolation of each channel.
+
+    The kernel has the shape `(k, k, channels, channels)` and is zero off the diagonal of the channels. Its size
+    follows from the stride: k = 2 f - f mod 2, that is 1, 4, 5, 8, 9, 12 ... for strides 1, 2, 3, 4, 5, 6 ... The
+    result equals a bilinear resize by f, except for a rim of f / 2 pixels, where the convolution sees zeros outside.
+
+    Raises:
+        kvision.UserError: When called, if the kernel is not square, mixes channels, or has another size.
+
+    References:
+        Long, Shelhamer and Darrell 2015, arXiv 1411.4038, section 3.3.
     """
 
     def __call__(self, shape, dtype=None):
@@ -20,6 +28,13 @@ class BilinearKernel(keras.initializers.Initializer):
         if height != width or outputs != inputs:
             raise checks.error(
                 "shape", expected="a square kernel with as many channels out as in", received=tuple(shape)
+            )
+        if height % 4 > 1:
+            raise checks.error(
+                "shape",
+                problem="has a kernel size that interpolates at no stride",
+                expected="1, 4, 5, 8, 9, 12 ...: 2 f for an even stride f, 2 f - 1 for an odd one",
+                received=tuple(shape),
             )
         factor = -(-height // 2)
         center = (2 * factor - 1 - factor % 2) / (2 * factor)

@@ -80,3 +80,16 @@ def test_a_reference_of_another_size_is_refused():
 def test_a_kernel_that_mixes_channels_is_not_bilinear(shape):
     with pytest.raises(UserError, match=r"`shape`.*square kernel"):
         BilinearKernel()(shape)
+
+
+def test_a_bilinear_kernel_has_the_sizes_that_interpolate():
+    """Every size up to 16: the values that a coarse map of ones is enlarged to are ones, or the size is refused."""
+    for size in range(1, 17):
+        factor = -(-size // 2)
+        if size != 2 * factor - factor % 2:
+            with pytest.raises(UserError, match=r"`shape` has a kernel size.*1, 4, 5, 8, 9"):
+                BilinearKernel()((size, size, 1, 1))
+            continue
+        kernel = np.asarray(BilinearKernel()((size, size, 1, 1)))[:, :, 0, 0]
+        sums = [kernel[y::factor, x::factor].sum() for y in range(factor) for x in range(factor)]
+        np.testing.assert_allclose(sums, 1, rtol=1e-6)
