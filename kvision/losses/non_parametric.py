@@ -21,17 +21,32 @@ def non_parametric_softmax(positive, similarity, *, temperature: float = 0.07):
 
 
 def noise_contrastive(positive, noise, *, log_partition, count: int, temperature: float = 0.07):
-    """Noise-contrastive estimation of that softmax (Wu et al. 2018, arXiv 1805.01978, eq. 4 to 7).
+    """Noise-contrastive estimate of the cross entropy of `non_parametric_softmax`.
 
-    positive: (B,) cosine to the own row; noise: (B, m) to rows that are drawn uniformly. log_partition: scalar, ln Z,
-    Z the estimated sum of exp(cosine / temperature) over all rows. count: N, of rows.
-    Returns (B,) float32: -ln h(own) - sum over the noise of ln(1 - h), h = P / (P + m / N), in log space: P of 1e-6
-    would underflow half precision. Trivial value, all P = 1 / N: ln(1 + m) + m ln(1 + 1 / m).
-    Raises UserError if temperature <= 0 or count < 1.
+    With h = P / (P + m / N), the loss is -ln h(own row) - the sum over the noise of ln(1 - h). It is computed in log
+    space, since half precision has no P of 1e-6. If all P are 1 / N, the loss is ln(1 + m) + m ln(1 + 1 / m).
+
+    Args:
+        positive: `(batch,)` cosines to the image's own row of the bank.
+        noise: `(batch, m)` cosines to m rows that are drawn uniformly, m at least 1.
+        log_partition: Scalar ln Z, where Z estimates the sum of exp(cosine / temperature) over all rows.
+        count: Number N of rows in the bank.
+        temperature: Divides the cosines. Must be positive.
+
+    Returns:
+        `(batch,)` losses, float32, at least 0.
+
+    Raises:
+        kvision.UserError: If `temperature` is not positive, `count` is below 1, or `noise` has no columns.
+
+    References:
+        Wu et al. 2018, arXiv 1805.01978, equations 4 to 7.
     """
     checks.positive({"temperature": temperature})
     if count < 1:
         raise checks.error("count", expected="a count of at least 1", received=count)
+    if noise.shape[-1] < 1:
+        raise checks.error("noise", expected="(batch, m) cosines with m at least 1", received=tuple(noise.shape))
     shift = math.log(noise.shape[-1] / count) + ops.cast(log_partition, "float32")
     odds, noise_odds = (ops.cast(x, "float32") / temperature - shift for x in (positive, noise))  # ln(P / (m / N))
     return ops.softplus(-odds) + ops.sum(ops.softplus(noise_odds), axis=-1)

@@ -53,18 +53,36 @@ def focal(
 
 
 def dice(labels, logits, *, ignore: int | None = 255, smooth: float = 1.0):
-    """Soft Dice loss (Milletari, Navab & Ahmadi 2016, arXiv 1606.04797, section 3), without its squares: of each class
-    that occurs in an image 1 - (2 I + smooth) / (P + T + smooth), and their mean.
+    """Soft Dice loss without the squares of the paper: the mean over classes of 1 - (2 I + smooth) / (P + T + smooth).
 
-    I: the sum of p over the class's pixels; P: that of p over all; T: how many the class has; ignored pixels count
-    nowhere. A class that the image does not have counts nowhere, so that no empty class is perfect; what is
-    predicted of it is missing elsewhere. labels, logits, ignore and errors: as `pixel_cross_entropy`'s.
-    Returns (B,) float32 in [0, 1]; 0 where all pixels are ignored.
+    I is the sum of a class's probability over the pixels of the class, P its sum over all pixels, and T the number of
+    pixels of the class. Ignored pixels do not count. The mean is over the classes that occur in the image: an absent
+    class would be perfect where nothing of it is predicted, and its wrong predictions lower the other classes already.
+
+    Args:
+        labels: Integers `(batch, height, width)`, `ignore` or 0 to K - 1.
+        logits: `(batch, height, width, K)`.
+        ignore: Label of the pixels that do not count. If None, all pixels count.
+        smooth: Number of at least 0 that is added to numerator and denominator.
+
+    Returns:
+        `(batch,)` losses, float32 in [0, 1]. The loss and its gradient are 0 for an image whose pixels are all ignored,
+        with any `smooth`. The loss is nan for a label that is neither `ignore` nor 0 to K - 1.
+
+    Raises:
+        kvision.UserError: If the shapes do not fit, or `smooth` is negative or not finite.
+
+    References:
+        Milletari, Navab and Ahmadi 2016, arXiv 1606.04797, section 3.
     """
+    if not 0 <= smooth < math.inf:
+        raise checks.error("smooth", expected="a finite number of at least 0", received=smooth)
     target, valid = _target(labels, logits, ignore)
     p = ops.softmax(ops.cast(logits, "float32"), axis=-1) * valid[..., None]
     both, predicted, there = (ops.sum(x, axis=(1, 2)) for x in (p * target, p, target))
-    return _over_classes(1 - (2 * both + smooth) / (predicted + there + smooth), there)
+    # An absent class does not count. Its sums may all be 0, and 0 / 0 would reach every gradient.
+    whole = ops.where(there == 0, 1.0, predicted + there)
+    return _over_classes(1 - (2 * both + smooth) / (whole + smooth), there)
 
 
 def lovasz_softmax(labels, logits, *, ignore: int | None = 255):
@@ -76,7 +94,8 @@ def lovasz_softmax(labels, logits, *, ignore: int | None = 255):
     """
     target, valid = _target(labels, logits, ignore)
     classes = logits.shape[-1]
-    rows = (-1, ops.shape(logits)[1] * ops.shape(logits)[2], classes)
+    sizes = ops.shape(logits)
+    rows = (sizes[0], sizes[1] * sizes[2], classes)
     p = ops.softmax(ops.cast(logits, "float32"), axis=-1)
     # below 0, what is ignored comes last, where it changes nothing before it
     error = ops.where(valid[..., None] > 0, ops.abs(target - p), -1.0)

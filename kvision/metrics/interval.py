@@ -2,10 +2,31 @@
 
 from scipy.stats import binomtest
 
+from kvision import checks
+
 __all__ = ["accuracy_interval"]
 
 
 def accuracy_interval(correct: int, count: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval (Wilson 1927) of `correct` out of `count`, (low, high) in [0, 1]; ValueError if none."""
+    """Computes Wilson's score interval of an accuracy.
+
+    Args:
+        correct: Number of right answers, 0 to `count`.
+        count: Number of answers, at least 1: without answers nothing is known of the accuracy.
+        confidence: Probability in (0, 1) with which the interval covers the true accuracy.
+
+    Returns:
+        `(low, high)` in [0, 1].
+
+    Raises:
+        kvision.UserError: If `count` is below 1, or `correct` is not in 0 to `count`.
+
+    References:
+        Wilson 1927, Probable inference, the law of succession, and statistical inference.
+    """
+    if count < 1:
+        raise checks.error("count", expected="at least 1 answer", received=count)
+    if not 0 <= correct <= count:
+        raise checks.error("correct", expected=f"0 to {count}, which is `count`", received=correct)
     interval = binomtest(int(correct), int(count)).proportion_ci(confidence, method="wilson")
     return float(interval.low), float(interval.high)

@@ -13,10 +13,16 @@ __all__ = ["Confusion", "boundary_f1", "boundary_pixels", "trimap_accuracy"]
 
 @dataclass(frozen=True)
 class Confusion:
-    """matrix: (K, K) int64, pixels of class i that were labeled j, over a whole set. Made by `of`, joined by `+`.
+    """Confusion matrix of labels and predictions over a whole set, and the scores that are read off it.
 
-    Scores as in Long, Shelhamer & Darrell 2015 (arXiv 1411.4038, section 5). Classes that occur neither in the
-    reference nor in a prediction are left out of means. A mean of images' or batches' scores is another number.
+    `Confusion.of` counts one image or batch, and `+` joins two of them. A mean of the scores of images or batches is
+    another number than the score of the set. Every score is nan without pixels.
+
+    Attributes:
+        matrix: `(K, K)` int64; row i, column j counts the pixels of class i that were predicted as class j.
+
+    References:
+        Long, Shelhamer and Darrell 2015, arXiv 1411.4038, section 5.
     """
 
     matrix: np.ndarray
@@ -60,17 +66,22 @@ class Confusion:
 
     @property
     def mean_iou(self) -> float:
-        """mIoU: the mean of `ious`; nan without pixels."""
+        """The mean of `ious` (mIoU) over the classes that are in the reference or predicted; nan without pixels."""
         return _mean(self.ious)
 
     @property
     def mean_accuracy(self) -> float:
-        """The mean of `accuracies`; nan without pixels."""
+        """The mean of `accuracies` over the classes of the reference; nan without pixels.
+
+        A class that is predicted but absent from the reference is left out, as in the published code of the paper: the
+        accuracy of such a class is 0 / 0. Its pixels lower the accuracies of the classes that they belong to.
+        `mean_iou` counts the class with 0.
+        """
         return _mean(self.accuracies)
 
     @property
     def frequency_weighted_iou(self) -> float:
-        """`ious`, each weighed by how many pixels the class has in the reference."""
+        """The mean of `ious`, weighted by the pixels of each class in the reference; nan without pixels."""
         counts = self.matrix.sum(axis=1)
         return _share(np.sum(np.where(counts > 0, self.ious, 0) * counts), counts.sum())
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from kvision import data, metrics
+from kvision import checks, data, metrics
 from kvision.segmentation.label_image import label_image
 
 __all__ = ["Scores", "evaluate"]
@@ -47,13 +47,25 @@ def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, 
 
 
 def scores(references, predictions, classes: int, *, seed: int = 0) -> Scores:
-    """Of masks and predictions (H, W), image by image."""
+    """Compares masks with predictions, image by image.
+
+    Args:
+        references: Masks `(height, width)` of integers, at least one.
+        predictions: Predicted classes, of the same shapes.
+        classes: Number of classes.
+        seed: Of the bootstrap.
+
+    Raises:
+        kvision.UserError: If there is no mask.
+    """
     confusions, boundaries, near = [], [], []
     for labels, predicted in zip(references, predictions, strict=True):
         confusions.append(metrics.Confusion.of(labels, predicted, classes))
         tolerance = _TOLERANCE * float(np.hypot(*labels.shape))
         boundaries.append(metrics.boundary_f1(labels, predicted, classes, tolerance=tolerance))
         near.append(metrics.trimap_accuracy(labels, predicted, _WIDTHS))
+    if not confusions:
+        raise checks.error("references", expected="at least one mask", received="none")
     total = np.sum(near, axis=0)
     boundaries = np.array(boundaries)
     known = ~np.isnan(boundaries)

@@ -42,9 +42,12 @@ def uniformity(z: np.ndarray, t: float = 2.0) -> float:
         raise checks.error("t", expected="a number above 0", received=t)
     unit, total = _unit(z).astype("float32"), 0.0
     blocks = [unit[i : i + _ROWS] for i in range(0, len(unit), _ROWS)]
+    squares = [block.any(axis=1).astype("float32") for block in blocks]
     for i, one in enumerate(blocks):
         for j in range(i, len(blocks)):
-            near = ops.exp((2 * t) * (ops.matmul(one, blocks[j].T) - 1))  # ||x - y||^2 = 2 - 2 x.y
+            # ||x - y||^2, where the square of a row is 1, or 0 for a row of zeros
+            apart = squares[i][:, None] + squares[j] - 2 * ops.matmul(one, blocks[j].T)
+            near = ops.exp(-t * apart)
             # a row beside itself is no pair; blocks beside another are met once, and their pairs count twice
             total += 2 * float(ops.sum(near)) if i < j else float(ops.sum(near * (1 - ops.eye(len(one)))))
     return math.log(max(total, np.finfo("float64").tiny) / (len(z) * (len(z) - 1)))

@@ -56,3 +56,5 @@ def test_what_does_not_fit_is_said():
         losses.non_parametric_softmax(POSITIVE, SIMILARITY, temperature=0)
     with pytest.raises(UserError, match="`count`"):
         losses.noise_contrastive(POSITIVE, SIMILARITY, log_partition=0.0, count=0)
+    with pytest.raises(UserError, match=r"`noise`.*m at least 1.*Received: \(2, 0\)"):
+        losses.noise_contrastive(np.zeros(2), np.zeros((2, 0)), log_partition=0.0, count=3)

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from kvision.checks import UserError
 from kvision.metrics import accuracy_interval
 
 
@@ -14,5 +15,7 @@ def test_wilson_by_hand(correct, count):
 
 
 def test_nothing_measured():
-    with pytest.raises(ValueError):
+    with pytest.raises(UserError, match=r"`count`.*at least 1 answer"):
         accuracy_interval(0, 0)
+    with pytest.raises(UserError, match=r"`correct`.*0 to 3.*Received: 4"):
+        accuracy_interval(4, 3)

@@ -118,3 +118,21 @@ def test_trimaps_widen_to_the_whole_image():
     labels = labels.copy()
     labels[:, 8:] = 255
     assert trimap_accuracy(labels, guess, [5]) == [(0, 0)], "what is ignored makes no boundary"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(0, 4), (3, 4)])
+def test_nothing_to_count_is_nan_without_a_warning(shape):
+    void, guess = np.full(shape, 255), np.zeros(shape, int)
+    nothing = Confusion.of(void, guess, 3)
+    names = ("pixel_accuracy", "accuracies", "ious", "mean_iou", "mean_accuracy", "frequency_weighted_iou")
+    assert all(np.isnan(getattr(nothing, name)).all() for name in names)
+    assert np.isnan(boundary_f1(void, guess, 3, tolerance=1)).all()
+    assert trimap_accuracy(void, guess, [1]) == [(0, 0)]
+
+
+def test_a_class_that_is_predicted_and_absent_counts_in_mean_iou_alone():
+    """Long et al. 2015: n_ii / t_i is 0 / 0 for it, and their code takes the mean of the others."""
+    found = Confusion.of(np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1]), 4)
+    assert found.mean_accuracy == pytest.approx((1 / 2 + 1) / 2)
+    assert found.mean_iou == pytest.approx((1 / 2 + 1 + 0) / 3)

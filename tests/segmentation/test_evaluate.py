@@ -4,6 +4,7 @@ import pytest
 import scenes
 
 import kvision as kv
+from kvision.checks import UserError
 from kvision.segmentation import evaluate
 from kvision.segmentation.evaluate import scores
 
@@ -60,3 +61,8 @@ def test_the_interval_is_seeded_and_narrows_with_more_images():
     few, many = (scores(references[:n], predictions[:n], 2, seed=3).interval for n in (8, 64))
     assert many == scores(references, predictions, 2, seed=3).interval
     assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_without_images_there_is_no_score():
+    with pytest.raises(UserError, match=r"`references`.*at least one mask"):
+        scores([], [], 2)

@@ -72,3 +72,9 @@ def test_what_is_wrong_is_said():
         kv.selfsup.alignment(np.ones((2, 3)), np.ones((3, 3)))
     with pytest.raises(UserError, match=r"`b` .*\(N, 3\)"):
         kv.selfsup.alignment(np.ones((2, 3)), np.ones((2, 4)))
+
+
+def test_an_encoder_that_gives_zeros_has_collapsed():
+    assert kv.selfsup.uniformity(np.zeros((4, 3))) == pytest.approx(0, abs=1e-6)
+    half = np.array([[0.0, 0], [0, 0], [1, 0]])
+    assert kv.selfsup.uniformity(half, 1.0) == pytest.approx(np.log((1 + 2 * np.exp(-1)) / 3), abs=1e-6)
