@@ -61,12 +61,6 @@ def alone(case: Callable[..., None], *arguments: str | Path) -> str:
     return result.stderr
 
 
-def jax_environment() -> dict[str, str]:
-    """Of a process with Keras on JAX; compiled without LLVM's optimization, which takes longer than what tests run."""
-    chosen = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_backend_optimization_level=0"}
-    return {**os.environ, **chosen}
-
-
 def _signals_as_usual() -> None:
     """Whoever started the tests may ignore some, as `nohup` does; a process inherits that."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -1,4 +1,4 @@
-"""Code in fresh processes, on several logical devices or as several workers; a strategy lasts as long as a process."""
+"""Code in forked processes, on several logical devices or as several workers; a strategy lasts as long as a process."""
 
 import json
 import os
@@ -7,22 +7,18 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
+
+import forks
 
 _BEFORE = """
 import json, os, sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import warnings
-beside = dict.fromkeys(["jax", "matplotlib", "sklearn"])  # what TensorFlow and Keras import where it is, for seconds
-sys.modules.update(beside)
 import keras, numpy as np, tensorflow as tf
-for name in beside: del sys.modules[name]
 if {devices} > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * {devices})
 import kvision as kv
-
-sys.path.insert(0, {tests!r})  # the tests' own modules
 
 def answer(**found):
     print("\\nANSWER " + json.dumps(found))
@@ -47,7 +43,7 @@ def run(
     `strategy` is there: single, mirrored or multiworker, as the numbers say. An error in one raises with its output.
     """
     kind = "multiworker" if workers > 1 else "mirrored" if devices > 1 else "single"
-    text = _BEFORE.format(devices=devices, kind=kind, tests=str(Path(__file__).parent)) + textwrap.dedent(code)
+    text = _BEFORE.format(devices=devices, kind=kind) + textwrap.dedent(code)
     addresses = [f"127.0.0.1:{port}" for port in _ports(workers)]
     processes = []
     for index in range(workers):
@@ -57,7 +53,7 @@ def run(
             environment["TF_CONFIG"] = json.dumps(task)
         command = [sys.executable, "-W", "ignore", "-c", text, *arguments]
         processes.append(
-            subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            forks.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         )
     try:
         outputs = [process.communicate(timeout=seconds)[0] for process in processes]

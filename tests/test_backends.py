@@ -1,10 +1,9 @@
 """Backend-neutral parts run on JAX in a process where TensorFlow cannot be imported."""
 
 import json
-import subprocess
 import sys
 
-import processes
+import forks
 import pytest
 
 ALONE = """
@@ -186,8 +185,8 @@ print("ok")
 
 
 def on_jax(code: str, folder) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", code, str(folder)], env=processes.jax_environment(), capture_output=True, text=True
+    result = forks.run(
+        [sys.executable, "-c", code, str(folder)], env=forks.jax_environment(), capture_output=True, text=True
     )
     assert result.stdout.splitlines()[-1:] == ["ok"], result.stderr[-3000:]
 
@@ -209,7 +208,7 @@ def test_jax_makes_the_table_of_methods(tmp_path):
 
 
 def test_jax_does_not_promise_determinism(tmp_path):
-    environment = processes.jax_environment()
+    environment = forks.jax_environment()
     command = [sys.executable, "-m", "kvision", "ssl-table", "--smoke", "--deterministic", "--out", str(tmp_path)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result = forks.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 2 and "`KERAS_BACKEND` does not know --deterministic" in result.stderr

@@ -1,8 +1,8 @@
 import subprocess
 import sys
 
+import forks
 import keras
-import processes
 import pytest
 
 import kvision as kv
@@ -35,13 +35,13 @@ def saved(tmp_path_factory):
 def test_load_model_knows_our_classes_after_import_kvision(saved, order):
     code = f"{ORDERS[order]}; m = keras.models.load_model({str(saved)!r}); print(type(m.optimizer).__module__)"
     # JAX starts in half the time
-    own = None if order in ("kvision first", "TensorFlow between") else processes.jax_environment()
+    own = None if order in ("kvision first", "TensorFlow between") else forks.jax_environment()
     result = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True)
     assert result.stdout.strip() == "kvision.training.optimizers", result.stderr
 
 
 def test_control_without_kvision_it_does_not_load(saved):
     code = f"import keras; keras.models.load_model({str(saved)!r})"
-    own = processes.jax_environment()
+    own = forks.jax_environment()
     result = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True)
     assert result.returncode != 0 and "Could not locate class" in result.stderr

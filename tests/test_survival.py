@@ -11,15 +11,12 @@ import threading
 import time
 from pathlib import Path
 
+import forks
 import pytest
 
 CODE = """
 import os, sys, time
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-beside = dict.fromkeys(["jax", "matplotlib", "sklearn"])  # what TensorFlow and Keras import where it is, for seconds
-sys.modules.update(beside)
 import keras, tensorflow as tf
-for name in beside: del sys.modules[name]
 import kvision as kv
 import trainings
 
@@ -56,9 +53,8 @@ def ends_in(seconds: float, process: subprocess.Popen) -> None:
 
 
 def start(folder: Path) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     command = [sys.executable, "-W", "ignore", "-c", CODE, str(folder)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return forks.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finished(folder: Path) -> str:
@@ -121,7 +117,7 @@ def launched(out: Path, victims: list[int]) -> str:
     command += ["--logs", str(out / "logs"), "--", "transfer", "--smoke", "--heads", "finetune", "--epochs", "3"]
     command += ["--backbone", "ResNet20", "--weights", "none", "--image-size", "32"]
     command += ["--deterministic", "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = forks.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     ends_in(2 * SECONDS, process)
     assert process.stdout is not None
     lines = []

@@ -1,10 +1,9 @@
 import importlib.util
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
-import processes
 import pytest
 from contracts import backbone, run
 
@@ -69,8 +68,8 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path):
     models = {name: kv.backbones.create(name, image_size=67, pooling="avg") for name in names}
     for name, model in models.items():
         model.save_weights(tmp_path / f"{name}.weights.h5")
-    result = subprocess.run(
-        [sys.executable, "-c", JAX, tmp_path, *names], env=processes.jax_environment(), capture_output=True, text=True
+    result = forks.run(
+        [sys.executable, "-c", JAX, tmp_path, *names], env=forks.jax_environment(), capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-3000:]
     for name, model in models.items():

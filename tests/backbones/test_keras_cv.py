@@ -1,7 +1,7 @@
 import re
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_a_saved_file_needs_no_keras_cv(tmp_path):
     images = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype("float32")
     model.save(tmp_path / "model.keras")
     np.save(tmp_path / "images.npy", images)
-    result = subprocess.run([sys.executable, "-c", ELSEWHERE, tmp_path], capture_output=True, text=True)
+    result = forks.run([sys.executable, "-c", ELSEWHERE, tmp_path], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.split() == ["False", "False"], "neither the zoo nor the file"
     np.testing.assert_allclose(np.load(tmp_path / "features.npy"), model(images, training=False), atol=1e-6)

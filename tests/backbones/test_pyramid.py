@@ -1,8 +1,8 @@
 import contextlib
 import os
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -257,7 +257,7 @@ def test_a_saved_pyramid_keeps_its_attributes_in_another_process(backend, tmp_pa
     model.save(tmp_path / "model.keras")
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-c", ELSEWHERE, tmp_path]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result = forks.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.splitlines()[-1] == f"{backend} Pyramid (2, 4) (16, 24) ((17, 4), (9, 2))"
     np.testing.assert_allclose(np.load(tmp_path / "maps.npy"), model(images, training=False)[-1], atol=1e-5)

@@ -1,9 +1,8 @@
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
-import processes
 import pytest
 from contracts import same_in_tflite
 from scipy.special import erf
@@ -162,8 +161,8 @@ def test_jax_gives_the_numbers_of_tensorflow(tmp_path):
     model = small()
     model.save_weights(tmp_path / "vit.weights.h5")
     np.save(tmp_path / "images.npy", IMAGES)
-    result = subprocess.run(
-        [sys.executable, "-c", JAX, tmp_path], env=processes.jax_environment(), capture_output=True, text=True
+    result = forks.run(
+        [sys.executable, "-c", JAX, tmp_path], env=forks.jax_environment(), capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.splitlines()[-1] == "(8,)"

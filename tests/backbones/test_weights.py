@@ -1,7 +1,7 @@
 import os
-import subprocess
 import sys
 
+import forks
 import numpy as np
 import pytest
 
@@ -44,7 +44,7 @@ def test_offline_download_says_what_to_do(tmp_path):
     closed = "http://127.0.0.1:9"
     environment = {**os.environ, "KERAS_HOME": str(tmp_path), "https_proxy": closed, "HTTPS_PROXY": closed}
     code = "import kvision as kv; kv.backbones.create('MobileNetV2', image_size=96, weights='imagenet')"
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    result = forks.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert result.returncode != 0
     for part in ("`weights` 'imagenet' of MobileNetV2 could not be downloaded", "kvision[offline]", "weights=PATH"):
         assert part in result.stderr, result.stderr

@@ -1,6 +1,6 @@
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -168,7 +168,7 @@ def test_names_that_change_with_the_session_do_not_matter(names, tmp_path):
         later = kv.backbones.create(name, image_size=32, pooling="avg", weights=tmp_path / "model.weights.h5")
         assert [layer.name for layer in later.layers] != [layer.name for layer in model.layers]
         np.testing.assert_array_equal(run(later, images), expected[name])
-    result = subprocess.run([sys.executable, "-c", LOAD, tmp_path, *names], capture_output=True, text=True)
+    result = forks.run([sys.executable, "-c", LOAD, tmp_path, *names], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
     for name in names:
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected[name], rtol=1e-4, atol=1e-5)

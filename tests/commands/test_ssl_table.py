@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 
+import forks
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,7 +20,7 @@ SMOKE = ("--smoke", "--image-size", "16", "--out")
 
 def run(out, *arguments: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "kvision", "ssl-table", *SMOKE, str(out)]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True)
+    return forks.run([*command, *arguments], capture_output=True, text=True)
 
 
 METHODS = ("moco_v2", "mae")  # a momentum twin, a ViT

@@ -1,9 +1,9 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 
+import forks
 import pytest
 import tensorflow as tf
 
@@ -152,7 +152,7 @@ def test_a_peer_that_never_comes_ends_the_process_with_75_and_a_message():
     workers = [f"127.0.0.1:{port}" for port in ports]
     environment = {**os.environ, "TF_CONFIG": config(workers), "KVISION_JOIN_TIMEOUT": "2"}
     code = "import kvision as kv; kv.distribute.pick_strategy('multiworker')"
-    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    result = forks.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 75, result.stderr[-2000:]
     assert f"Worker 0 ({workers[0]}) waited 2 s and did not meet all of its peers: {workers[1]}." in result.stderr
     assert "KVISION_JOIN_TIMEOUT" in result.stderr

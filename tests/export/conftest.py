@@ -1,8 +1,11 @@
+import subprocess
+
 import keras
 import numpy as np
 import pytest
 
 import kvision as kv
+from kvision.export import saved_model
 
 SIZE = 32
 LABELS = ["Hund", "猫", "o l w"]
@@ -46,4 +49,6 @@ def exported(model, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "small"
     for beside in ("7", "runs"):
         (folder / beside).mkdir(parents=True)
-    return kv.export.write(model, folder, labels=LABELS, card="# card", probe=images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(saved_model, "subprocess", subprocess)  # checked in a process that is really fresh
+        return kv.export.write(model, folder, labels=LABELS, card="# card", probe=images)

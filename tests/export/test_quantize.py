@@ -1,10 +1,10 @@
 import importlib.util
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -143,7 +143,7 @@ def test_kvision_predict_answers_with_an_int8_file(version, runners, digits, tmp
     Image.fromarray(digits.test[0]).save(tmp_path / "digit.png")
     file = version / "assets.extra/model_int8.tflite"
     command = [sys.executable, "-m", "kvision", "predict", str(file), str(tmp_path / "digit.png"), "--json"]
-    (row,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    (row,) = json.loads(forks.run(command, capture_output=True, text=True, check=True).stdout)
     expected = runners["int8"](digits.test[:1])["probabilities"][0]
     np.testing.assert_allclose(list(row["probabilities"].values()), expected, atol=1e-6)
     assert row["label"] == digits.names[expected.argmax()]

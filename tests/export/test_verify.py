@@ -1,8 +1,8 @@
 import io
 import shutil
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_what_is_not_told_to_follow_rounding_is_compared_as_ever(exported, probe
 def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_path):
     np.savez(tmp_path / "probe.npz", **{**probe, "feature": probe["feature"] + 1})
     command = [sys.executable, "-m", "kvision.export.verify", str(exported), str(tmp_path / "probe.npz"), "--wait"]
-    result = subprocess.run(command, capture_output=True, text=True, input="\n\n")
+    result = forks.run(command, capture_output=True, text=True, input="\n\n")
     assert (
         result.returncode == 1
         and "not written to its end" not in result.stdout
@@ -76,7 +76,7 @@ def test_an_export_that_nobody_ended_is_not_a_good_one(exported, probe, tmp_path
     """A line comes for each part that is written; whoever exports may be killed in between."""
     np.savez(tmp_path / "probe.npz", **probe)
     command = [sys.executable, "-m", "kvision.export.verify", str(exported), str(tmp_path / "probe.npz"), "--wait"]
-    result = subprocess.run(command, capture_output=True, text=True, input="\n")
+    result = forks.run(command, capture_output=True, text=True, input="\n")
     assert result.returncode == 1 and "not written to its end" in result.stdout
 
 

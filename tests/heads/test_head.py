@@ -2,10 +2,10 @@
 
 import json
 import os
-import subprocess
 import sys
 import warnings
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -122,7 +122,7 @@ def test_jax_computes_the_same(blobs):
             else code.replace("sys.modules['tensorflow'] = None", "").replace("'jax'", f"'{backend}'")
         )
         environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
-        result = subprocess.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True)
+        result = forks.run([sys.executable, "-c", text], env=environment, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
         answers[backend] = np.array(json.loads(result.stdout))
     np.testing.assert_allclose(answers["jax"], answers["tensorflow"], atol=1e-5)

@@ -1,7 +1,7 @@
-import subprocess
 import sys
 
 import corpus
+import forks
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -116,7 +116,7 @@ def test_bombs_take_no_memory_in_the_graph(tmp_path):
         "load(tf.constant([jpeg, jpeg, jpeg])); before = peak()\n"
         "print(load(tf.constant([png, gif, jpeg]))[1].numpy().tolist(), peak() - before)"
     )
-    result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
+    result = forks.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
     valid, growth = result.stdout.rsplit(" ", 1)
     assert valid == "[False, True, True]", result.stderr
     assert int(growth) < 200

@@ -1,8 +1,8 @@
 import dataclasses
 import json
-import subprocess
 import sys
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_it_learns_equals_its_sliding_window_and_is_faster(config, tmp_path):
 
 def test_the_command_exports_what_predict_draws(folder, tmp_path):
     command = [sys.executable, "-m", "kvision", "convolutionalize", "--smoke", "--data", str(folder)]
-    result = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
+    result = forks.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "times as fast" in result.stdout and "one pass" in result.stdout and ", equal;" in result.stdout
     (path,) = tmp_path.glob("runs/*/report.json")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import replicas
@@ -24,7 +25,7 @@ SMALL = transfer.Config(image_size=32, heads=("knn", "logistic"))
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "kvision", *arguments], capture_output=True, text=True)
+    return forks.run([sys.executable, "-m", "kvision", *arguments], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

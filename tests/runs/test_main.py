@@ -3,11 +3,11 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import forks
 import keras
 import numpy as np
 import pytest
@@ -241,7 +241,7 @@ def test_without_matplotlib_the_left_out_pictures_are_named(tmp_path):
         "from kvision.runs.main import _draw\n"
         "print(_draw(SimpleNamespace(pictures={'x.png': print}), None))"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = forks.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Left out" in result.stdout and "x.png" in result.stdout and "kvision[plots]" in result.stdout
     assert result.stdout.strip().endswith("[]")
 
@@ -249,7 +249,7 @@ def test_without_matplotlib_the_left_out_pictures_are_named(tmp_path):
 def test_another_backend_is_refused_before_any_work(tmp_path):
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     command = [sys.executable, "-m", "kvision", "transfer", "--out", str(tmp_path / "out")]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    result = forks.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 2 and "`KERAS_BACKEND` cannot export" in result.stderr
     assert not (tmp_path / "out").exists()
 

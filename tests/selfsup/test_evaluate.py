@@ -1,11 +1,10 @@
 import random
-import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import keras
 import numpy as np
-import processes
 import pytest
 import trainings
 from sklearn.preprocessing import StandardScaler
@@ -181,7 +180,5 @@ print("ok")
 
 def test_on_jax_without_tensorflow():
     tests = str(Path(trainings.__file__).parent)
-    result = subprocess.run(
-        [sys.executable, "-c", JAX, tests], env=processes.jax_environment(), capture_output=True, text=True
-    )
+    result = forks.run([sys.executable, "-c", JAX, tests], env=forks.jax_environment(), capture_output=True, text=True)
     assert result.stdout.strip() == "ok", result.stderr[-3000:]

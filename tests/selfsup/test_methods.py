@@ -1,14 +1,13 @@
 """What every method keeps, one function a contract."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import keras
 import methods
 import numpy as np
-import processes
 import pytest
 import replicas
 import tensorflow as tf
@@ -294,7 +293,7 @@ def test_jax_trains_each_without_tensorflow_and_begins_with_the_same_loss(tmp_pa
         batch = {key: value[:8] for key, value in methods.VIEWS.items()}
         expected[name] = [float(method.train_on_batch(batch, return_dict=True)["loss"]) for _ in range(2)]
     command = [sys.executable, "-c", FIRST, str(Path(methods.__file__).parent), str(tmp_path)]
-    result = subprocess.run(command, env=processes.jax_environment(), capture_output=True, text=True)
+    result = forks.run(command, env=forks.jax_environment(), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
     for name in methods.DRAWLESS:

@@ -1,8 +1,7 @@
-import subprocess
 import sys
 
+import forks
 import numpy as np
-import processes
 import pytest
 
 from kvision.checks import UserError
@@ -120,8 +119,8 @@ OTHERS = ("simmim", "moco2", "npid", "swav", "supervised")  # the same layers wi
 
 @pytest.mark.parametrize("names", [("mae", "simclr", "moco1"), pytest.param(OTHERS, marks=pytest.mark.slow)])
 def test_jax_compiled_equals_eager_without_tensorflow(names):
-    result = subprocess.run(
-        [sys.executable, "-c", CODE, *names], env=processes.jax_environment(), capture_output=True, text=True
+    result = forks.run(
+        [sys.executable, "-c", CODE, *names], env=forks.jax_environment(), capture_output=True, text=True
     )
     assert result.returncode == 0, result.stderr[-3000:]
     here = np.asarray(fold([7, 3], np.arange(3))).tolist()
