@@ -116,7 +116,7 @@ def test_errors_name_the_argument(arguments, text):
 CAFFE, TORCH, TF, LITE = "AlexNet", "ResNet20", "MobileNet", "EfficientNetLite0"
 
 
-@pytest.mark.parametrize("name", [CAFFE, TORCH, TF, LITE])
+@pytest.mark.parametrize("name", [CAFFE, TORCH, *(pytest.param(n, marks=pytest.mark.slow) for n in (TF, LITE))])
 def test_other_channels_start_from_the_rgb_kernel(name):
     """What `weights="imagenet"` does: fastai's rule; of more than three, the first three answer as RGB."""
     rgb = kv.backbones.create(name, image_size=67, pooling="avg")

@@ -7,7 +7,7 @@ from kvision.backbones import table
 from kvision.backbones.zoo import ZOO
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-QUICK = ("AlexNet", "ConvNeXtTiny", "EfficientNetLite0", "GoogLeNet", "MobileNet", "ResNet20", "ResNet50", "VGG16")
+QUICK = ("AlexNet", "EfficientNetLite0", "MobileNet", "ResNet20", "VGG16")
 
 
 def written() -> dict[str, list[str]]:

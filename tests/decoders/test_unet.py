@@ -23,7 +23,7 @@ FAMILIES = {
     "VGG16": 64,
     "GoogLeNet": 64,
 }
-QUICK = ("EfficientNetLite0", "MobileNetV3Small", "ResNet20")
+QUICK = ("MobileNetV3Small", "ResNet20")
 _WIDTHS = (16, 16, 8, 8, 8)
 
 

@@ -1,6 +1,7 @@
 import json
 
 import pretraining
+import pytest
 from processes import within
 
 from kvision import cli
@@ -11,9 +12,10 @@ def test_a_smoke_run(tmp_path):
     pretraining.recipe(simclr, tmp_path, "simclr", image_size=16)
 
 
+@pytest.mark.usefixtures("in_the_zoo")
 def test_the_command_reports_exports_and_answers(tmp_path):
     """With another encoder; then `kvision predict` on what it wrote."""
-    command = ["simclr", "--smoke", "--out", tmp_path, "--encoder", "ResNet20", "--image-size", "16", "--epochs", "1"]
+    command = ["simclr", "--smoke", "--out", tmp_path, "--encoder", "Small", "--image-size", "16", "--epochs", "1"]
     result = within(cli.main, *command)
     assert result.returncode == 0, result.stderr
     assert "simclr" in result.stdout and "untrained" in result.stdout and "<- exported" in result.stdout

@@ -18,6 +18,9 @@ from kvision.checks import UserError
 from kvision.distribute import read
 
 NAMES = list(methods.METHODS)
+KINDS = ["moco_v2", "npid_noise", "swav_queue", "mae"]  # of state: the other methods' are among them
+SOME = ["simclr", *KINDS]
+PARTS = [SOME, pytest.param(sorted({*NAMES} - {*SOME}), marks=pytest.mark.slow)]
 WHOLE = [name for name in NAMES if name not in ("moco", "swav")]  # the rest holds more: MoCo v2, SwAV with a queue
 
 
@@ -28,7 +31,7 @@ def same(one, other) -> bool:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_logs_are_the_contracts_and_training_moves_what_trains(name):
-    method = methods.made(name)
+    method = methods.made(name, eager=name not in KINDS)
     before = [read(v) for v in method.trainable_variables]
     logs = kv.training.fit(method, methods.VIEWS, epochs=2, batch_size=8, verbose=0).history
     assert set(logs) == {"loss", "trivial", "embedding_std"} and np.isfinite([*logs.values()]).all()
@@ -122,15 +125,16 @@ import tensorflow as tf
 tf.config.experimental.enable_op_determinism()
 apart = []
 for name in names:
-    whole = methods.trained(name)
+    whole = methods.trained(name, eager=True)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            methods.trained(name, checkpoints=kv.training.Resume(folder, every=1), callbacks=[Strike()])
+            resume = kv.training.Resume(folder, every=1)
+            methods.trained(name, eager=True, checkpoints=resume, callbacks=[Strike()])
         except KeyboardInterrupt:
             pass
         keras.utils.set_random_seed(7)
         again = methods.METHODS[name]()  # other weights, queues, banks, draws
-        again.compile(keras.optimizers.SGD(0.05, momentum=0.9))
+        again.compile(keras.optimizers.SGD(0.05, momentum=0.9), run_eagerly=True)
         if same(whole, again):
             apart.append(name + ": control")
         kv.training.fit(again, methods.VIEWS, epochs=2, batch_size=8, verbose=0, checkpoints=folder)
@@ -138,9 +142,6 @@ for name in names:
         apart.append(name)
 answer(apart=apart)
 """
-
-
-KINDS = ["moco_v2", "npid_noise", "swav_queue", "mae"]  # of state: the other methods' are among them
 
 
 @pytest.mark.parametrize("names", [KINDS, pytest.param(sorted({*NAMES} - {*KINDS}), marks=pytest.mark.slow)], ids=len)
@@ -167,17 +168,18 @@ def trained(name, scope):
     return [kv.distribute.read(v) for v in method.variables]
 
 far = {}
-for name in methods.METHODS:
+for name in sys.argv[1:]:
     pairs = zip(trained(name, True), trained(name, False))
     far[name] = float(np.max([np.abs(a.astype("float64") - b).max() for a, b in pairs]))  # a NaN stays one
 answer(far=far)
 """
 
 
-def test_two_devices_equal_one():
+@pytest.mark.parametrize("names", PARTS, ids=len)
+def test_two_devices_equal_one(names):
     """Negatives, codes, queues, banks and masks of the global batch, and gradients through the gathered rows."""
-    (found,) = replicas.run(TWO, devices=2)
-    assert set(found["far"]) == set(NAMES) and all(off < 1e-5 for off in found["far"].values()), found
+    (found,) = replicas.run(TWO, devices=2, arguments=names)
+    assert set(found["far"]) == set(names) and all(off < 1e-5 for off in found["far"].values()), found
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -269,7 +271,7 @@ import methods, keras, numpy as np
 import kvision as kv
 assert keras.backend.backend() == "jax"
 found = {}
-for name in methods.METHODS:
+for name in sys.argv[3:]:
     method = methods.made(name)
     with np.load(f"{sys.argv[2]}/{name}.npz") as file:
         for number, variable in enumerate(method.weights):
@@ -285,16 +287,17 @@ print(json.dumps(found))
 """
 
 
-def test_jax_trains_each_without_tensorflow_and_begins_with_the_same_loss(tmp_path):
+@pytest.mark.parametrize("names", PARTS, ids=len)
+def test_jax_trains_each_without_tensorflow_and_begins_with_the_same_loss(names, tmp_path):
     expected = {}
-    for name in NAMES:
+    for name in names:
         method = methods.made(name, eager=True)
         np.savez(tmp_path / f"{name}.npz", **{str(i): read(v) for i, v in enumerate(method.weights)})
         batch = {key: value[:8] for key, value in methods.VIEWS.items()}
         expected[name] = [float(method.train_on_batch(batch, return_dict=True)["loss"]) for _ in range(2)]
-    command = [sys.executable, "-c", FIRST, str(Path(methods.__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", FIRST, str(Path(methods.__file__).parent), str(tmp_path), *names]
     result = forks.run(command, env=forks.jax_environment(), capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3000:]
     found = json.loads(result.stdout.splitlines()[-1])
-    for name in methods.DRAWLESS:
+    for name in {*names} & {*methods.DRAWLESS}:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-4, err_msg=name)

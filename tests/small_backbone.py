@@ -1,0 +1,31 @@
+"""A backbone of five convolutions, which the zoo has while a test runs: `--backbone Small`."""
+
+import pytest
+
+NAME = "Small"
+
+
+def small(image_size: int = 32, channels: int = 3):
+    """Strides 2 to 32, a stage for each; one convolution is normalized."""
+    import keras
+
+    import kvision as kv
+
+    image = keras.Input((image_size, image_size, channels), name="image")
+    x = kv.layers.Preprocess("tf")(image)
+    for number, width in enumerate((8, 8, 12, 12, 16), 1):
+        x = keras.layers.Conv2D(width, 3, strides=2, padding="same", name=f"conv{number}")(x)
+        if number == 2:
+            x = kv.layers.BatchNormalization(momentum=0.9, name="bn2")(x)
+        x = keras.layers.ReLU(name=f"relu{number}")(x)
+    return keras.Model(image, x, name=NAME)
+
+
+@pytest.fixture(scope="module")
+def in_the_zoo():
+    """`kv.backbones.create("Small")` works in this module."""
+    from kvision.backbones import zoo
+
+    zoo.ZOO[NAME] = zoo.Entry(lambda size, channels, _: small(size, channels), "tf", image_size=32, smallest=16)
+    yield
+    del zoo.ZOO[NAME]
