@@ -6,7 +6,7 @@ from pathlib import Path
 
 import forks
 import pytest
-from small_backbone import in_the_zoo  # noqa: F401 - a fixture
+from small_backbone import in_the_zoo, small_encoders  # noqa: F401 - fixtures
 
 import kvision  # noqa: F401 - before any test imports TensorFlow, as README tells its readers to
 

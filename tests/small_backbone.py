@@ -1,5 +1,7 @@
 """A backbone of five convolutions, which the zoo has while a test runs: `--backbone Small`."""
 
+import contextlib
+
 import pytest
 
 NAME = "Small"
@@ -29,3 +31,28 @@ def in_the_zoo():
     zoo.ZOO[NAME] = zoo.Entry(lambda size, channels, _: small(size, channels), "tf", image_size=32, smallest=16)
     yield
     del zoo.ZOO[NAME]
+
+
+@contextlib.contextmanager
+def as_encoders():
+    """Where a preset of self-supervised learning asks for a ResNet-18 it gets `small`, and of a ViT one block."""
+    import keras
+
+    import kvision as kv
+
+    vit = kv.backbones.vit
+
+    def resnet18(*, image_size, pooling, width=None):
+        body = small(image_size)
+        return keras.Model(body.input, keras.layers.GlobalAveragePooling2D(name="pool")(body.output), name="ResNet18")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kv.backbones, "resnet18", resnet18)
+        patch.setattr(kv.backbones, "vit", lambda **options: vit(**{**options, "depth": 1, "width": 32}))
+        yield
+
+
+@pytest.fixture
+def small_encoders():
+    with as_encoders():
+        yield

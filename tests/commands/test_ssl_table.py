@@ -7,6 +7,7 @@ import sys
 import forks
 import numpy as np
 import pytest
+import small_backbone
 from PIL import Image
 from processes import within
 
@@ -29,7 +30,8 @@ METHODS = ("moco_v2", "mae")  # a momentum twin, a ViT
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("table")
-    result = run(out, "--methods", ",".join(METHODS))
+    with small_backbone.as_encoders():
+        result = within(ssl_table.main, *SMOKE, out, "--methods", ",".join(METHODS))
     assert result.returncode == 0, result.stderr
     (folder,) = (out / "runs").iterdir()
     return out, result.stdout, folder
@@ -56,7 +58,7 @@ def test_text_json_and_picture(finished):
     assert not list(folder.glob("checkpoints/*/*.npz")), "what only a resumed training needs is gone"
 
 
-def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(finished, monkeypatch):
+def test_a_new_row_joins_the_finished_ones_and_a_failure_costs_only_its_own(finished, small_encoders, monkeypatch):
     out, _, folder = finished
     before = {path: path.read_bytes() for path in folder.glob("*-*.json")}
     result = within(ssl_table.main, *SMOKE, out, "--methods", "supervised")

@@ -8,8 +8,14 @@ from kvision import cli
 from kvision.recipes import simclr
 
 
-def test_a_smoke_run(tmp_path):
-    pretraining.recipe(simclr, tmp_path, "simclr", image_size=16)
+@pytest.mark.slow
+def test_a_smoke_run(tmp_path, monkeypatch):
+    pretraining.recipe(simclr, tmp_path, monkeypatch, "simclr", image_size=16)
+
+
+@pytest.mark.usefixtures("small_encoders")
+def test_a_smoke_run_of_a_small_encoder(tmp_path, monkeypatch):
+    pretraining.recipe(simclr, tmp_path, monkeypatch, "simclr", image_size=32)
 
 
 @pytest.mark.usefixtures("in_the_zoo")

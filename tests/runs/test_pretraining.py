@@ -56,7 +56,7 @@ def test_more_images_a_step_than_there_are(tmp_path):
         pretraining.pretrain("simclr", data.train, config, runs.Stages())
 
 
-def test_a_budget_is_timed_without_tracing_and_kept(tmp_path, capsys):
+def test_a_budget_is_timed_without_tracing_and_kept(small_encoders, tmp_path, capsys):
     config = dataclasses.replace(SMALL, minutes=0.05)
     data = pretraining.load(config)
     stages = runs.Stages(tmp_path)
@@ -71,7 +71,7 @@ def test_a_budget_is_timed_without_tracing_and_kept(tmp_path, capsys):
     assert "minutes" not in capsys.readouterr().out
 
 
-def test_seconds_of_an_interrupted_training_count(tmp_path, monkeypatch, eager):
+def test_seconds_of_an_interrupted_training_count(small_encoders, tmp_path, monkeypatch, eager):
     config = dataclasses.replace(SMALL, epochs=3)
     data = pretraining.load(config)
     fit, stopped = kv.training.fit, []
@@ -148,7 +148,7 @@ def test_width_is_that_of_the_presets_own_encoder():
     assert features("mae", width=64) == 64
 
 
-def test_untrained_is_the_encoder_before_its_training(eager):
+def test_untrained_is_the_encoder_before_its_training(small_encoders, eager):
     data = pretraining.load(SMALL)
     still = dataclasses.replace(SMALL, rate=1e-12, epochs=1)
     encoder, record = pretraining.pretrain("simclr", data.train, still, runs.Stages())
@@ -193,7 +193,7 @@ def test_labels_do_not_reach_the_training():
         np.testing.assert_array_equal(a, b)
 
 
-def test_half_precision_scales_its_loss(eager):
+def test_half_precision_scales_its_loss(small_encoders, eager):
     config = dataclasses.replace(SMALL, precision="mixed_float16", epochs=1)
     data = pretraining.load(config)
     encoder, record = pretraining.pretrain("simclr", data.train, config, runs.Stages())
