@@ -1,7 +1,9 @@
 """What all tests share: quiet TensorFlow, and the folder of shared data where it is present."""
 
+import functools
 import os
 import sys
+import typing
 from pathlib import Path
 
 import forks
@@ -15,6 +17,8 @@ os.environ.setdefault("MPLBACKEND", "agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core, and those that tests start: one thread each
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
+if sys.version_info < (3, 12):  # TensorFlow asks it for each tensor; later versions of Python remember the answer
+    typing._get_protocol_attrs = functools.cache(typing._get_protocol_attrs)
 
 # whose files take minutes; they come first, so that no process is left alone with one of them at the end
 LONG = ("recipes", "commands", "export", "backbones", "selfsup", "runs", "segmentation", "distribute")
