@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import forks
+
 from kvision.launching import supervisor
 
 # what every worker's program begins with: who it is, where to leave traces, and a wait until all have begun
@@ -43,10 +45,8 @@ def within(main: Callable[[list[str]], int], *arguments: str | Path) -> subproce
     return subprocess.CompletedProcess(arguments, status, out.getvalue(), error.getvalue())
 
 
-# what Keras imports where it is, for seconds, and no test below needs
-BARE = "import sys; sys.modules.update(dict.fromkeys(['jax', 'matplotlib', 'sklearn']))"
 # a module of tests may ask for pytest's parts when it is imported, and needs none of them to call one function
-CALL = BARE + "; import runpy; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])[sys.argv[3]](*sys.argv[4:])"
+CALL = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])[sys.argv[3]](*sys.argv[4:])"
 
 
 def alone(case: Callable[..., None], *arguments: str | Path) -> str:
@@ -56,7 +56,7 @@ def alone(case: Callable[..., None], *arguments: str | Path) -> str:
     """
     path = Path(inspect.getfile(case)).resolve()
     command = [sys.executable, "-c", CALL, str(Path(__file__).parent), str(path), case.__name__, *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    result = forks.run(command, capture_output=True, text=True)
     assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"
     return result.stderr
 

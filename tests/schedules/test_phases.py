@@ -26,7 +26,7 @@ def test_phases_follow_the_data_with_one_optimizer():
     assert sorted(births) == [0, 0, 2, 2, 2, 2]
 
 
-def test_one_phase_is_kerass_own_fit():
+def test_one_phase_is_kerass_own_fit(eager):
     """The same data, rate and order through plain Keras end at the same weights."""
     ours, plain = attached(), attached()
     steps = [Unfreeze(0, "all", 1e-2, norm="train", curve=kv.schedules.Constant())]
@@ -85,7 +85,7 @@ def test_values_are_checked_where_they_are_written():
         )
 
 
-def test_a_phase_without_a_rate_goes_on_with_the_curve_before():
+def test_a_phase_without_a_rate_goes_on_with_the_curve_before(eager):
     """One cosine over the first three epochs, though the second opens the body; then another for the last."""
     record = Record()
     steps = [Unfreeze(0, "top", 1e-2), Unfreeze(1, "all", norm="stats"), Unfreeze(3, "all", 1e-3, norm="stats")]
@@ -106,7 +106,7 @@ class Deltas(keras.callbacks.Callback):
         self.moved = {path: float(np.abs(now[path] - value).max()) for path, value in self.before.items()}
 
 
-def test_layer_decay_slows_layers_by_their_depth_in_one_optimizer():
+def test_layer_decay_slows_layers_by_their_depth_in_one_optimizer(eager):
     """Adam's first step is the rate itself, whatever the gradient: a stage below moves by a half of it."""
     deltas = Deltas()
     steps = [Unfreeze(0, "all", 1e-3, norm="stats", curve=kv.schedules.Constant(), layer_decay=0.5)]
@@ -145,7 +145,7 @@ def test_half_precision_learns_what_float32_learns():
     assert histories["float32"][-1] < histories["float32"][0] - 0.01
 
 
-def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path):
+def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path, eager):
     """With averages, rates by layer and moving statistics: stopped in the first epoch after the unfreezing."""
 
     class Killed(Exception):
@@ -179,7 +179,7 @@ def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_resume_whose_first_call_failed_looks_again(tmp_path):
+def test_a_resume_whose_first_call_failed_looks_again(tmp_path, eager):
     """What was read is not taken for what was put back."""
     data, steps = (IMAGES, LABELS), [Unfreeze(0, "top", 1e-2)]
     options = {"epochs": 2, "batch_size": 8, "verbose": 0}

@@ -31,7 +31,7 @@ def equal(one: keras.Model, other: keras.Model, within: float = 0) -> None:
         np.testing.assert_allclose(a, b, rtol=0, atol=within)
 
 
-def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed():
+def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed(eager):
     ours, keras_own = made(), made()
     history = kv.training.fit(
         ours, (X, Y), epochs=2, batch_size=8, seed=3, verbose=0, validation_data=(X[:9], Y[:9])
@@ -51,7 +51,7 @@ def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed():
         equal(ours, other, within=1e-3)
 
 
-def test_epochs_counted_in_two_calls_are_those_of_one():
+def test_epochs_counted_in_two_calls_are_those_of_one(eager):
     once, twice = made(), made()
     kv.training.fit(once, (X, Y), epochs=2, verbose=0)
     kv.training.fit(twice, (X, Y), epochs=1, verbose=0)
