@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+linked = Path("kvision/recipes").is_dir()
 version = Path("kvision/__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
 
 extras = {
@@ -36,10 +37,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    # recipes/ stands at the top of the repository and is imported as kvision.recipes; the git symlink
-    # kvision/recipes lets linters and tests see one tree, this mapping serves installs and checkouts without symlinks.
+    # recipes/ stands at the top of the repository and is imported as kvision.recipes, through the git symlink
+    # kvision/recipes. The mapping serves checkouts without symlinks. It is left out elsewhere: pip install -e then adds
+    # the checkout to Python's path, and scripts find kvision in the folder that holds the checkout too. (For a mapping
+    # pip installs a finder, which is asked after the current folder, where the checkout's folder looks like kvision.)
     packages=sorted({*find_packages(include=["kvision", "kvision.*"]), "kvision.recipes"}),
-    package_dir={"kvision": "kvision", "kvision.recipes": "recipes"},
+    package_dir={"": "."} if linked else {"kvision": "kvision", "kvision.recipes": "recipes"},
     install_requires=[
         "ai-edge-litert>=2.1",
         "keras>=3.15,<3.16",  # private names of the trainer are used: each minor version is tried before the pin moves

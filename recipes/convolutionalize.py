@@ -176,7 +176,7 @@ def _train(train, val, config: Config, stages: runs.Stages):
                 kv.training.PhaseRate(lambda p: config.rate * curve.factor(p), epochs=config.epochs),
                 clock,
             ],
-            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            verbose="auto" if stages.leads else 0,
             checkpoints=resume,
         ).history
         for ours, theirs in zip(classifier.weights, trained.weights, strict=True):

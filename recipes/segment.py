@@ -185,7 +185,7 @@ def _train(name: str, model, train, val, config: Config, stages: runs.Stages) ->
             loss=kv.losses.PixelLoss(config.loss, class_weights=rare),
             metrics=[keras.metrics.MeanIoU(classes, ignore_class=kv.data.IGNORE, sparse_y_pred=False, name="mean_iou")],
             callbacks=[clock],
-            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            verbose="auto" if stages.leads else 0,
             checkpoints=resume,
         )
         for ours, theirs in zip(model.weights, trained.weights, strict=True):

@@ -231,7 +231,7 @@ def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages
             optimizer=preset.optimizer(),
             validation_data=kv.data.pipeline(train.subset(tune)),
             callbacks=[best, clock],
-            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            verbose="auto" if stages.leads else 0,
             checkpoints=resume,
         )
         best.restore()

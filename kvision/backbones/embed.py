@@ -16,6 +16,7 @@ from tqdm import tqdm
 from kvision import atomic, checks, npz
 from kvision.export import engines
 from kvision.export.fastest import fastest
+from kvision.progress import Bar
 
 __all__ = ["cache_key", "embed", "embed_each"]
 
@@ -132,7 +133,7 @@ class _Started:
 def _run(images, batches: Iterator[np.ndarray], run: _Started, count: int | None, progress: bool) -> np.ndarray:
     _, batches = _peek(batches, images)
     features = []
-    with tqdm(total=count, desc=f"features ({run.engine})", unit=" images", disable=not progress) as bar:
+    with Bar(total=count, desc=f"features ({run.engine})", unit=" images", disable=not progress) as bar:
         for batch in batches:
             features.append(run(batch))
             bar.update(len(batch))

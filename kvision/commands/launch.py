@@ -20,19 +20,24 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import checks, commands, exit_codes, recipes
+from kvision import checks, child, commands, exit_codes, flags, recipes
 from kvision.launching import cluster, slurm, supervisor
 
 __all__ = ["main"]
+
+_USAGE = "kvision launch --workers 2 -- transfer --data FOLDER"
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns the exit status: the job's, or 2 for a wrong call."""
     split = list(argv).index("--") if "--" in argv else len(argv)
-    arguments, unknown = _parser().parse_known_args(argv[:split])
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv[:split])
     recipe = list(argv[split + 1 :])
     try:
-        _check(arguments, unknown, recipe)
+        if unknown:
+            raise parser.unknown(unknown, hint=f"The recipe and its flags stand behind --, as in: {_USAGE}")
+        _check(arguments, recipe)
         if arguments.hosts is not None:
             print(cluster.host_commands(_hosts(arguments), recipe))
             return 0
@@ -45,12 +50,11 @@ def main(argv: Sequence[str]) -> int:
         return exit_codes.USER_ERROR
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> flags.Parser:
+    parser = flags.Parser(
         prog="kvision launch",
         usage="kvision launch (--workers N | --hosts A,B,...) [flags] -- RECIPE [its flags]",
         description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--workers", type=int, metavar="N", help="number of processes; worker 0 is the chief")
     parser.add_argument("--hosts", metavar="A,B,...", help="print the command for each host (or host:port) instead")
@@ -65,19 +69,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check(arguments: argparse.Namespace, unknown: Sequence[str], recipe: Sequence[str]) -> None:
+def _check(arguments: argparse.Namespace, recipe: Sequence[str]) -> None:
     names = _names(recipes)
-    usage = "kvision launch --workers 2 -- transfer --data FOLDER"
-    if unknown:
-        raise checks.error(
-            unknown[0],
-            problem="is no flag of launch",
-            expected="the recipe and its flags behind --",
-            received=" ".join(unknown),
-            hint=usage,
-        )
     if not recipe:
-        raise checks.error("--", problem="has nothing behind it", expected="a recipe", received="nothing", hint=usage)
+        raise checks.error("--", problem="has nothing behind it", expected="a recipe", received="nothing", hint=_USAGE)
     if recipe[0] in _names(commands):
         raise checks.error(
             "RECIPE",
@@ -121,7 +116,7 @@ def _launch(arguments: argparse.Namespace, recipe: Sequence[str]) -> int:
         logs = _logs(arguments.logs)
         _tell(f"{arguments.workers} workers; their output is kept in {logs}")
         return supervisor.supervise(
-            [sys.executable, "-m", "kvision", *recipe],
+            child.command("kvision", *recipe),
             workers=arguments.workers,
             logs=logs,
             restarts=arguments.restarts,

@@ -11,14 +11,13 @@ A SavedModel is code that can read and write your files. One that you exported h
 seal; any other is loaded with --trust only (exit status 2 without). A `.tflite` file holds no such code.
 """
 
-import argparse
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kvision import checks
+from kvision import checks, flags
 
 __all__ = ["main"]
 
@@ -27,9 +26,7 @@ _BATCH = 32
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns the exit status: 0, 1 if an image could not be read, 2 for a wrong call."""
-    parser = argparse.ArgumentParser(
-        prog="kvision predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags.Parser(prog="kvision predict", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help=".tflite file or SavedModel folder")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, GIF, BMP or WebP file")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="classes shown in the table (default: 3)")
@@ -53,11 +50,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _rows(images: list[str], opened, out: Path) -> Iterator[dict]:
-    from tqdm import tqdm
+    from kvision.progress import Bar
 
     batch = _BATCH if opened.colors is None else 1
     taken: set[Path] = set()
-    with tqdm(total=len(images), unit=" images", disable=len(images) <= 2 * batch) as bar:
+    with Bar(total=len(images), unit=" images", disable=len(images) <= 2 * batch) as bar:
         for start in range(0, len(images), batch):
             names = images[start : start + batch]
             contents = [_read(name) for name in names]

@@ -15,16 +15,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import checks
+from kvision import checks, flags, installation
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs until SIGINT or SIGTERM; returns the exit status: 0, or 2 for a wrong call."""
-    parser = argparse.ArgumentParser(
-        prog="kvision serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags.Parser(prog="kvision serve", description=__doc__)
     parser.add_argument("model", metavar="MODEL", help="SavedModel folder, or the folder of its versions")
     parser.add_argument("--name", help="the model's name in requests (default: the name of the folder of versions)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -54,7 +52,7 @@ def _start(arguments: argparse.Namespace):
                 problem="is not installed",
                 expected="the packages of the extra `serving`",
                 received="an installation without it",
-                hint="pip install 'kvision[serving]'",
+                hint=f"Run: {installation.extra('serving')}",
             )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from kvision.export import seal

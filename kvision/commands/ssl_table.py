@@ -7,7 +7,6 @@ held-out images, beside the untrained encoder and one that was trained with the 
 was ended, and a finished row is not trained again; nor is it with other --methods.
 """
 
-import argparse
 import dataclasses
 import hashlib
 import importlib.util
@@ -17,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import __version__, atomic, checks, runs
+from kvision import __version__, atomic, checks, flags, installation, runs
 from kvision.exit_codes import RUN_AGAIN
 from kvision.runs.lock import alone
 from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pretrain
@@ -40,9 +39,7 @@ _SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns the exit status: 0, 1: a row failed, 2: a wrong call, 75: the same goes on."""
-    parser = argparse.ArgumentParser(
-        prog="kvision ssl-table", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags.Parser(prog="kvision ssl-table", description=__doc__)
     runs.add_flags(parser, Config)
     parser.add_argument("--out", metavar="FOLDER", help="where rows are kept (default: saved_models/ssl-table)")
     parser.add_argument("--smoke", action="store_true", help="a few minutes on little data, to see that all works")
@@ -182,7 +179,7 @@ def _draw(rows: dict[str, dict], folder: Path) -> str:
     if all(name.startswith("untrained") for name in rows):
         return ""
     if importlib.util.find_spec("matplotlib") is None:
-        return "Left out, since matplotlib is not installed (pip install 'kvision[plots]'): table.png"
+        return f"Left out, since matplotlib is not installed ({installation.extra('plots')}): table.png"
     from types import SimpleNamespace
 
     from matplotlib.figure import Figure

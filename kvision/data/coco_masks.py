@@ -8,12 +8,12 @@ import os
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from kvision import atomic, checks
+from kvision import atomic, checks, installation
 from kvision.data.label_maps import IGNORE
 from kvision.pixels import MAX_PIXELS
 from kvision.pixels.label_colors import palette, to_png
+from kvision.progress import Bar
 
 __all__ = ["coco_masks"]
 
@@ -35,7 +35,7 @@ def coco_masks(annotations: str | Path, images: str | Path, folder: str | Path, 
             problem="need a package that is not installed",
             expected="the extra `detection`",
             received=str(annotations),
-            hint="pip install 'kvision[detection]'",
+            hint=f"Run: {installation.extra('detection')}",
         )
     coco = _read(Path(annotations))
     folder, images = Path(folder), Path(images)
@@ -55,7 +55,7 @@ def coco_masks(annotations: str | Path, images: str | Path, folder: str | Path, 
     _own(folder / "annotations.sha256", _sha256(Path(annotations)) + "\n", "masks of other annotations")
     if not link.is_symlink():
         link.symlink_to(os.path.relpath(images.resolve(), folder.resolve()), target_is_directory=True)
-    for image in tqdm(coco.imgs.values(), "masks", unit=" images", disable=not progress):
+    for image in Bar(coco.imgs.values(), "masks", unit=" images", disable=not progress):
         name = Path(str(image.get("file_name")))
         if name.is_absolute() or ".." in name.parts:
             raise checks.error("annotations", expected="file names below the folder", received=str(name))

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from kvision import checks
 from kvision.data.label_maps import IGNORE, LabelMap
 from kvision.data.mask_layouts import LAYOUTS, Pair, pairs, unread
 from kvision.data.scan import BadFile, digest
 from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
+from kvision.progress import Bar
 
 __all__ = ["MaskedImages", "masks"]
 
@@ -148,7 +148,7 @@ def masks(
             return str(getattr(reason, "strerror", None) or reason)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar = tqdm(pool.map(look, found), "masks", len(found), unit=" images", disable=not progress)
+        bar = Bar(pool.map(look, found), "masks", len(found), unit=" images", disable=not progress)
         outcomes = list(zip(found, bar, strict=True))
     good = [(pair, outcome) for pair, outcome in outcomes if not isinstance(outcome, str)]
     bad = tuple(_bad(pair, outcome, folder) for pair, outcome in outcomes if isinstance(outcome, str))

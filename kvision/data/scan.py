@@ -20,6 +20,7 @@ from kvision.data.class_layout import IMAGE_SUFFIXES, LAYOUT, named_image
 from kvision.data.hidden import hidden
 from kvision.data.pixel_store import PixelStore
 from kvision.pixels import MAX_BYTES, BadImage, pillow
+from kvision.progress import Bar
 
 __all__ = ["BadFile", "Scan", "digest", "look", "scan"]
 
@@ -231,7 +232,7 @@ def _examine(folder: Path, found: list[_File], cache, pixels, workers, progress:
         # Pillow and hashlib let go of the interpreter while they work
         with (
             ThreadPoolExecutor(workers or os.cpu_count()) as pool,
-            tqdm(desc="scan", total=len(todo), unit=" images", disable=not progress) as bar,
+            Bar(desc="scan", total=len(todo), unit=" images", disable=not progress) as bar,
         ):
             for start in range(0, len(todo), _SUBMITTED):
                 for file in pool.map(examine, todo[start : start + _SUBMITTED]):

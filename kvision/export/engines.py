@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kvision import checks
+from kvision import checks, installation
 from kvision.export import litert
 
 __all__ = ["ENGINES", "candidates", "check", "start"]
@@ -33,7 +33,7 @@ def check(engine: str) -> str:
             problem="needs a package that is not installed",
             expected="the extra `openvino`",
             received=engine,
-            hint="pip install 'kvision[openvino]'",
+            hint=f"Run: {installation.extra('openvino')}",
         )
     return engine
 

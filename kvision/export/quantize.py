@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from kvision import checks
 from kvision.export import litert, signatures
+from kvision.progress import Bar
 from kvision.quiet import quiet
 
 __all__ = ["KINDS", "check", "convert", "file_name"]
@@ -62,7 +62,7 @@ def convert(folder: str | Path, kind: str, *, names: Sequence[str], representati
 
 
 def _requests(images: np.ndarray, names: Sequence[str], screen) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    with tqdm(total=len(names) * len(images), desc="int8: ranges", unit=" images", leave=False, file=screen) as bar:
+    with Bar(total=len(names) * len(images), desc="int8: ranges", unit=" images", leave=False, file=screen) as bar:
         for name in names:
             for image in images:
                 yield name, {"image": image[None].astype("float32")}

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvision import atomic, checks
+from kvision import atomic, checks, child
 from kvision.export import classifier, dense, litert, quantize, seal, versions, warmup
 from kvision.quiet import quiet
 
@@ -155,7 +154,7 @@ def _verify(model: "keras.Model", folder: Path, write_probe: Callable[[Path], No
 
     with tempfile.TemporaryDirectory() as place:
         numbers = Path(place, "probe.npz")
-        command = [sys.executable, "-m", "kvision.export.verify", str(folder), str(numbers), "--wait"]
+        command = child.command("kvision.export.verify", str(folder), str(numbers), "--wait")
         # not on a GPU, whose memory this process has
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

@@ -2,11 +2,11 @@
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
-from tqdm import tqdm
 
 from kvision import checks
 from kvision.heads.convert import forest_arrays, forest_layer
 from kvision.heads.head import Head
+from kvision.progress import Bar
 
 __all__ = ["ForestHead"]
 
@@ -51,7 +51,7 @@ class ForestHead(Head):
         edges = None if self.bins is None else _edges(X, self.bins)
         X = np.asfortranarray(X) if edges is None else _binned(X, edges)  # a node reads a few columns
         counts = [*range(_STEP, self.n_estimators, _STEP), self.n_estimators] if self.verbose else [self.n_estimators]
-        for count in tqdm(counts, "forest", unit=f" x {_STEP} trees", leave=False, disable=not self.verbose):
+        for count in Bar(counts, "forest", unit=f" x {_STEP} trees", leave=False, disable=not self.verbose):
             forest.set_params(n_estimators=count).fit(X, codes)
         arrays = forest_arrays(forest.estimators_)
         if edges is not None:  # a bin's number is at most t where the feature is at most the bin's upper edge

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from kvision import __version__, atomic, checks
+from kvision import __version__, atomic, checks, installation
 from kvision.exit_codes import RUN_AGAIN
 from kvision.export import quantize
 from kvision.quiet import quiet
@@ -307,9 +307,8 @@ def _next_command(data: Data, version: Path, folder: Path) -> str:
 
 def _draw(result: Result, folder: Path) -> list[str]:
     if importlib.util.find_spec("matplotlib") is None:
-        print(
-            f"Left out, since matplotlib is not installed (pip install 'kvision[plots]'): {', '.join(result.pictures)}"
-        )
+        names = ", ".join(result.pictures)
+        print(f"Left out, since matplotlib is not installed ({installation.extra('plots')}): {names}")
         return []
     from matplotlib.figure import Figure
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,7 +231,7 @@ def pretrain(
             epochs=epochs,
             seed=config.seed,
             callbacks=callbacks,
-            verbose=("auto" if sys.stdout.isatty() else 2) if stages.leads else 0,
+            verbose="auto" if stages.leads else 0,
             checkpoints=resume,
         ).history
     for ours, theirs in zip(encoder.weights, method.encoder.weights, strict=True):

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from kvision import metrics
 from kvision.data import Images, sample
 from kvision.export import quantize
 from kvision.export.litert import Runner
+from kvision.progress import Bar
 
 __all__ = ["lines", "measure", "representatives"]
 
@@ -36,7 +36,7 @@ def measure(folder: Path, kinds: tuple[str, ...], images: Images, *, limit: int 
     times = {kind: _milliseconds(path, image) for kind, path in paths.items()}
     runners = {kind: Runner(path) for kind, path in paths.items()}
     answers: dict[str, list] = {kind: [] for kind in kinds}
-    with tqdm(total=len(held_out), desc=f"tflite: {', '.join(kinds)}", unit=" images", leave=False) as bar:
+    with Bar(total=len(held_out), desc=f"tflite: {', '.join(kinds)}", unit=" images", leave=False) as bar:
         for batch, _ in held_out:
             for kind, runner in runners.items():
                 answers[kind].extend(runner(batch)["probabilities"].argmax(axis=1))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from kvision import checks, data, metrics
+from kvision.progress import Bar
 from kvision.segmentation.label_image import label_image
 
 __all__ = ["Scores", "evaluate"]
@@ -41,7 +41,7 @@ def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, 
 
     model: images (B, H, W, 3) of any size -> scores (B, H, W, K), see `label_image`. seed: of the bootstrap.
     """
-    rows = tqdm(range(len(images)), "evaluate", unit=" images", disable=not progress)
+    rows = Bar(range(len(images)), "evaluate", unit=" images", disable=not progress)
     found = (label_image(model, images.original(i), longest_side=images.longest_side) for i in rows)
     return scores((images.mask(i) for i in range(len(images))), found, len(images.class_names), seed=seed)
 

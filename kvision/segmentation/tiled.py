@@ -2,9 +2,9 @@
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from kvision import checks
+from kvision.progress import Bar
 
 __all__ = ["tiled"]
 
@@ -37,7 +37,7 @@ def tiled(
         )
     found = np.empty((height, width), "uint8")
     places = [(rows, columns) for rows in _parts(height, tile, overlap) for columns in _parts(width, tile, overlap)]
-    for (top, first, last, bottom), (left, begin, end, right) in tqdm(places, "tiles", disable=not progress):
+    for (top, first, last, bottom), (left, begin, end, right) in Bar(places, "tiles", disable=not progress):
         part = np.asarray(image[top:bottom, left:right])
         part = np.pad(part, [(0, -(bottom - top) % _GRID), (0, -(right - left) % _GRID), (0, 0)], mode="symmetric")
         logits = model.predict_on_batch(part[None].astype("float32"))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from kvision import checks
+from kvision.training.lines import Lines, verbosity
 
 __all__ = ["Callbacks", "Clock", "KeepBest", "PhaseRate", "PhaseValue"]
 
@@ -125,7 +126,9 @@ class Callbacks(keras.callbacks.CallbackList):
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], **options):
-        super().__init__(list(callbacks), add_history=True, add_progbar=options["verbose"] != 0, **options)
+        in_lines = options["verbose"] == "auto" and verbosity("auto") == 2
+        bar = options["verbose"] != 0 and not in_lines
+        super().__init__([*callbacks, *([Lines()] if in_lines else [])], add_history=True, add_progbar=bar, **options)
         self.history = self._history or keras.callbacks.History()  # never the latter: it was asked for
         self.offset, self.last = 0, True
         self._begun, self._before, self._after = False, _nothing, _nothing

@@ -13,6 +13,7 @@ from kvision.training import guard, preemption
 from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
+from kvision.training.lines import verbosity
 from kvision.training.objective import Objective
 from kvision.training.pace import Pace
 from kvision.training.resume import Keeper, Resume, number
@@ -156,7 +157,7 @@ def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | i
         batches = _held_out(model, data, batch_size)
         _build(model, batches)
         with distribute.extended(model), _said(batches):
-            return model.evaluate(batches.start(Position()), verbose=verbose, return_dict=True)
+            return model.evaluate(batches.start(Position()), verbose=verbosity(verbose), return_dict=True)
 
 
 def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto"):
@@ -167,7 +168,7 @@ def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | in
     with distribute.scope_of(model):
         batches = feed(data, batch_size=batch_size, seed=None)
         with distribute.extended(model), _said(batches):
-            found = model.predict(batches.start(Position()), verbose=verbose)
+            found = model.predict(batches.start(Position()), verbose=verbosity(verbose))
         if distribute.replica_count() == 1:
             return found
         outputs, keep = found

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from kvision import checks, heads
 from kvision.heads.head import Head
+from kvision.progress import Bar
 
 __all__ = ["HEADS", "choose_head"]
 
@@ -37,7 +37,7 @@ def choose_head(
             found = head.scores(features[tune], labels[tune], counts)
             scores |= {f"k={k}, {metric}": score for k, score in found.items()}
     else:
-        for text, make in tqdm(candidates.items(), name, unit=" fits", leave=False, disable=len(candidates) == 1):
+        for text, make in Bar(candidates.items(), name, unit=" fits", leave=False, disable=len(candidates) == 1):
             scores[text] = make().fit(features[fit], labels[fit]).score(features[tune], labels[tune])
     chosen = max(scores, key=lambda text: scores[text])
     return candidates[chosen](), chosen, float(scores[chosen])

@@ -32,7 +32,7 @@ def test_the_recipe_runs_in_every_worker(tmp_path):
 def test_a_wrong_flag_of_the_recipe_is_told_once_started_and_not_tried_again(tmp_path):
     result = run("--workers", "1", "--logs", str(tmp_path / "new" / "logs"), "--", "transfer", "--nonsense")
     assert result.returncode == 2 and "which a restart does not mend" in result.stderr
-    assert "unrecognized arguments: --nonsense" in (tmp_path / "new" / "logs" / "worker-0.log").read_text()
+    assert "`--nonsense` is not a flag of this command" in (tmp_path / "new" / "logs" / "worker-0.log").read_text()
 
 
 def test_ctrl_c(tmp_path):
@@ -82,7 +82,7 @@ def test_slurm_prints_and_starts_nothing(tmp_path):
         ("", ["`--` has nothing behind it"]),
         ("--workers 2", ["`--` has nothing behind it", "kvision launch --workers 2 -- transfer"]),
         ("--workers 2 --", ["`--` has nothing behind it"]),
-        ("--workers 2 transfer", ["`transfer` is no flag of launch", "behind --"]),
+        ("--workers 2 transfer", ["`transfer` is not an argument of this command", "behind --"]),
         ("-- transfer", ["`--workers` is missing"]),
         ("--workers 0 -- transfer", ["`--workers`", "1 or more", "Received: 0"]),
         ("--workers two -- transfer", ["argument --workers: invalid int value: 'two'"]),
@@ -122,6 +122,5 @@ def test_it_loads_nothing_heavy():
         "import sys; from kvision.commands import launch; from kvision.launching import supervisor\n"
         "print([m for m in ('tensorflow', 'keras', 'numpy') if m in sys.modules])"
     )
-    started = time.perf_counter()
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.stdout == "[]\n" and time.perf_counter() - started < 1
+    assert result.stdout == "[]\n"
