@@ -23,6 +23,7 @@ import numpy as np
 
 import kvision as kv
 from kvision import atomic, checks, runs
+from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
@@ -37,15 +38,23 @@ _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float, "
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.Settings):
+    tflite_kinds = ("float32",)
+
     data: str | None = runs.setting(None, runs.masked.DATA_HELP)
     classes: str | None = runs.setting(None, runs.masked.CLASSES_HELP)
-    windows: int = runs.setting(20000, "to train on, as many of each class as there are")
-    longest_side: int = runs.setting(512, "pixels; larger images are made smaller for the network")
-    epochs: int = runs.setting(12, "of training")
-    rate: float = runs.setting(1e-3, "learning rate of Adam, at its peak")
-    batch_size: int = runs.setting(64, "windows a step, on all devices together")
-    train_images: int | None = runs.setting(None, "use only so many training images")
-    test_images: int | None = runs.setting(None, "use only so many held-out images")
+    windows: int = runs.setting(20000, "to train on, as many of each class as there are", check=limits.positive)
+    longest_side: int = runs.setting(
+        512, "pixels; larger images are made smaller for the network", check=limits.positive
+    )
+    epochs: int = runs.setting(12, "of training", check=limits.positive)
+    rate: float = runs.setting(1e-3, "learning rate of Adam, at its peak", check=limits.positive)
+    batch_size: int = runs.setting(64, "windows a step, on all devices together", check=limits.positive)
+    train_images: int | None = runs.setting(None, "use only so many training images", check=limits.positive)
+    test_images: int | None = runs.setting(None, "use only so many held-out images", check=limits.positive)
+
+    def check_together(self) -> None:
+        """Checks the data."""
+        runs.masked.check(self.data, self.classes)
 
 
 SMOKE = Config(windows=600, epochs=2, longest_side=96, train_images=16, test_images=4)
@@ -53,9 +62,7 @@ SMOKE = Config(windows=600, epochs=2, longest_side=96, train_images=16, test_ima
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
-    numbers = {"--windows": config.windows, "--longest-side": config.longest_side, "--epochs": config.epochs}
-    numbers |= {"--rate": config.rate, "--batch-size": config.batch_size}
-    checks.positive({**numbers, "--train-images": config.train_images, "--test-images": config.test_images})
+    config.check()
     data = runs.masked.masked(
         config.data,
         config.classes,

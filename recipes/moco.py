@@ -17,24 +17,19 @@ import sys
 from pathlib import Path
 
 import kvision as kv
-from kvision import checks, runs
+from kvision import runs
+from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.pretraining.Pretraining):
-    version: int = runs.setting(2, "1: a linear head and the first paper's views; 2")
+    version: int = runs.setting(2, "1: a linear head and the first paper's views; 2", check=limits.between(1, 2))
 
 
 SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
-
-
-def load(config: Config, *, cache: Path | None = None) -> runs.Data:
-    """Checks the settings, reads and splits the data. cache: a folder for what was scanned, None keeps nothing."""
-    if config.version not in (1, 2):
-        raise checks.error("--version", expected="1 or 2", received=config.version)
-    return runs.pretraining.load(config, cache=cache)
+load = runs.pretraining.load
 
 
 def run(

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import kvision as kv
-from kvision import atomic, checks, runs
+from kvision import atomic, checks, choices, runs
+from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
@@ -34,25 +35,60 @@ _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float}
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.Settings):
+    tflite_kinds = ("float32",)
+
     data: str | None = runs.setting(None, runs.masked.DATA_HELP)
     classes: str | None = runs.setting(None, runs.masked.CLASSES_HELP)
-    decoders: tuple[str, ...] = runs.setting(("unet",), "of unet, fcn8, fcn16, fcn32; all are measured")
-    backbone: str = runs.setting("EfficientNetLite0", "name in kv.backbones.available()")
-    weights: str = runs.setting("imagenet", "imagenet, none, or a file saved from the same backbone")
-    merge: str = runs.setting("concat", "how U-Net joins levels: concat or add (less memory)")
-    up: str = runs.setting("bilinear", "how U-Net enlarges: bilinear, nearest, transposed, subpixel, nails, unpool")
-    loss: tuple[str, ...] = runs.setting(("cross_entropy", "dice"), "summed: cross_entropy, focal, dice, lovasz")
-    class_weights: str = runs.setting("none", "none, or median: of all classes' frequencies over a class's own")
-    longest_side: int = runs.setting(512, "pixels; larger images are made smaller for the network")
+    decoders: tuple[str, ...] = runs.setting(
+        ("unet",), "of unet, fcn8, fcn16, fcn32; all are measured", check=limits.among(DECODERS)
+    )
+    backbone: str = runs.setting(
+        "EfficientNetLite0", "name in kv.backbones.available()", check=limits.among(choices.BACKBONES)
+    )
+    weights: str = runs.setting(
+        "imagenet", "imagenet, none, or a file saved from the same backbone", place=limits.weights
+    )
+    merge: str = runs.setting(
+        "concat", "how U-Net joins levels: concat or add (less memory)", check=limits.among(("concat", "add"))
+    )
+    up: str = runs.setting(
+        "bilinear",
+        "how U-Net enlarges: bilinear, nearest, transposed, subpixel, nails, unpool",
+        check=limits.among(choices.UPSCALINGS),
+    )
+    loss: tuple[str, ...] = runs.setting(
+        ("cross_entropy", "dice"),
+        "summed: cross_entropy, focal, dice, lovasz",
+        check=limits.among(choices.PIXEL_LOSSES),
+    )
+    class_weights: str = runs.setting(
+        "none", "none, or median: of all classes' frequencies over a class's own", check=limits.among(WEIGHTS)
+    )
+    longest_side: int = runs.setting(
+        512, "pixels; larger images are made smaller for the network", check=limits.positive
+    )
     crop: str | None = runs.setting(None, "HEIGHTxWIDTH of training; default: the images' median size, at most 320")
     scale: tuple[str, ...] = runs.setting(("0.75", "1.5"), "things appear in training so much smaller and larger")
     flip: bool = runs.setting(True, "left and right half of the time; not where classes tell them apart")
-    epochs: int = runs.setting(80, "of training")
-    rate: float = runs.setting(1e-3, "learning rate of the decoder; the backbone's stages get less, the first least")
-    batch_size: int = runs.setting(8, "images a step, on all devices together")
-    precision: str = runs.setting("float32", "float32, mixed_bfloat16, or on a GPU mixed_float16")
-    train_images: int | None = runs.setting(None, "use only so many training images")
-    test_images: int | None = runs.setting(None, "use only so many held-out images")
+    epochs: int = runs.setting(80, "of training", check=limits.positive)
+    rate: float = runs.setting(
+        1e-3, "learning rate of the decoder; the backbone's stages get less, the first least", check=limits.positive
+    )
+    batch_size: int = runs.setting(8, "images a step, on all devices together", check=limits.positive)
+    precision: str = runs.setting(
+        "float32", "float32, mixed_bfloat16, or on a GPU mixed_float16", check=limits.among(choices.PRECISIONS)
+    )
+    train_images: int | None = runs.setting(None, "use only so many training images", check=limits.positive)
+    test_images: int | None = runs.setting(None, "use only so many held-out images", check=limits.positive)
+
+    def check_together(self) -> None:
+        """Checks the weights of classes against the loss, the crop, the scale, and then the data."""
+        if self.class_weights != "none" and not {"cross_entropy", "focal"} & set(self.loss):
+            expected = "--loss with cross_entropy or focal"
+            raise checks.error("--class-weights", expected=expected, received=list(self.loss))
+        _crop(self)
+        _scale(self)
+        runs.masked.check(self.data, self.classes)
 
 
 SMOKE = Config(epochs=2, crop="64x64", longest_side=64, train_images=16, test_images=6, weights="none")
@@ -60,22 +96,7 @@ SMOKE = Config(epochs=2, crop="64x64", longest_side=64, train_images=16, test_im
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
-    checks.one_of("--backbone", config.backbone, kv.backbones.available())
-    for decoder in config.decoders or ("",):
-        checks.one_of("--decoders", decoder, DECODERS)
-    for term in config.loss or ("",):
-        checks.one_of("--loss", term, kv.losses.PIXEL_LOSSES)
-    checks.one_of("--merge", config.merge, ("concat", "add"))
-    checks.one_of("--up", config.up, kv.decoders.UPSCALINGS)
-    checks.one_of("--class-weights", config.class_weights, WEIGHTS)
-    if config.class_weights != "none" and not {"cross_entropy", "focal"} & set(config.loss):
-        raise checks.error("--class-weights", expected="--loss with cross_entropy or focal", received=list(config.loss))
-    checks.one_of("--precision", config.precision, kv.training.PRECISIONS)
-    counts = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--longest-side": config.longest_side}
-    counts |= {"--train-images": config.train_images, "--test-images": config.test_images}
-    checks.positive({**counts, "--rate": config.rate})
-    _crop(config)
-    _scale(config)
+    config.check()
     if config.weights == "imagenet":
         kv.backbones.require_imagenet(config.backbone)  # better said before the scan
     return runs.masked.masked(
@@ -86,7 +107,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         train_images=config.train_images,
         test_images=config.test_images,
         weights=config.weights,
-        smallest=kv.backbones.smallest_size(config.backbone),
+        smallest=choices.BACKBONES[config.backbone],
         cache=cache,
     )
 

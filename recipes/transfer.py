@@ -26,34 +26,69 @@ from pathlib import Path
 import numpy as np
 
 import kvision as kv
-from kvision import atomic, checks, runs
+from kvision import atomic, checks, choices, runs
+from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
 HEADS = ("knn", "forest", "logistic", "finetune")
-# of kv.schedules, which --help does without
-PRESETS = ("two_phase", "augmented", "fine_tune", "lp_ft", "gradual", "keras_guide", "bit")
 _TUNE_FRACTION = 0.2
 _DIGITS_SIZE, _SMALL_SIZE = 96, 64
-_RECORD = {"chosen": str, "tune_accuracy": float, "predicted": list, "seconds": float}
+_RECORD = {
+    "chosen": str, "tune_accuracy": float, "tune_log_loss": float, "predicted": list, "confidence": list,
+    "seconds": float,
+}  # fmt: skip
+_RULE = (
+    "The exported model has the highest accuracy on the validation part of the training images. Ties: the lowest log "
+    "loss there, then the fewest parameters."
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.Settings):
-    backbone: str = runs.setting("EfficientNetLite0", "name in kv.backbones.available()")
-    weights: str = runs.setting("imagenet", "imagenet, none, or a file saved from the same backbone")
-    heads: tuple[str, ...] = runs.setting(HEADS, "what to train on it")
-    image_size: int | None = runs.setting(None, "pixels; default: the backbone's own, 96 for the built-in digits")
+    backbone: str = runs.setting(
+        "EfficientNetLite0", "name in kv.backbones.available()", check=limits.among(choices.BACKBONES)
+    )
+    weights: str = runs.setting(
+        "imagenet", "imagenet, none, or a file saved from the same backbone", place=limits.weights
+    )
+    heads: tuple[str, ...] = runs.setting(HEADS, "what to train on it", check=limits.among(HEADS))
+    image_size: int | None = runs.setting(
+        None, "pixels; default: the backbone's own, 96 for the built-in digits", check=limits.positive
+    )
     small: bool = runs.setting(False, "the smallest images the backbone takes, at least 64 pixels")
-    preset: str = runs.setting("two_phase", "schedule of fine-tuning: " + ", ".join(PRESETS))
-    epochs: int | None = runs.setting(None, "of fine-tuning, the best one is kept; default: the preset's own")
-    rate: float | None = runs.setting(None, "learning rate of the preset's last phase; default: the preset's own")
+    preset: str = runs.setting(
+        "two_phase",
+        "schedule of fine-tuning: " + ", ".join(choices.SCHEDULES),
+        check=limits.among(choices.SCHEDULES),
+    )
+    epochs: int | None = runs.setting(
+        None, "of fine-tuning, the best one is kept; default: the preset's own", check=limits.positive
+    )
+    rate: float | None = runs.setting(
+        None, "learning rate of the preset's last phase; default: the preset's own", check=limits.positive
+    )
     find_rate: bool = runs.setting(False, "look for that rate before, and draw the search")
     augment: bool = runs.setting(True, "the random changes to images that the preset prescribes (flips)")
-    batch_size: int = runs.setting(32, "images a step, on all devices together")
-    precision: str = runs.setting("float32", "of fine-tuning: float32, mixed_bfloat16, or on a GPU mixed_float16")
-    train_per_class: int | None = runs.setting(None, "use only so many training images of each class")
-    test_per_class: int | None = runs.setting(None, "use only so many held-out images of each class")
+    batch_size: int = runs.setting(32, "images a step, on all devices together", check=limits.positive)
+    precision: str = runs.setting(
+        "float32",
+        "of fine-tuning: float32, mixed_bfloat16, or on a GPU mixed_float16",
+        check=limits.among(choices.PRECISIONS),
+    )
+    train_per_class: int | None = runs.setting(
+        None, "use only so many training images of each class", check=limits.positive
+    )
+    test_per_class: int | None = runs.setting(
+        None, "use only so many held-out images of each class", check=limits.positive
+    )
+
+    def check_together(self) -> None:
+        """Checks the size of images against the backbone."""
+        smallest = choices.BACKBONES[self.backbone]
+        if self.image_size is not None and self.image_size < smallest:
+            expected = f"at least {smallest} (pixels) for {self.backbone}"
+            raise checks.error("--image-size", expected=expected, received=self.image_size)
 
 
 SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, small=True)
@@ -61,14 +96,9 @@ SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, small=True)
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Data:
     """Reads, checks and splits the data. cache: a folder for what was scanned, None keeps nothing."""
-    checks.one_of("--backbone", config.backbone, kv.backbones.available())
+    config.check()
     if config.weights == "imagenet":
         kv.backbones.require_imagenet(config.backbone)  # better said before the scan
-    for head in config.heads or ("",):
-        checks.one_of("--heads", head, HEADS)
-    checks.one_of("--preset", config.preset, PRESETS)
-    checks.one_of("--precision", config.precision, kv.training.PRECISIONS)
-    checks.positive({"--rate": config.rate, "--epochs": config.epochs, "--batch-size": config.batch_size})
     data = runs.labeled(
         config.data,
         image_size=_size(config),
@@ -88,16 +118,12 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
 
 
 def _size(config: Config) -> int:
-    smallest = kv.backbones.smallest_size(config.backbone)
-    size = config.image_size
-    if size is None and config.small:
-        size = max(_SMALL_SIZE, smallest)
-    elif size is None:
-        size = kv.backbones.image_size(config.backbone) if config.data else max(_DIGITS_SIZE, smallest)
-    if size < smallest:
-        expected = f"at least {smallest} (pixels) for {config.backbone}"
-        raise checks.error("--image-size", expected=expected, received=size)
-    return size
+    if config.image_size is not None:
+        return config.image_size
+    smallest = choices.BACKBONES[config.backbone]
+    if config.small:
+        return max(_SMALL_SIZE, smallest)
+    return kv.backbones.image_size(config.backbone) if config.data else max(_DIGITS_SIZE, smallest)
 
 
 def run(
@@ -108,7 +134,10 @@ def run(
     stages: runs.Stages | None = None,
     cache: Path | None = None,
 ) -> runs.Result:
-    """Trains every head of `config.heads` on `train`, measures each on `val` once; the best on a split of `train` wins.
+    """Trains every head of `config.heads` on `train` and measures each on `val` once.
+
+    The result is the head with the highest accuracy on a validation part of `train`. Among equals it is the one with
+    the lowest log loss there, and then the one whose model has the fewest parameters.
 
     stages, cache: where finished heads and features are kept; None keeps nothing.
     """
@@ -139,12 +168,15 @@ def run(
             model = kv.transfer.attach(backbone, head)
         records[name], models[name] = record, model
     metrics = {name: _measure(record, val.labels) for name, record in records.items()}
-    best = max(records, key=lambda name: records[name]["tune_accuracy"])
+    best = _best(records, {name: model.count_params() for name, model in models.items()})
     return runs.Result(
         model=models[best],
         history=history,
         metrics=metrics,
         best=best,
+        deciding={"validation": "tune_accuracy", "log loss": "tune_log_loss"},
+        rule=_RULE,
+        answers=runs.Answers(records[best]["predicted"], records[best]["confidence"]),
         pictures={
             "confusion.png": lambda axes: kv.plots.confusion_matrix(
                 axes, val.labels, np.array(records[best]["predicted"]), val.class_names
@@ -153,6 +185,15 @@ def run(
             **_rate_picture(records.get("finetune", {}).get("found")),
         },
     )
+
+
+def _best(records: dict[str, dict], parameters: dict[str, int]) -> str:
+    """The name that `_RULE` chooses."""
+
+    def rank(name: str) -> tuple[float, float, int]:
+        return -records[name]["tune_accuracy"], records[name]["tune_log_loss"], parameters[name]
+
+    return min(records, key=rank)
 
 
 def _rate_picture(found: dict | None) -> dict[str, Callable]:
@@ -170,6 +211,7 @@ def _measure(record: dict, labels: np.ndarray) -> dict:
         "seconds": record["seconds"],
         "chosen": record["chosen"],
         "tune_accuracy": record["tune_accuracy"],
+        "tune_log_loss": record["tune_log_loss"],
         "lost": record.get("lost", []),  # files that vanished while the network trained
     }
 
@@ -180,12 +222,14 @@ def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
     if record := stages.done(name, **_RECORD) if stages.leads else stages.wait(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
-    head, chosen, accuracy = kv.transfer.choose_head(name, features, labels, fit=fit, tune=tune)
+    head, chosen, accuracy, log_loss = kv.transfer.choose_head(name, features, labels, fit=fit, tune=tune)
     head.fit(features, labels)
     record = {
         "chosen": chosen,
         "tune_accuracy": accuracy,
+        "tune_log_loss": log_loss,
         "predicted": head.predict(held_out).tolist(),
+        "confidence": head.predict_proba(held_out).max(axis=1).tolist(),
         "seconds": round(time.monotonic() - started, 2),
     }
     if path is not None:
@@ -239,12 +283,14 @@ def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages
             ours.assign(kv.distribute.read(theirs))
     if not stages.leads:
         return stages.wait("finetune", **_RECORD, history=dict), model
-    predicted = kv.backbones.embed(model, val, progress=False).argmax(axis=1)
+    judged, answers = kv.backbones.embed_each(model, [train.subset(tune), val], progress=False)
     record = {
         "chosen": f"epoch {best.epoch + 1} of {preset.epochs}, {config.preset}"
         + (f" at {found['suggestion']:.1e}" if found else ""),
         "tune_accuracy": best.value,
-        "predicted": predicted.tolist(),
+        "tune_log_loss": kv.metrics.log_loss(judged, train.labels[tune]),
+        "predicted": answers.argmax(axis=1).tolist(),
+        "confidence": answers.max(axis=1).tolist(),
         "history": history,
         "found": found,
         "lost": [lost.path for lost in batches.lost],
@@ -266,7 +312,7 @@ def _probe(backbone, train, fit, tune, features, stages: runs.Stages, cache: Pat
         return kv.heads.load(path)
     if features is None:
         features = kv.backbones.embed(backbone, train, cache=cache)
-    head, chosen, accuracy = kv.transfer.choose_head("logistic", features, train.labels, fit=fit, tune=tune)
+    head, chosen, accuracy, _ = kv.transfer.choose_head("logistic", features, train.labels, fit=fit, tune=tune)
     head.fit(features[fit], train.labels[fit])
     if path is not None:
         kv.heads.save(head, path)

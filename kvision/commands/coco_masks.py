@@ -8,7 +8,7 @@ Needs the extra `detection`.
 import sys
 from collections.abc import Sequence
 
-from kvision import checks, flags
+from kvision import flags, runs, writable
 
 __all__ = ["main"]
 
@@ -20,16 +20,17 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("images", metavar="IMAGES", help="folder of the images that it lists")
     parser.add_argument("out", metavar="OUT", help="folder that is made, or gone on with")
     arguments = parser.parse_args(argv)
-    from kvision.data import coco_masks
 
-    try:
+    def work() -> int:
+        from kvision.data import coco_masks
+
+        writable.require(arguments.out, argument="OUT")
         missing = coco_masks(arguments.annotations, arguments.images, arguments.out)
-    except checks.UserError as problem:
-        print(f"kvision coco-masks: {problem}", file=sys.stderr)
-        return 2
-    for name in missing[:20]:
-        print(f"  {name}: is not in {arguments.images}", file=sys.stderr)
-    if missing:
-        print(f"{len(missing)} images that are listed are not there.", file=sys.stderr)
-    print(f"Next:\n  kvision segment --data {arguments.out}")
-    return int(bool(missing))
+        for name in missing[:20]:
+            print(f"  {name}: is not in {arguments.images}", file=sys.stderr)
+        if missing:
+            print(f"{len(missing)} images that are listed are not there.", file=sys.stderr)
+        print(f"Next:\n  kvision segment --data {arguments.out}")
+        return int(bool(missing))
+
+    return runs.ended("coco-masks", work, out=arguments.out, argument="OUT")

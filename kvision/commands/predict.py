@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kvision import checks, flags
+from kvision import checks, flags, writable
 
 __all__ = ["main"]
 
@@ -41,6 +41,8 @@ def main(argv: Sequence[str]) -> int:
         from kvision.export.answer import open_model
 
         opened = open_model(Path(arguments.model), trust=arguments.trust)
+        if opened.colors is not None:
+            writable.require(arguments.out)
         rows = list(_rows(arguments.images, opened, Path(arguments.out)))
     except checks.UserError as problem:
         print(f"kvision predict: {problem}", file=sys.stderr)

@@ -44,6 +44,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _start(arguments: argparse.Namespace):
+    if not 0 <= arguments.port <= 65535:
+        raise checks.error("--port", expected="a number from 0 to 65535", received=arguments.port)
     folder = _find(Path(arguments.model))
     for package in ("grpc", "tensorflow_serving"):
         if importlib.util.find_spec(package) is None:

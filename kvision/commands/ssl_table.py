@@ -16,8 +16,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import __version__, atomic, checks, flags, installation, runs
-from kvision.exit_codes import RUN_AGAIN
+from kvision import __version__, atomic, checks, choices, flags, installation, runs, writable
+from kvision.runs import limits
 from kvision.runs.lock import alone
 from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pretrain
 
@@ -31,7 +31,15 @@ _COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Config(Pretraining):
-    methods: tuple[str, ...] | None = runs.setting(None, "rows; default: all of kv.selfsup.METHODS")
+    methods: tuple[str, ...] | None = runs.setting(
+        None, "rows; default: all of kv.selfsup.METHODS", check=limits.among(choices.METHODS)
+    )
+
+    def check_together(self) -> None:
+        """Refuses one rate for all methods, which train by different optimizers."""
+        super().check_together()
+        if self.rate is not None:
+            raise checks.error("--rate", expected="each method's own: their optimizers differ", received=self.rate)
 
 
 _SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
@@ -46,24 +54,15 @@ def main(argv: Sequence[str]) -> int:
     arguments = vars(parser.parse_args(argv))
     out = Path(arguments.pop("out") or Path("saved_models", "ssl-table"))
     config = dataclasses.replace(_SMOKE if arguments.pop("smoke") else Config(), **arguments)
-    try:
+
+    def work() -> int:
+        config.check()
+        writable.require(out)
         runs.start(config, exports=False)
         with runs.told_of_sigterm():  # after the strategy, which takes the signal for itself
             return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]))
-    except checks.UserError as problem:
-        print(f"kvision ssl-table: {problem}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nkvision ssl-table: stopped. The same command goes on.", file=sys.stderr)
-        return 130
-    except runs.Terminated:
-        print("kvision ssl-table: ended by SIGTERM. The same command goes on.", file=sys.stderr)
-        return RUN_AGAIN
-    except SystemExit as stop:
-        if stop.code != RUN_AGAIN:
-            raise
-        print(f"kvision ssl-table: {stop}", file=sys.stderr)
-        return RUN_AGAIN
+
+    return runs.ended("ssl-table", work, out=out)
 
 
 def _run(config: Config, out: Path, command: str) -> int:
@@ -72,13 +71,7 @@ def _run(config: Config, out: Path, command: str) -> int:
     if distribute.worker_count() > 1:
         expected = "one machine: auto, single or mirrored, outside of kvision launch"
         raise checks.error("--strategy", expected=expected, received="several")
-    if config.rate is not None:
-        raise checks.error(
-            "--rate", expected="each method's own: they train by different optimizers", received=config.rate
-        )
-    methods = selfsup.METHODS if config.methods is None else config.methods
-    for method in methods or ("",):
-        checks.one_of("--methods", method, selfsup.METHODS)
+    methods = config.methods or choices.METHODS
     cache = out / "cache"
     data = load(config, cache=cache)
     runs.tell_bad_images(data)

@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from kvision import checks
+from kvision.choices import UPSCALINGS
 from kvision.layers import (
     BatchNormalization,
     BedOfNails,
@@ -19,7 +20,6 @@ from kvision.layers import (
 __all__ = ["NORMS", "UPSCALINGS", "check", "convolution", "logits", "upscale"]
 
 NORMS = ("batch", "group")
-UPSCALINGS = ("bilinear", "nearest", "transposed", "subpixel", "nails", "unpool")
 _GROUP = 8  # channels of a group, more where it divides none; 16 in Wu & He 2018, where no layer has fewer than 64
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from kvision import checks
+from kvision.choices import STRATEGIES
 from kvision.distribute import cluster
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ __all__ = [
     "worker_count",
 ]
 
-KINDS = ("auto", "single", "mirrored", "multiworker")
 _made: dict[str, Any] = {}  # a second strategy in one process meets the collectives of the first and fails
 
 
@@ -59,7 +59,7 @@ def pick_strategy(kind: "str | tf.distribute.Strategy" = "auto") -> "tf.distribu
 
     if isinstance(kind, tf.distribute.Strategy):
         return kind
-    if checks.one_of("strategy", kind, KINDS) == "auto" and _made:
+    if checks.one_of("strategy", kind, STRATEGIES) == "auto" and _made:
         return next(iter(_made.values()))
     kind = _resolve(kind)
     if kind not in _made:

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import keras
 
 from kvision import checks
+from kvision.choices import PIXEL_LOSSES
 from kvision.losses import pixels
 
 __all__ = ["PIXEL_LOSSES", "PixelLoss"]
-
-PIXEL_LOSSES = ("cross_entropy", "focal", "dice", "lovasz")
 
 
 @keras.saving.register_keras_serializable(package="kvision")

@@ -1,6 +1,7 @@
 """Pictures: each function draws on the matplotlib axes that it is given and returns them (extra `plots`)."""
 
 from kvision.plots.accuracy import accuracy_bars
+from kvision.plots.captioned_images import captioned_images
 from kvision.plots.confusion import confusion_matrix
 from kvision.plots.embedding import embedding_map
 from kvision.plots.label_maps import class_bars, label_maps
@@ -11,6 +12,7 @@ from kvision.plots.upscalings import upscalings
 
 __all__ = [
     "accuracy_bars",
+    "captioned_images",
     "class_bars",
     "confusion_matrix",
     "embedding_map",

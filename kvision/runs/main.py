@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import importlib.util
 import json
@@ -11,92 +12,52 @@ import os
 import platform
 import shlex
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from kvision import __version__, atomic, checks, installation
-from kvision.exit_codes import RUN_AGAIN
+from kvision import __version__, atomic, checks, flags, installation, writable
 from kvision.export import quantize
 from kvision.quiet import quiet
+from kvision.runs import wrong_images
+from kvision.runs.ending import ended, told_of_sigterm
 from kvision.runs.lock import alone
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, add_flags
 from kvision.runs.stages import Stages
 
-__all__ = ["Terminated", "device", "main", "start", "tell_bad_images", "told_of_sigterm"]
+__all__ = ["device", "main", "start", "tell_bad_images"]
 
 _REPORT = {"results": dict, "best": str, "columns": list, "score": str, "exports": list, "pictures": list, "next": str}
-
-
-class Terminated(BaseException):
-    """SIGTERM outside of a training, which handles it itself."""
 
 
 def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
     """Runs a recipe's command; returns the exit status (2: an input that the user can mend)."""
     name = recipe.__name__.rpartition(".")[2] if recipe.__name__ != "__main__" else Path(recipe.__file__ or "").stem
     argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        arguments = vars(_parser(recipe, name).parse_args(argv))
-        smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
-        tflite = quantize.check(arguments.pop("tflite"), argument="--tflite")
-        out = Path(arguments.pop("out") or Path("saved_models", name))
-        config = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
+    arguments = vars(_parser(recipe, name).parse_args(argv))
+    smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
+    kinds, out = arguments.pop("tflite"), Path(arguments.pop("out") or Path("saved_models", name))
+    config: Settings = dataclasses.replace(recipe.SMOKE if smoke else recipe.Config(), **arguments)
+
+    def work() -> int:
+        tflite = quantize.check(kinds, argument="--tflite")
+        for kind in tflite:
+            checks.one_of("--tflite", kind, config.tflite_kinds, problem="is not written by this recipe")
+        config.check()
+        writable.require(out)
         start(config)
         command = shlex.join(["kvision", name, *argv])
         with told_of_sigterm(), contextlib.ExitStack() as held:  # after the strategy, which takes the signal for itself
             return _run(recipe, name, config, out, again, bad_images, tflite, command, held)
-    except checks.UserError as problem:
-        print(f"kvision {name}: {problem}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"\nkvision {name}: stopped. The same command goes on where it can.", file=sys.stderr)
-        return 130
-    except Terminated:
-        print(f"kvision {name}: ended by SIGTERM. The same command goes on where it can.", file=sys.stderr)
-        return RUN_AGAIN
-    except SystemExit as stop:
-        if stop.code != RUN_AGAIN:
-            raise
-        print(f"kvision {name}: {stop}", file=sys.stderr)
-        return RUN_AGAIN
-    except Exception as problem:
-        from kvision import distribute
 
-        if not distribute.lost_peer(problem):
-            raise
-        reason = str(problem).strip().partition("\n")[0][:300]
-        text = f"lost another worker ({type(problem).__name__}: {reason}). The same command on all goes on."
-        print(f"kvision {name}: {text}", file=sys.stderr, flush=True)
-        os._exit(RUN_AGAIN)  # TensorFlow's own end waits for the others
-
-
-@contextlib.contextmanager
-def told_of_sigterm() -> Iterator[None]:
-    """While open, SIGTERM raises `Terminated` where no training handles it; in the main thread."""
-
-    def stop(*_):
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return ended(name, work, out=out)
 
 
 def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"kvision {name}", description=recipe.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = flags.Parser(prog=f"kvision {name}", description=recipe.__doc__)
     add_flags(parser, recipe.Config)
     parser.add_argument(
         "--out", metavar="FOLDER", help=f"where models and runs are kept (default: saved_models/{name})"
@@ -139,8 +100,6 @@ def start(config: Settings, *, exports: bool = True) -> None:
             expected="tensorflow for this command (the parts of kvision run on the others too)",
             received=backend,
         )
-    if not 0 <= config.seed < 2**32:
-        raise checks.error("--seed", expected="a number from 0 to 4294967295", received=config.seed)
     keras.utils.set_random_seed(config.seed)
     if config.deterministic:
         import tensorflow as tf
@@ -166,8 +125,6 @@ def _run(
         distribute.barrier()
         tell_bad_images(data)
     distribute.agree("--data", int(data.fingerprint[:12], 16))
-    for kind in tflite:
-        checks.one_of("--tflite", kind, data.tflite, problem="is not written by this recipe")
     if bad_images == "error" and data.bad_images:
         raise checks.error(
             "--bad-images",
@@ -200,7 +157,16 @@ def _run(
     if not leads:
         stages.wait("report", **_REPORT)
         return 0
-    pictures = _draw(result, folder)  # before a version is there, so that what fails here leaves none behind
+    # before a version is there, so that what fails here leaves none behind
+    drawings, listed, count = dict(result.pictures), None, 0
+    if result.answers is not None:
+        listed = folder / "wrong_images.csv"
+        count = wrong_images.write(listed, result.answers, data.val)
+        if count:
+            drawings["wrong_images.png"] = functools.partial(wrong_images.draw, answers=result.answers, images=data.val)
+    pictures = _draw(drawings, folder)
+    with atomic.file(folder / "model.keras") as temporary:
+        result.model.save(temporary)
     print("\nExport, and check in a fresh process ...", flush=True)
     table: dict[str, dict] = {}
     version = _export(result, data, out, command, tflite, table)
@@ -214,10 +180,14 @@ def _run(
         "best": result.best,
         "columns": list(result.columns),
         "score": result.score,
+        "deciding": dict(result.deciding),
+        "rule": result.rule,
         "history": result.history,
         "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images],
         "quarantine": quarantine and str(quarantine),
         "notes": list(data.notes),
+        "wrong_images": listed and {"file": str(listed), "count": count, "of": len(data.val)},
+        "keras": str(folder / "model.keras"),
         "exports": [*(report["exports"] if report else ()), str(version)],
         "tflite": table,
         "checksum": export.checksum(result.model),
@@ -305,15 +275,15 @@ def _next_command(data: Data, version: Path, folder: Path) -> str:
     return shlex.join(["kvision", "predict", str(version / "assets.extra" / "model.tflite"), str(image)])
 
 
-def _draw(result: Result, folder: Path) -> list[str]:
+def _draw(drawings: dict[str, Callable], folder: Path) -> list[str]:
     if importlib.util.find_spec("matplotlib") is None:
-        names = ", ".join(result.pictures)
+        names = ", ".join(drawings)
         print(f"Left out, since matplotlib is not installed ({installation.extra('plots')}): {names}")
         return []
     from matplotlib.figure import Figure
 
     paths = []
-    for name, draw in result.pictures.items():
+    for name, draw in drawings.items():
         figure = Figure(figsize=(7, 6), layout="constrained")
         draw(figure.subplots())
         with atomic.file(folder / name) as temporary:
@@ -346,18 +316,26 @@ def _gpus() -> list[str]:
 
 
 def _tell(report: dict, folder: Path) -> None:
-    score, (first, last) = report["score"], report["columns"]
-    print(f"\n{first:<12}{score.replace('_', ' '):>10}{'95 % interval':>18}{'seconds':>10}   {last}")
+    score, (first, last), deciding = report["score"], report["columns"], report.get("deciding", {})
+    more = "".join(f"{heading:>12}" for heading in deciding)
+    print(f"\n{first:<12}{score.replace('_', ' '):>10}{'95 % interval':>18}{more}{'seconds':>10}   {last}")
     for name, row in report["results"].items():
         interval = "{:.3f} - {:.3f}".format(*row["interval"])
+        more = "".join(f"{row[metric]:>12.4f}" for metric in deciding.values())
         mark = "  <- exported" if name == report["best"] else ""
-        print(f"{name:<12}{row[score]:>10.4f}{interval:>18}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
+        print(f"{name:<12}{row[score]:>10.4f}{interval:>18}{more}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
+    if report.get("rule"):
+        print(report["rule"])
     if table := report.get("tflite"):
         from kvision.runs import tflite_table
 
         print("", *tflite_table.lines(table), sep="\n")
     print(f"\nModel:    {report['exports'][-1]}")
+    if report.get("keras"):
+        print(f"Keras:    {report['keras']}")
     print(f"Report:   {folder / 'report.json'}")
+    if listed := report.get("wrong_images"):
+        print(f"Wrong:    {listed['file']} ({listed['count']} of {listed['of']} test images)")
     for picture in report["pictures"]:
         print(f"Picture:  {picture}")
     print(f"\nNext:\n  {report['next']}")

@@ -20,12 +20,30 @@ if TYPE_CHECKING:
 
     from kvision.data import MaskedImages
 
-__all__ = ["CLASSES_HELP", "DATA_HELP", "exportable", "masked", "pictures", "score"]
+__all__ = ["CLASSES_HELP", "DATA_HELP", "check", "exportable", "masked", "pictures", "score"]
 
 DATA_HELP = "folder of images and masks; default: scenes of handwritten digits"
 CLASSES_HELP = "camvid, cityscapes, voc, or a text file, a class name a line; default: classes.txt in the folder"
 _HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
 _SHOWN, _SHOWN_SIDE = 4, 512  # examples, and the pixels of their longest side: a photograph's own would fill memory
+
+
+def check(data: str | Path | None, classes: str | Path | None) -> None:
+    """Raises UserError where the folder of images and masks, or the names of their classes, cannot be had."""
+    if data is None:
+        return
+    from kvision.data.label_maps import label_map
+
+    if not Path(data).is_dir():
+        raise checks.error("--data", problem="names no folder", expected=DATA_HELP, received=str(data))
+    if classes is None and not Path(data, "classes.txt").is_file():
+        raise checks.error(
+            "--classes",
+            problem="is needed: the folder holds no classes.txt",
+            expected="camvid, cityscapes, voc, or a text file with a class name a line",
+            received=None,
+        )
+    label_map(classes or Path(data, "classes.txt"))
 
 
 def masked(
@@ -55,15 +73,7 @@ def masked(
         folder, name = data.digit_scenes(place / "digit-scenes"), "scenes of scikit-learn digits"
     else:
         folder, name = Path(path), Path(path).resolve().name
-    if not folder.is_dir():
-        raise checks.error("--data", problem="names no folder", expected=DATA_HELP, received=str(path))
-    if classes is None and not (folder / "classes.txt").is_file():
-        raise checks.error(
-            "--classes",
-            problem="is needed: the folder holds no classes.txt",
-            expected="camvid, cityscapes, voc, or a text file with a class name a line",
-            received=None,
-        )
+    check(folder, classes)
     images = data.masks(folder, data.label_map(classes or folder / "classes.txt"), longest_side=longest_side)
     images = _large_enough(images, smallest)
     train, val, found = _split(images, seed)
@@ -102,7 +112,6 @@ def masked(
         name=f"{name}: {len(train)} training, {len(val)} held-out images, {len(images.class_names)} classes of pixels",
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         notes=tuple(notes),
-        tflite=("float32",),
     )
 
 

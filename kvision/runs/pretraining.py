@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvision import atomic, checks
+from kvision import atomic, checks, choices
+from kvision.runs import limits
 from kvision.runs.labeled import labeled, unlabeled
 from kvision.runs.result import Data, Result
 from kvision.runs.settings import Settings, setting
 from kvision.runs.stages import Stages
+from kvision.runs.wrong_images import Answers
 
 if TYPE_CHECKING:
     import keras
@@ -29,43 +31,57 @@ _TIMED_STEPS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Pretraining(Settings):
-    preset: str = setting("small", "settings: small (images of 32 to 96 pixels), imagenet (the paper's) or smoke")
-    encoder: str | None = setting(None, "name in kv.backbones.available(); default: the preset's own")
-    width: int | None = setting(
-        None, "of the preset's own ResNet (64: as published; default: 16, of smoke 8), or ViT (default: 128)"
+    preset: str = setting(
+        "small",
+        "settings: small (images of 32 to 96 pixels), imagenet (the paper's) or smoke",
+        check=limits.among(choices.SIZES),
     )
-    image_size: int | None = setting(None, "pixels; default: 32, of the preset imagenet 224")
-    epochs: int | None = setting(None, "default: the preset's own")
-    minutes: float | None = setting(None, "instead of epochs: as many as fit, at least one, timed on a few steps")
-    batch_size: int | None = setting(None, "images a step, on all devices together; the rate is scaled with it")
-    rate: float | None = setting(None, "peak of the learning rate; default: the preset's own")
-    precision: str = setting("float32", "float32, mixed_bfloat16, or on a GPU mixed_float16")
-    train_per_class: int | None = setting(None, "use only so many training images of each class")
-    test_per_class: int | None = setting(None, "use only so many held-out images of each class")
+    encoder: str | None = setting(
+        None, "name in kv.backbones.available(); default: the preset's own", check=limits.among(choices.BACKBONES)
+    )
+    width: int | None = setting(
+        None,
+        "of the preset's own ResNet (64: as published; default: 16, of smoke 8), or ViT (default: 128)",
+        check=limits.positive,
+    )
+    image_size: int | None = setting(None, "pixels; default: 32, of the preset imagenet 224", check=limits.positive)
+    epochs: int | None = setting(None, "default: the preset's own", check=limits.positive)
+    minutes: float | None = setting(
+        None, "instead of epochs: as many as fit, at least one, timed on a few steps", check=limits.positive
+    )
+    batch_size: int | None = setting(
+        None, "images a step, on all devices together; the rate is scaled with it", check=limits.positive
+    )
+    rate: float | None = setting(None, "peak of the learning rate; default: the preset's own", check=limits.positive)
+    precision: str = setting(
+        "float32", "float32, mixed_bfloat16, or on a GPU mixed_float16", check=limits.among(choices.PRECISIONS)
+    )
+    train_per_class: int | None = setting(None, "use only so many training images of each class", check=limits.positive)
+    test_per_class: int | None = setting(None, "use only so many held-out images of each class", check=limits.positive)
     unlabeled: str | None = setting(
         None,
         "folder of images, of any layout, to train on instead of those of --data, which then judge alone (and "
         "train the supervised row of ssl-table)",
+        place=limits.folder,
     )
+
+    def check_together(self) -> None:
+        """Checks the width, the size of images and the length of the training against the other settings."""
+        if self.width is not None and (self.encoder is not None or self.preset == "imagenet"):
+            expected = "no --encoder beside it, and another --preset than imagenet: encoders by name have their widths"
+            raise checks.error("--width", expected=expected, received=self.width)
+        if self.width is not None and (self.width < 8 or self.width % 4):  # a ViT's heads and positions
+            raise checks.error("--width", expected="a multiple of 4, at least 8", received=self.width)
+        if self.epochs is not None and self.minutes is not None:
+            raise checks.error("--minutes", expected="no --epochs beside it", received=f"{self.epochs} epochs")
+        if self.encoder and self.image_size and self.image_size < (smallest := choices.BACKBONES[self.encoder]):
+            expected = f"at least {smallest} (pixels) for {self.encoder}"
+            raise checks.error("--image-size", expected=expected, received=self.image_size)
 
 
 def load(config: Pretraining, *, cache: Path | None = None) -> Data:
     """Checks the settings, reads and splits the data. cache: a folder for what was scanned, None keeps nothing."""
-    from kvision import backbones, selfsup, training
-
-    checks.one_of("--preset", config.preset, selfsup.SIZES)
-    checks.one_of("--precision", config.precision, training.PRECISIONS)
-    if config.encoder is not None:
-        checks.one_of("--encoder", config.encoder, backbones.available())
-    counts = {"--epochs": config.epochs, "--batch-size": config.batch_size, "--image-size": config.image_size}
-    checks.positive({**counts, "--rate": config.rate, "--minutes": config.minutes, "--width": config.width})
-    if config.width is not None and (config.encoder is not None or config.preset == "imagenet"):
-        expected = "no --encoder beside it, and another --preset than imagenet: encoders by name have their widths"
-        raise checks.error("--width", expected=expected, received=config.width)
-    if config.width is not None and (config.width < 8 or config.width % 4):  # a ViT's heads and positions
-        raise checks.error("--width", expected="a multiple of 4, at least 8", received=config.width)
-    if config.epochs is not None and config.minutes is not None:
-        raise checks.error("--minutes", expected="no --epochs beside it", received=f"{config.epochs} epochs")
+    config.check()
     data = labeled(
         config.data,
         image_size=_size(config),
@@ -145,8 +161,10 @@ def run(
         features = backbones.embed(encoder, val, cache=cache, progress=False)
         return plots.embedding_map(axes, features, val.labels, val.class_names, seed=config.seed)
 
+    answers = rows[name].probe.predict_proba(backbones.embed(encoder, val, cache=cache, progress=False))
     return Result(
         model=transfer.attach(encoder, rows[name].probe),
+        answers=Answers(answers.argmax(axis=1), answers.max(axis=1)),
         history=record["history"],
         metrics=metrics,
         best=name,

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from kvision.runs.wrong_images import Answers
+
 if TYPE_CHECKING:
     import keras
 
@@ -15,8 +17,8 @@ class Data:
     """train: what is learned from. val: held-out images, read once, for the report. bad_images: left out, with reasons.
 
     name: one line for people. fingerprint: changes with any image or split. notes: what else a reader should know.
-    tflite: the kinds of TFLite files that can be written of what is trained on it. unlabeled: images to learn from
-    instead of `train`, which then judges alone; handed to the recipe's `run` where there are some.
+    unlabeled: images to learn from instead of `train`, which then judges alone; handed to the recipe's `run` where
+    there are some.
     """
 
     train: Any
@@ -26,7 +28,6 @@ class Data:
     name: str
     fingerprint: str
     notes: tuple[str, ...] = ()
-    tflite: tuple[str, ...] = ("float32", "float16", "int8")
     unlabeled: Any = None
 
 
@@ -37,7 +38,8 @@ class Result:
     best: the name in metrics that `model` is. pictures: {file name: function that draws on matplotlib axes}.
     columns: what the first and the last column of the printed table are, names and "chosen". score: which metric the
     table shows. probe: images to compare the export on; None takes some of `val`. export: what else
-    `kv.export.write` is told.
+    `kv.export.write` is told. deciding: further columns of the table, {heading: metric}, by which the best was chosen,
+    and rule: how, in a sentence. answers: of a classifier, what `model` says of the test images.
     """
 
     model: "keras.Model"
@@ -49,3 +51,6 @@ class Result:
     score: str = "accuracy"
     probe: Any = None
     export: Mapping[str, Any] = field(default_factory=dict)
+    deciding: Mapping[str, str] = field(default_factory=dict)
+    rule: str = ""
+    answers: Answers | None = None

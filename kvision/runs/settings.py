@@ -7,22 +7,68 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from kvision import choices
+from kvision.export import quantize
+from kvision.runs import limits
+
 __all__ = ["Settings", "add_flags", "setting"]
 
 
-def setting(default: Any, text: str) -> Any:
-    """A field of `Settings`: its default and its help."""
-    return dataclasses.field(default=default, metadata={"help": text})
+def setting(default: Any, text: str, *, check: limits.Check | None = None, place: limits.Check | None = None) -> Any:
+    """Declares a field of `Settings`.
+
+    Args:
+        default: Its value where the flag is not given. `None` passes every check.
+        text: Its help.
+        check: A function of `kvision.runs.limits` for the values that it may have.
+        place: A function of `kvision.runs.limits` for a file or folder that must exist. All places are looked at
+            after the other settings were checked.
+
+    Returns:
+        The field.
+    """
+    return dataclasses.field(default=default, metadata={"help": text, "check": check, "place": place})
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The settings that every recipe has. A recipe's `Config` derives from it and adds fields made by `setting`."""
 
-    data: str | None = setting(None, "folder with one sub-folder per class, or .npz file; default: built-in data")
-    seed: int = setting(0, "seed of splits, initial weights and order")
+    tflite_kinds: typing.ClassVar[tuple[str, ...]] = quantize.KINDS
+    """The TFLite models that can be written."""
+
+    data: str | None = setting(
+        None, "folder with one sub-folder per class, or .npz file; default: built-in data", place=limits.data
+    )
+    seed: int = setting(0, "seed of splits, initial weights and order", check=limits.between(0, 2**32 - 1))
     deterministic: bool = setting(False, "the same numbers on every run of the same machine (slower)")
-    strategy: str = setting("auto", "devices to train on: auto, single, mirrored or multiworker")
+    strategy: str = setting(
+        "auto", "devices to train on: auto, single, mirrored or multiworker", check=limits.among(choices.STRATEGIES)
+    )
+
+    def check(self) -> None:
+        """Checks all settings without importing Keras.
+
+        Raises:
+            kvision.UserError: For the first setting that cannot be, named by its flag.
+        """
+        self._check("check")
+        self.check_together()
+        self._check("place")
+
+    def check_together(self) -> None:
+        """Checks what settings say of each other. A recipe whose settings depend on each other overrides this."""
+
+    def _check(self, kind: str) -> None:
+        for field in dataclasses.fields(self):
+            value, check = getattr(self, field.name), field.metadata[kind]
+            if check is not None and value is not None:
+                check(flag(field.name), value)
+
+
+def flag(name: str) -> str:
+    """Returns the flag of a field."""
+    return f"--{name.replace('_', '-')}"
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type[Settings]) -> None:
@@ -36,7 +82,7 @@ def add_flags(parser: argparse.ArgumentParser, config: type[Settings]) -> None:
             options["action"] = argparse.BooleanOptionalAction
         else:
             options["type"], options["metavar"] = _parser(hints[field.name])
-        parser.add_argument(f"--{field.name.replace('_', '-')}", **options)
+        parser.add_argument(flag(field.name), **options)
 
 
 def _parser(hint: Any) -> tuple[Callable[[str], Any], str]:

@@ -1,6 +1,7 @@
 """All methods by name, with the settings that stand in each one's module."""
 
 from kvision import checks
+from kvision.choices import SIZES
 from kvision.selfsup import mae, moco, npid, simclr, simmim, supervised, swav
 from kvision.selfsup.presets import Preset
 
@@ -10,7 +11,6 @@ _MODULES = (supervised, npid, moco, simclr, swav, mae, simmim)  # the order of t
 _PRESETS = {name: sizes for module in _MODULES for name, sizes in module.PRESETS.items()}
 
 METHODS = tuple(_PRESETS)
-SIZES = ("small", "imagenet", "smoke")
 
 
 def preset(method: str, size: str = "small") -> Preset:

@@ -3,10 +3,9 @@
 import keras
 
 from kvision import checks
+from kvision.choices import PRECISIONS
 
 __all__ = ["PRECISIONS", "mixed"]
-
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def mixed(layer: keras.layers.Layer, precision: str) -> None:

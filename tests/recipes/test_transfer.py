@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import forks
+import keras
 import numpy as np
 import pytest
 import replicas
@@ -72,6 +73,12 @@ def test_report_table_pictures_and_model(finished):
     extra = out / "1" / "assets.extra"
     assert (extra / "labels.txt").read_text(encoding="utf-8").split() == ["Nulla", "grün", "uno"]
     card = (extra / "model_card.md").read_text(encoding="utf-8")
+    assert "validation    log loss" in result.stdout and "Ties: the lowest log loss" in result.stdout
+    assert set(report["deciding"].values()) <= set(report["results"]["knn"])
+    wrong = round((1 - report["results"][report["best"]]["accuracy"]) * report["wrong_images"]["of"])
+    assert report["wrong_images"]["count"] == wrong
+    model = keras.models.load_model(report["keras"])
+    assert kv.export.checksum(model) == report["checksum"]
     assert report["checksum"] in card and f"{report['results'][report['best']]['accuracy']:.4f}" in card
 
 
@@ -305,3 +312,16 @@ def test_every_backbone_runs_the_smoke_run(name, tmp_path):
     result = command("transfer", *arguments)
     assert result.returncode == 0, result.stderr[-2000:]
     assert (tmp_path / "1" / "saved_model.pb").is_file()
+
+
+def test_ties_go_to_the_lower_log_loss_and_then_to_the_smaller_model():
+    def row(accuracy: float, log_loss: float) -> dict:
+        return {"tune_accuracy": accuracy, "tune_log_loss": log_loss}
+
+    sizes = {"knn": 9, "forest": 5, "finetune": 7}
+    for rows, best in [
+        ((row(0.9, 0.1), row(0.9, 0.3), row(0.95, 0.5)), "finetune"),
+        ((row(0.9, 0.3), row(0.9, 0.1), row(0.8, 0.0)), "forest"),
+        ((row(0.9, 0.2), row(0.8, 0.2), row(0.9, 0.2)), "finetune"),
+    ]:
+        assert transfer._best(dict(zip(sizes, rows, strict=True)), sizes) == best

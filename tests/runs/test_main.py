@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from kvision.data import BadFile
 from kvision.exit_codes import RUN_AGAIN
 from kvision.export import quantize
 from kvision.runs import lock
-from kvision.runs.main import _copy_bad_images
+from kvision.runs.main import _copy_bad_images, _tell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +43,8 @@ def run(train, val, config, *, stages, cache):
     dense = keras.layers.Dense(2, activation="softmax", kernel_initializer="ones")
     model = keras.Model(image, dense(keras.layers.Flatten()(image)), name="toy")
     row = {"accuracy": 0.5, "interval": [0.1, 0.9], "seconds": 0.1, "chosen": f"level {config.level}"}
-    return runs.Result(model, {"loss": [1.0]}, {"toy": row}, "toy", {"toy.png": lambda axes: axes.plot([1, 2])})
+    pictures, answers = {"toy.png": lambda axes: axes.plot([1, 2])}, runs.Answers([0, 0, 0, 0], [0.5] * 4)
+    return runs.Result(model, {"loss": [1.0]}, {"toy": row}, "toy", pictures, answers=answers)
 
 
 RECIPE = SimpleNamespace(
@@ -69,6 +71,11 @@ def test_a_finished_run_has_a_version_a_report_a_picture_and_an_example(first):
     (folder,) = (first / "runs").iterdir()
     assert (folder / "toy.png").stat().st_size > 1000 and (folder / "example.png").is_file()
     assert report["next"].endswith("example.png") and report["notes"] == ["all is well"]
+    model = keras.models.load_model(report["keras"])
+    assert kv.export.checksum(model) == report["checksum"] and report["keras"] == str(folder / "model.keras")
+    assert report["wrong_images"] == {"file": str(folder / "wrong_images.csv"), "count": 2, "of": 4}
+    assert len((folder / "wrong_images.csv").read_text().splitlines()) == 3
+    assert report["pictures"] == [str(folder / "toy.png"), str(folder / "wrong_images.png")]
 
 
 def test_again_makes_another_version_and_another_setting_another_run(first, capsys):
@@ -146,7 +153,7 @@ def test_another_strategy_is_the_same_run(first, capsys):
 @pytest.mark.parametrize(
     ("strategy", "text"),
     [
-        ("mirorred", "`strategy` is not known. Expected one of: auto, single, mirrored, multiworker. "),
+        ("mirorred", "`--strategy` is not known. Expected one of: auto, single, mirrored, multiworker. "),
         ("mirrored", "`strategy` needs several devices."),
         ("multiworker", "`strategy` names several machines."),
     ],
@@ -237,9 +244,8 @@ def test_without_matplotlib_the_left_out_pictures_are_named(tmp_path):
         "import sys, importlib.util\n"
         "find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name, *a: None if name == 'matplotlib' else find(name, *a)\n"
-        "from types import SimpleNamespace\n"
         "from kvision.runs.main import _draw\n"
-        "print(_draw(SimpleNamespace(pictures={'x.png': print}), None))"
+        "print(_draw({'x.png': print}, None))"
     )
     result = forks.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "Left out" in result.stdout and "x.png" in result.stdout and "[plots]" in result.stdout
@@ -295,3 +301,26 @@ def test_quarantine_copies_a_mask_with_its_image(tmp_path, capsys):
     _copy_bad_images(SimpleNamespace(bad_images=[bad]), tmp_path / "data", tmp_path / "bad_images")
     assert (tmp_path / "bad_images/masks/a.png").read_bytes() == b"masks/a.png"
     assert (tmp_path / "bad_images/images/a.jpg").exists() and "1 of these 1 are files" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_is_a_line_and_2(tmp_path, capsys):
+    def full():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert runs.main(ended_by(full), ["--out", str(tmp_path)]) == 2
+    err = capsys.readouterr().err
+    assert "kvision toy: `--out` cannot be written to: No space left on device." in err and "Traceback" not in err
+
+
+def test_an_out_that_cannot_be_is_told_before_the_data_are_read(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert runs.main(RECIPE, ["--out", str(tmp_path / "file/below"), "--level", "10"]) == 2
+    assert "`--out` cannot be written to: " in capsys.readouterr().err
+
+
+def test_what_decides_stands_in_the_table(first, capsys):
+    (report,) = [report for report in reports(first) if report["config"]["level"] == 4]
+    report["results"]["toy"]["chance"] = 0.25
+    _tell({**report, "deciding": {"validation": "chance"}, "rule": "The best wins."}, first)
+    out = capsys.readouterr().out
+    assert "   validation   seconds " in out and " 0.2500 " in out and "\nThe best wins.\n" in out

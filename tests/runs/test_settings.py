@@ -4,6 +4,8 @@ import dataclasses
 import pytest
 
 from kvision import runs
+from kvision.checks import UserError
+from kvision.runs import limits
 from kvision.runs.settings import add_flags
 
 
@@ -39,3 +41,26 @@ def test_help_survives_percent_signs_and_shows_defaults(capsys):
         parse("--help")
     text = capsys.readouterr().out
     assert "100 % of it" in text and "(default: a,b)" in text and "(default: 0.5)" in text
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked(runs.Settings):
+    batch_size: int = runs.setting(8, "images a step", check=limits.positive)
+    images: str | None = runs.setting(None, "where", place=limits.folder)
+
+    def check_together(self) -> None:
+        if self.batch_size == self.seed:
+            raise UserError("together")
+
+
+def test_values_are_checked_before_what_they_say_together_and_places_last():
+    Checked().check()
+    for change, text in [
+        ({"batch_size": 0, "seed": 0, "images": "/nowhere"}, "`--batch-size` is not valid"),
+        ({"batch_size": 8, "seed": 8, "images": "/nowhere"}, "together"),
+        ({"images": "/nowhere"}, "`--images` names no folder"),
+        ({"seed": 2**32}, "`--seed` is not valid. Expected a number from 0 to 4294967295"),
+        ({"strategy": "mirored"}, "Did you mean 'mirrored'"),
+    ]:
+        with pytest.raises(UserError, match=text):
+            dataclasses.replace(Checked(), **change).check()

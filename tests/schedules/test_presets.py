@@ -1,5 +1,4 @@
 import inspect
-import typing
 
 import keras
 import numpy as np
@@ -8,7 +7,6 @@ from trainings import Record, attached
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.recipes import transfer
 from kvision.schedules import PRESETS, OneCycle, Steps, preset
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (24, 16, 16, 3)).astype("float32")
@@ -98,11 +96,6 @@ def test_random_changes_are_made_from_a_seed():
         np.testing.assert_array_equal(one, same)
         assert np.abs(one - other).max() > 0 and one.shape == images.shape
     assert preset("two_phase").augment is None
-
-
-def test_the_recipe_offers_all_of_them():
-    assert tuple(PRESETS) == transfer.PRESETS
-    assert typing.get_type_hints(transfer.Config)["preset"] is str
 
 
 def test_errors():

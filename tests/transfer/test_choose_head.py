@@ -12,15 +12,16 @@ FIT, TUNE = np.arange(80), np.arange(80, 120)
 
 @pytest.mark.parametrize("name", ["knn", "forest", "logistic"])
 def test_the_accuracy_is_that_of_the_head_which_is_given(name):
-    head, chosen, accuracy = kv.transfer.choose_head(name, FEATURES, LABELS, fit=FIT, tune=TUNE)
+    head, chosen, accuracy, log_loss = kv.transfer.choose_head(name, FEATURES, LABELS, fit=FIT, tune=TUNE)
     assert not hasattr(head, "classes_"), "unfitted"
     assert head.fit(FEATURES[FIT], LABELS[FIT]).score(FEATURES[TUNE], LABELS[TUNE]) == pytest.approx(accuracy)
+    assert kv.metrics.log_loss(head.predict_proba(FEATURES[TUNE]), LABELS[TUNE]) == pytest.approx(log_loss)
     assert accuracy > 0.8 and {"knn": "k=", "forest": "300 trees", "logistic": "C="}[name] in chosen
 
 
 def test_no_other_candidate_is_better():
     """Every k and metric, by a head of its own."""
-    _, _, best = kv.transfer.choose_head("knn", FEATURES, LABELS, fit=FIT, tune=TUNE)
+    _, _, best, _ = kv.transfer.choose_head("knn", FEATURES, LABELS, fit=FIT, tune=TUNE)
     scores = [
         kv.heads.KNNHead(k, metric=metric).fit(FEATURES[FIT], LABELS[FIT]).score(FEATURES[TUNE], LABELS[TUNE])
         for k in (1, 3, 5, 10, 20)
@@ -30,7 +31,7 @@ def test_no_other_candidate_is_better():
 
 
 def test_few_images_and_an_unknown_name():
-    _, chosen, _ = kv.transfer.choose_head("knn", FEATURES, LABELS, fit=FIT[:4], tune=TUNE)
+    _, chosen, *_ = kv.transfer.choose_head("knn", FEATURES, LABELS, fit=FIT[:4], tune=TUNE)
     assert int(chosen.split("=")[1].split(",")[0]) <= 4
     with pytest.raises(UserError, match="Did you mean 'forest'"):
         kv.transfer.choose_head("forrest", FEATURES, LABELS, fit=FIT, tune=TUNE)

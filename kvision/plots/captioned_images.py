@@ -1,0 +1,47 @@
+"""Images side by side, each with a caption."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kvision import checks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["captioned_images"]
+
+_COLUMNS = 4
+_IMAGE, _CAPTION = 1.0, 0.35  # height of a row's parts; a column is as wide as an image with its gap
+_GAP = 0.1
+
+
+def captioned_images(axes: "Axes", images: Sequence[np.ndarray], captions: Sequence[str]) -> "Axes":
+    """Draws images in rows of four, with a caption below each.
+
+    Args:
+        axes: Where to draw.
+        images: `(height, width, 3)` uint8 each. Sizes may differ; the longest side of each is drawn as long.
+        captions: A text for each image, as it is: `$` starts no formula.
+
+    Returns:
+        `axes`.
+
+    Raises:
+        kvision.UserError: If there are no images.
+    """
+    if not len(images):
+        raise checks.error("images", problem="are empty", expected="one image or more", received=0)
+    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        row, column = divmod(number, _COLUMNS)
+        left, top = column * (_IMAGE + _GAP), row * (_IMAGE + _CAPTION + _GAP)
+        height, width = (side / max(image.shape[:2]) for side in image.shape[:2])
+        middle, bottom = left + _IMAGE / 2, top + (_IMAGE + height) / 2
+        axes.imshow(image, extent=(middle - width / 2, middle + width / 2, bottom, bottom - height))
+        axes.text(middle, top + _IMAGE + 0.03, caption, ha="center", va="top", fontsize="small", parse_math=False)
+    rows = -(-len(images) // _COLUMNS)
+    width = min(len(images), _COLUMNS) * (_IMAGE + _GAP) - _GAP
+    axes.set(xlim=(0, width), ylim=(rows * (_IMAGE + _CAPTION + _GAP), 0), aspect="equal")
+    axes.set_axis_off()
+    return axes
