@@ -3,7 +3,9 @@
 import ast
 import importlib
 import importlib.util
+import os
 import pkgutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +19,17 @@ _PACKAGES = {"Recipes (data + model + training + export)": "kvision.recipes", "C
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `kvision NAME ...`; returns the exit status."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output, as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     if not argv or argv[0] in ("-h", "--help", "help", "list"):
         print(_help())

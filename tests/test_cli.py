@@ -26,6 +26,13 @@ def test_help_lists_recipes_and_commands_with_their_first_line():
         assert "predict      Classifies images, or labels their pixels, with an exported model." in result.stdout
 
 
+def test_who_reads_may_leave():
+    command = [sys.executable, "-m", "kvision", "transfer", "--help"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait() == 141
+
+
 def test_version():
     assert run("--version").stdout.strip() == f"kvision {kvision.__version__}"
 
