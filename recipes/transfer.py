@@ -77,7 +77,7 @@ class Config(runs.Settings):
         check=limits.among(choices.PRECISIONS),
     )
     train_per_class: int | None = runs.setting(
-        None, "use only so many training images of each class", check=limits.positive
+        None, "use only so many training images of each class", check=limits.two_per_class
     )
     test_per_class: int | None = runs.setting(
         None, "use only so many held-out images of each class", check=limits.positive

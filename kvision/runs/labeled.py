@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
+from kvision.runs import limits
 from kvision.runs.result import Data
 
 if TYPE_CHECKING:
@@ -38,14 +39,9 @@ def labeled(
     """
     from kvision import data
 
-    checks.positive({"--train-per-class": train_per_class, "--test-per-class": test_per_class})
-    if train_per_class == 1:
-        raise checks.error(
-            "--train-per-class",
-            problem="leaves too few images",
-            expected="at least 2 of each class: one to train on and one to choose by",
-            received=train_per_class,
-        )
+    if train_per_class is not None:
+        limits.two_per_class("--train-per-class", train_per_class)
+    checks.positive({"--test-per-class": test_per_class})
     images, held_out, name, bad, found = _source(path, image_size, batch_size, cache)
     notes = list(found)
     if isinstance(held_out, data.Images):

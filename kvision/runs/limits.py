@@ -6,7 +6,7 @@ from typing import Any
 
 from kvision import checks
 
-__all__ = ["Check", "among", "between", "data", "folder", "positive", "weights"]
+__all__ = ["Check", "among", "between", "data", "folder", "positive", "two_per_class", "weights"]
 
 Check = Callable[[str, Any], None]
 
@@ -29,6 +29,18 @@ def between(least: int, most: int) -> Check:
             raise checks.error(flag, expected=f"a number from {least} to {most}", received=value)
 
     return check
+
+
+def two_per_class(flag: str, value: int) -> None:
+    """A number of at least 2."""
+    positive(flag, value)
+    if value < 2:
+        raise checks.error(
+            flag,
+            problem="leaves too few images",
+            expected="at least 2 of each class: one to train on and one to choose by",
+            received=value,
+        )
 
 
 def positive(flag: str, value: Any) -> None:

@@ -56,7 +56,9 @@ class Pretraining(Settings):
     precision: str = setting(
         "float32", "float32, mixed_bfloat16, or on a GPU mixed_float16", check=limits.among(choices.PRECISIONS)
     )
-    train_per_class: int | None = setting(None, "use only so many training images of each class", check=limits.positive)
+    train_per_class: int | None = setting(
+        None, "use only so many training images of each class", check=limits.two_per_class
+    )
     test_per_class: int | None = setting(None, "use only so many held-out images of each class", check=limits.positive)
     unlabeled: str | None = setting(
         None,

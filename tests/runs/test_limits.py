@@ -11,6 +11,7 @@ from kvision.runs import limits
         (limits.among(("a", "beta")), ("a", "beta"), ("a", "c"), "is not known"),
         (limits.among(("a", "beta")), ("a",), (), "is not known"),
         (limits.between(1, 2), 2, 3, "a number from 1 to 2"),
+        (limits.two_per_class, 2, 1, "leaves too few images"),
         (limits.positive, 0.1, float("inf"), "a positive number"),
         (limits.folder, "/", "/dev/null", "names no folder"),
         (limits.data, "/", "/dev/null", "names no folder"),

@@ -127,9 +127,12 @@ def test_one_held_out_image_is_said_before_the_training(tmp_path):
         pretraining.load(dataclasses.replace(SMALL, data=str(tmp_path / "one.npz")))
 
 
-def test_too_few_labels_are_said_before_the_training():
+def test_too_few_labels_are_said_before_the_training(tmp_path):
+    x, y, names = kv.data.digits()
+    few = {"x_train": x[:10], "y_train": y[:10], "x_test": x[10:30], "y_test": y[10:30], "class_names": np.array(names)}
+    np.savez(tmp_path / "few.npz", **few)
     with pytest.raises(UserError, match=r"`--data` cannot judge an encoder.*two classes or more with two training"):
-        pretraining.load(dataclasses.replace(SMALL, train_per_class=1))
+        pretraining.load(dataclasses.replace(SMALL, data=str(tmp_path / "few.npz"), train_per_class=None))
 
 
 def test_the_papers_presets_have_their_size():
