@@ -27,7 +27,7 @@ def test_help_lists_recipes_and_commands_with_their_first_line():
 
 
 def test_who_reads_may_leave():
-    command = [sys.executable, "-m", "kvision", "transfer", "--help"]
+    command = [sys.executable, "-m", "kvision", "list"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         assert process.stderr.read() == "" and process.wait() == 141
