@@ -145,6 +145,8 @@ def run(
     unlabeled: images to train on instead, `load(config).unlabeled`. Raises UserError where the settings name some and
     none are given.
     """
+    import keras
+
     from kvision import backbones, plots, transfer
 
     if config.unlabeled is not None and unlabeled is None:
@@ -158,12 +160,12 @@ def run(
     encoders = {"untrained": encoder_of(name, config), name: encoder}
     rows = {row: evaluate(model, train, val, config, cache=cache) for row, model in encoders.items()}
     metrics = {row: _metrics(found, record["seconds"] if row == name else 0.0) for row, found in rows.items()}
+    features = backbones.embed(encoder, val, cache=cache, progress=False)
+    answers = keras.ops.convert_to_numpy(rows[name].probe.to_layer()(features))
 
     def embedding(axes):
-        features = backbones.embed(encoder, val, cache=cache, progress=False)
         return plots.embedding_map(axes, features, val.labels, val.class_names, seed=config.seed)
 
-    answers = rows[name].probe.predict_proba(backbones.embed(encoder, val, cache=cache, progress=False))
     return Result(
         model=transfer.attach(encoder, rows[name].probe),
         answers=Answers(answers.argmax(axis=1), answers.max(axis=1)),

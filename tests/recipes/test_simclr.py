@@ -28,6 +28,8 @@ def test_the_command_reports_exports_and_answers(tmp_path):
     (path,) = tmp_path.glob("runs/*/report.json")
     report = json.loads(path.read_text())
     assert report["best"] == "simclr" and len(report["history"]["knn"]) == 1
+    wrong = report["wrong_images"]
+    assert wrong["count"] == round((1 - report["results"]["simclr"]["accuracy"]) * wrong["of"])
     for picture in ("embedding.png", "loss.png", "accuracy.png"):
         assert (path.parent / picture).stat().st_size > 5000
     example = path.parent / "example.png"
