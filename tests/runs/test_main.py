@@ -323,4 +323,4 @@ def test_what_decides_stands_in_the_table(first, capsys):
     report["results"]["toy"]["chance"] = 0.25
     _tell({**report, "deciding": {"validation": "chance"}, "rule": "The best wins."}, first)
     out = capsys.readouterr().out
-    assert "   validation   seconds " in out and " 0.2500 " in out and "\nThe best wins.\n" in out
+    assert "interval  validation   seconds " in out and " 0.2500 " in out and "\nThe best wins.\n" in out

@@ -14,7 +14,7 @@ ANSWERS = Answers([0, 0, 1, 1, 0], [0.9, 0.6, 0.8, 1.0, 0.8])
 
 def test_the_list_holds_what_is_wrong_the_surest_first(tmp_path):
     assert wrong_images.write(tmp_path / "x.csv", ANSWERS, IMAGES) == 3
-    rows = list(csv.reader((tmp_path / "x.csv").open(encoding="utf-8")))
+    rows = list(csv.reader((tmp_path / "x.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == ["path", "true_class", "answered_class", "probability"]
     assert rows[1:] == [["2", "a, b", "$x", "0.8000"], ["4", "$x", "a, b", "0.8000"], ["1", "$x", "a, b", "0.6000"]]
 
@@ -25,13 +25,14 @@ def test_none_wrong_is_an_empty_list(tmp_path):
     assert (tmp_path / "x.csv").read_text().splitlines() == ["path,true_class,answered_class,probability"]
 
 
-def test_a_file_is_named_by_its_path(tmp_path):
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        Image.fromarray(PIXELS[0]).save(tmp_path / name / "\udcfc.png")
-    images = kv.data.folders(tmp_path, image_size=2)
-    wrong_images.write(tmp_path / "x.csv", Answers([1, 1], [0.5, 0.5]), images)
-    assert (tmp_path / "x.csv").read_bytes().splitlines()[1] == bytes(tmp_path / "one") + b"/\xfc.png,one,two,0.5000"
+def test_a_file_is_named_by_its_path_whatever_its_folder_is_called(tmp_path):
+    data = tmp_path / "\udcfc"
+    for pixels, name in zip(PIXELS, ("one", "two"), strict=False):
+        (data / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(data / name / "a.png")
+    wrong_images.write(tmp_path / "x.csv", Answers([1, 1], [0.5, 0.5]), kv.data.folders(data, image_size=2))
+    expected = bytes(tmp_path) + b"/\xfc/one/a.png,one,two,0.5000"
+    assert (tmp_path / "x.csv").read_bytes().splitlines()[1:] == [expected]
 
 
 def test_the_picture_shows_the_surest_with_both_classes():
