@@ -47,7 +47,7 @@ class Bar(tqdm):
     def close(self) -> None:
         """Ends the bar."""
         if self._lines and not self.disable:
-            if self.leave:
+            if self.leave and self.n != self.last_print_n:
                 self.display(pos=0)
             self.delay = math.inf  # tqdm's own end clears the bar, unless none was shown yet
         super().close()

@@ -24,6 +24,7 @@ def test_a_file_gets_one_line_at_the_end_and_one_each_interval(monkeypatch):
     monkeypatch.setattr(progress, "INTERVAL", 0.0)
     text = shown(io.StringIO(), leave=False)
     assert text.count("\n") == 301 and "\r" not in text and "scan:  50%" in text
+    assert shown(io.StringIO()).count("\n") == 301, "the last one is not told twice"
 
 
 def test_updates_by_hand_and_an_error_within(monkeypatch):
