@@ -104,7 +104,9 @@ def become(request: dict) -> None:
 
 
 def run(arguments: list[str]) -> None:
-    """What `python ARGUMENTS` runs: `-c CODE`, `-m MODULE` or a file; of flags `-W ignore` alone."""
+    """What `python ARGUMENTS` runs: `-c CODE`, `-m MODULE` or a file; of flags `-W ignore` and `-P` alone."""
+    if arguments[0] == "-P":  # of `kvision.child`, which finds kvision by itself
+        arguments = arguments[1:]
     if arguments[:2] == ["-W", "ignore"]:
         import warnings
 
