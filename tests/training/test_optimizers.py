@@ -340,7 +340,7 @@ def test_lars_lives_through_phases():
 
 
 @pytest.mark.parametrize("kind", [kv.training.Lars, kv.training.AdamW])
-def test_a_fit_of_two_phases_takes_it(kind):
+def test_a_fit_of_two_phases_takes_it(kind, eager):
     """Six steps of the head, six of all: the other moments begin with the second phase."""
     optimizer = kind(weight_decay=0.01)
     model = trainings.fine_tuned(optimizer, epochs=2)
