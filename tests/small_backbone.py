@@ -26,11 +26,14 @@ def small(image_size: int = 32, channels: int = 3):
 @pytest.fixture(scope="module")
 def in_the_zoo():
     """`kv.backbones.create("Small")` works in this module."""
+    from kvision import choices
     from kvision.backbones import zoo
 
-    zoo.ZOO[NAME] = zoo.Entry(lambda size, channels, _: small(size, channels), "tf", image_size=32, smallest=16)
-    yield
-    del zoo.ZOO[NAME]
+    entry = zoo.Entry(lambda size, channels, _: small(size, channels), "tf", image_size=32, smallest=16)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(zoo.ZOO, NAME, entry)
+        patch.setitem(choices.BACKBONES, NAME, entry.smallest)
+        yield
 
 
 @contextlib.contextmanager
