@@ -11,6 +11,7 @@ __all__ = ["failure", "require"]
 
 _PROBE = 1 << 20  # bytes
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
 def require(folder: str | Path, *, argument: str = "--out") -> None:
@@ -50,7 +51,7 @@ def failure(problem: BaseException, folder: str | Path, *, argument: str = "--ou
     while seen is not None:
         if any(os.strerror(number) in str(seen) for number in _FULL):
             return _error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder, argument)
-        if isinstance(seen, OSError) and seen.filename is not None:
+        if isinstance(seen, OSError) and seen.errno in _REFUSED and seen.filename is not None:
             path = Path(os.fsdecode(seen.filename)).absolute()
             if path.is_relative_to(Path(folder).absolute()):
                 return _error(seen, folder, argument)

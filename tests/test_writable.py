@@ -35,5 +35,6 @@ def test_failures_of_writing_are_told_from_others(tmp_path):
         assert "finished parts are not repeated" in str(writable.failure(problem, tmp_path))
     lost = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "runs/x"))
     assert "cannot be written to: Permission denied" in str(writable.failure(lost, tmp_path))
-    for other in (PermissionError(errno.EACCES, "Permission denied", "/data/a.jpg"), KeyError("x")):
+    missing = FileNotFoundError(errno.ENOENT, "No such file", str(tmp_path / "x"))  # a mistake of ours
+    for other in (PermissionError(errno.EACCES, "Permission denied", "/data/a.jpg"), missing, KeyError("x")):
         assert writable.failure(other, tmp_path) is None
