@@ -20,7 +20,7 @@ STRIDES |= dict.fromkeys(("ViTTiny16", "ViTSmall16"), (16, 16, 16, 16))
 # elsewhere 2, 4, 8, 16, 32
 
 
-QUICK = ("AlexNet", "EfficientNetLite0", "ResNet20", "ViTTiny16")
+QUICK = ("AlexNet", "EfficientNetLite0", "ResNet20")
 FIVE = [name for name in ZOO if not name.startswith(("VGG", "ConvNeXt", "NASNet"))]  # of others `test_stages` knows
 
 

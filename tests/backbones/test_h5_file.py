@@ -1,8 +1,8 @@
 import shutil
-import subprocess
 import sys
 import zipfile
 
+import forks
 import h5py
 import keras
 import numpy as np
@@ -149,5 +149,5 @@ def test_little_memory_is_taken(good, tmp_path):
         "try: h5_file.check(Path(sys.argv[1]))\n"
         "except ValueError: print(peak() - before)"
     )
-    result = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    result = forks.run([sys.executable, "-c", code, path], capture_output=True, text=True)
     assert int(result.stdout) < 100, result.stderr

@@ -26,6 +26,7 @@ def test_parameters_and_sizes_of_the_paper():
     }
 
 
+@pytest.mark.slow  # test_googlenet trains auxiliary heads
 def test_trains_on_the_weighted_sum_and_starts_from_a_body(tmp_path):
     keras.utils.set_random_seed(0)
     body = kv.backbones.create("InceptionV3", image_size=SMALLEST_AUXILIARY)

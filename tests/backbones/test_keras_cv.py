@@ -12,7 +12,7 @@ from kvision.backbones.keras_cv import _TABLE
 from kvision.checks import UserError
 
 COUNTS = {"ResNet18V2": 11_183_488, "ResNet34V2": 21_299_072, "CSPDarkNetTiny": 2_380_416}
-NAMES = ("ResNet18V2", pytest.param("ResNet34V2", marks=pytest.mark.slow), "CSPDarkNetTiny")
+NAMES = (*(pytest.param(name, marks=pytest.mark.slow) for name in ("ResNet18V2", "ResNet34V2")), "CSPDarkNetTiny")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,7 +51,8 @@ def _in_order(model: keras.Model) -> list[keras.Variable]:
     return sorted(model.weights, key=key)
 
 
-@pytest.mark.parametrize("name", [pytest.param("ResNet18V2", marks=pytest.mark.slow), "CSPDarkNetTiny"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ResNet18V2", "CSPDarkNetTiny"])
 def test_tflite_with_builtin_operations(name):
     same_in_tflite(kv.backbones.keras_cv(name, image_size=64))
 
