@@ -2,10 +2,10 @@ import ast
 import resource
 import shutil
 import struct
+import subprocess
 import sys
 import zipfile
 
-import forks
 import keras
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_only_built_in_operations(exported):
         f"i = Interpreter({str(exported / 'assets.extra/model.tflite')!r}); i.allocate_tensors()\n"
         "print(sorted({d['op_name'] for d in i._get_ops_details()}))"
     )
-    result = forks.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0 and "CONV_2D" in result.stdout and "Flex" not in result.stdout, result.stderr
 
 
@@ -141,6 +141,6 @@ def test_changed_and_cut_files_are_refused_or_run(flatbuffer, tmp_path):
     """LiteRT verifies the flatbuffer; what it lets through may still not be run. Nothing but our exception leaves."""
     (tmp_path / "good").write_bytes(flatbuffer)
     command = [sys.executable, "-c", FUZZ, str(tmp_path / "good"), str(tmp_path / "x.tflite")]
-    result = forks.run(command, capture_output=True, text=True)
+    result = subprocess.run(command, capture_output=True, text=True)
     outcomes = ast.literal_eval(result.stdout)
     assert set(outcomes) <= {0, 1} and outcomes[1] > 20, (outcomes, result.stderr[-2000:])
