@@ -26,13 +26,18 @@ def at_any_size(make, tmp_path, *, channels: int = 3) -> None:
     module.weights = [variable.value for variable in model.variables]
     tf.saved_model.save(module, str(tmp_path / "saved"), signatures={"predict": serve})
     served = tf.saved_model.load(str(tmp_path / "saved")).signatures["predict"]
-    lite = litert.interpreter(litert.run_converter(litert.open_saved_model(tmp_path / "saved", signatures=["predict"])))
-    runner = lite.get_signature_runner("predict")
+    (tmp_path / "x.tflite").write_bytes(litert.run_converter(litert.converter(serve)))
+    lite = litert.interpreter(str(tmp_path / "x.tflite"))
+    (given,), (answer,) = lite.get_input_details(), lite.get_output_details()
     random = np.random.default_rng(0)
     for height, width in SIZES:
         x = random.normal(size=(2, height, width, channels)).astype("float32")
         expected = np.asarray(model(x, training=False))
-        for found in (again(x, training=False), served(image=tf.constant(x))["y"], runner(image=x)["y"]):
+        lite.resize_tensor_input(given["index"], x.shape)
+        lite.allocate_tensors()
+        lite.set_tensor(given["index"], x)
+        lite.invoke()
+        for found in (again(x, training=False), served(image=tf.constant(x))["y"], lite.get_tensor(answer["index"])):
             np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-4)
 
 

@@ -1,6 +1,7 @@
 """An exported model that is asked with the bytes of image files, whichever of its files it is."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,11 @@ class Opened:
     colors: Sequence[Sequence[int]] | None = None
 
     def names(self, count: int) -> Sequence[str]:
-        """`count` class names, numbers where there are none; UserError if there are others."""
+        """Returns `count` different class names: numbers if the model has none, numbered ones if it names two alike.
+
+        Raises:
+            kvision.UserError: If the model has another number of names.
+        """
         if self.labels is not None and len(self.labels) != count:
             raise checks.error(
                 "MODEL",
@@ -39,7 +44,10 @@ class Opened:
                 received=len(self.labels),
                 hint="Export it again",
             )
-        return self.labels if self.labels is not None else [str(i) for i in range(count)]
+        if self.labels is None:
+            return [str(i) for i in range(count)]
+        alike = Counter(self.labels)
+        return [f"{label} ({i})" if alike[label] > 1 else label for i, label in enumerate(self.labels)]
 
 
 def open_model(path: Path, *, trust: bool = False) -> Opened:

@@ -85,7 +85,8 @@ inside (EXIF orientation applied, alpha over white, an animation's first frame, 
 | serve_bytes | image_bytes | probabilities, label, valid (batch,): false where an image could not be decoded |
 | embed | image | feature |
 
-`model.tflite` beside this file holds predict and embed with built-in operations only, and the class names."""
+`model.tflite` beside this file has the signature predict with the output probabilities, built-in operations only, and
+TFLite metadata with the class names."""
 
 
 def _use_of_masks(classes: int) -> str:
@@ -101,7 +102,8 @@ ones than the longest side in labels.json are made smaller for the network, and 
 
 `valid` is false, and the mask empty, where an image could not be decoded.
 
-`model.tflite` beside this file holds predict with built-in operations only, the class names, and labels.json."""
+`model.tflite` beside this file has the signature predict with the output probabilities, built-in operations only, and
+TFLite metadata with the class names; labels.json is packed into it."""
 
 
 def _tflite_table(table: Mapping[str, dict]) -> str:

@@ -10,12 +10,14 @@ import numpy as np
 from PIL import Image
 
 from kvision import checks
-from kvision.export import signatures
+from kvision.export import probabilities, signatures
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
     import keras
 
-__all__ = ["EQUAL", "ROUNDINGS", "check", "encoded", "plain", "probe", "served", "warmup", "write_probe"]
+__all__ = [
+    "EQUAL", "ROUNDINGS", "check", "check_labels", "encoded", "plain", "probe", "served", "warmup", "write_probe",
+]  # fmt: skip
 
 plain = signatures.plain
 EQUAL = 1e-4  # the largest difference of two runtimes that counts as none; of features, in shares of the largest
@@ -33,9 +35,21 @@ def check(model: "keras.Model", labels: Sequence[str] | None) -> None:
             expected="one input `image` (B, S, S, 3) of known size and one output (B, C), or any size and (B, H, W, C)",
             received=f"{[tensor.name for tensor in model.inputs]} {shape} -> {model.output_shape}",
         )
-    if labels is not None and (len(labels) != model.output_shape[1] or any("\n" in label for label in labels)):
+    check_labels(labels, model.output_shape[1])
+
+
+def check_labels(labels: Sequence[str] | None, classes: int) -> None:
+    """Raises UserError if class names are not one for each class, all different, and a line of text each."""
+    if labels is None:
+        return
+    if len(labels) != classes or any(not label or {"\n", "\r"} & set(label) for label in labels):
+        raise checks.error("labels", expected=f"{classes} names without line breaks", received=list(labels))
+    if twice := sorted({label for label in labels if list(labels).count(label) > 1}):
         raise checks.error(
-            "labels", expected=f"{model.output_shape[1]} names without line breaks", received=list(labels)
+            "labels",
+            problem="names several classes alike, which no answer could tell apart",
+            expected=f"{classes} different names",
+            received=twice,
         )
 
 
@@ -56,14 +70,15 @@ def write_probe(model: "keras.Model", images: np.ndarray, path: Path, longest_si
     pixels = images.astype("float32")
     nudged = np.nextafter(pixels, np.float32(256))
     outputs = signatures.with_feature(model)(np.concatenate([pixels, nudged]), training=False)
-    (probabilities, _), (feature, moved) = (np.split(np.asarray(output), 2) for output in outputs)
+    (answers, _), (feature, moved) = (np.split(np.asarray(output), 2) for output in outputs)
+    probabilities.check(model, answers)
     slack = float(np.abs(moved - feature).max() / max(1.0, np.abs(feature).max()))
     if slack > EQUAL:
         text = f"'{model.name}' follows rounding: pixels that differ in their last bit move its features by {slack:.1%}"
         within = f"its export is compared within {ROUNDINGS * slack:.1%}"
         print(f"{text}. It may be untrained; {within}.", file=sys.stderr)
     png = np.array([encoded(image).hex() for image in images])
-    np.savez(path, image=images, png=png, probabilities=probabilities, feature=feature, slack=slack)
+    np.savez(path, image=images, png=png, probabilities=answers, feature=feature, slack=slack)
 
 
 def warmup(images: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

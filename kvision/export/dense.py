@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
-from kvision.export.classifier import encoded
+from kvision.export import probabilities
+from kvision.export.classifier import check_labels, encoded
 from kvision.pixels import graph, pillow
 from kvision.pixels.label_colors import palette
 
@@ -35,8 +36,7 @@ def check(model: "keras.Model", labels: Sequence[str] | None) -> None:
     classes = model.output_shape[-1]
     if not 2 <= classes <= 255:
         raise checks.error("model", expected="2 to 255 classes, as a mask of 8 bits can hold", received=classes)
-    if labels is not None and (len(labels) != classes or any("\n" in label for label in labels)):
-        raise checks.error("labels", expected=f"{classes} names without line breaks", received=list(labels))
+    check_labels(labels, classes)
 
 
 def facts(model: "keras.Model", longest_side: int | None, colors: Sequence[Sequence[int]] | None) -> str:
@@ -48,15 +48,14 @@ def facts(model: "keras.Model", longest_side: int | None, colors: Sequence[Seque
 
 
 def plain(model: "keras.Model") -> dict[str, Callable]:
-    """`predict` of `image` (B, H, W, 3) float32 with B >= 1, as the TFLite converter can take it."""
+    """Returns `predict` of `image` `(batch, height, width, 3)` float32 with one output, for the TFLite converter."""
     import tensorflow as tf
 
     images = tf.TensorSpec((None, None, None, 3), tf.float32, name="image")
 
     @tf.function(input_signature=[images], autograph=False)
     def predict(image):
-        probabilities = model(image, training=False)
-        return {"probabilities": probabilities, "label": tf.argmax(probabilities, 3, tf.int32)}
+        return {"probabilities": model(image, training=False)}
 
     return {"predict": predict}
 
@@ -74,7 +73,8 @@ def served(model: "keras.Model", functions: dict[str, Callable], longest_side: i
 
     @tf.function(input_signature=[images], autograph=False)
     def predict(image):
-        return functions["predict"](image)
+        found = functions["predict"](image)
+        return {**found, "label": tf.argmax(found["probabilities"], 3, tf.int32)}
 
     def mask_of(data: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
         image, valid = graph.try_decode(data)
@@ -106,7 +106,7 @@ def _largest(scores: "tf.Tensor", size: "tf.Tensor") -> "tf.Tensor":
         larger = plane > best
         return label + 1, tf.where(larger, plane, best), tf.where(larger, tf.cast(label, tf.uint8), labels)
 
-    start = (tf.constant(0), tf.fill(size, -1.0), tf.zeros(size, tf.uint8))
+    start = (tf.constant(0), tf.fill(size, -np.inf), tf.zeros(size, tf.uint8))
     free = tf.TensorShape((None, None))
     shapes = (tf.TensorShape(()), free, free)
     return tf.while_loop(lambda label, *_: label < classes, one, start, shape_invariants=shapes)[2]
@@ -127,7 +127,9 @@ def write_probe(model: "keras.Model", images: Sequence[np.ndarray], path: Path, 
     found = {}
     for number, image in enumerate(images):
         found[f"image_{number}"], found[f"png_{number}"] = image, np.array(encoded(image).hex())
-        found[f"probabilities_{number}"] = np.asarray(model(image[None].astype("float32"), training=False))
+        answer = np.asarray(model(image[None].astype("float32"), training=False))
+        probabilities.check(model, answer)
+        found[f"probabilities_{number}"] = answer
         fitted = tf.cast(
             graph.fit(tf.constant(image), longest_side), tf.float32
         )  # Pillow's is a level off, here, there

@@ -1,63 +1,59 @@
-"""TFLite files: conversion with built-in operations only, labels inside, and a runner that needs no TensorFlow."""
+"""TFLite models: conversion with built-in operations only, and a runner that needs no TensorFlow."""
 
 import contextlib
 import io
 import math
 import os
+import threading
 import zipfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kvision import archive, checks
+from kvision.export.tflite_metadata import LABELS
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["LARGEST_LABELS", "Runner", "convert", "interpreter", "open_saved_model", "run_converter", "write_inside"]
+__all__ = ["LARGEST_LABELS", "Runner", "convert", "converter", "interpreter", "run_converter"]
 
 LARGEST_LABELS = 1 << 20  # bytes: ImageNet-21k's names take half of it
-_LABELS, _FACTS = "labels.txt", "labels.json"
+_FACTS = "labels.json"
+_OUTPUTS = {"predict": "probabilities", "embed": "feature"}  # by signature: what each file answers
 _LARGEST, _LARGEST_SIDE = 4 << 30, 2048  # bytes of all tensors for one image; pixels
 _TRIED_SIDE = 128  # pixels that a network for any size is first laid out for
 
 
 def convert(model: "keras.Model", *, batch_size: int | None = None) -> bytes:
-    """A Keras model -> TFLite flatbuffer of `model(image, training=False)`, float32 in, built-in operations only."""
+    """Converts `model(image, training=False)` to a TFLite flatbuffer with float32 input and built-in operations."""
     import tensorflow as tf
 
     spec = tf.TensorSpec((batch_size, *model.input_shape[1:]), tf.float32, name="image")
-    function = tf.function(lambda image: model(image, training=False)).get_concrete_function(spec)
-    return run_converter(tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module()))
+    return run_converter(converter(tf.function(lambda image: model(image, training=False)).get_concrete_function(spec)))
 
 
-def open_saved_model(folder: str | Path, *, signatures: Sequence[str]):
-    """A converter of the named signatures of a SavedModel into one flatbuffer, in which they share their weights."""
+def converter(function):
+    """Returns a `tf.lite.TFLiteConverter` of one `tf.function` or concrete function."""
     import tensorflow as tf
 
-    return tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=list(signatures))
+    concrete = function.get_concrete_function() if hasattr(function, "get_concrete_function") else function
+    # With any other trackable object, the converter writes a SavedModel and reads it again, which takes longer.
+    found = tf.lite.TFLiteConverter.from_concrete_functions([concrete], concrete)
+    found.exclude_conversion_metadata = True  # the converter would unpack and pack the file once more
+    return found
 
 
 def run_converter(converter) -> bytes:
-    """The flatbuffer that a `tf.lite.TFLiteConverter` makes of built-in operations only, without its talk."""
+    """Returns the flatbuffer that a `tf.lite.TFLiteConverter` makes of built-in operations only."""
     import tensorflow as tf
 
     # others need a delegate that the Python interpreters do not have: better no file than one that cannot run
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     with quiet(), contextlib.redirect_stdout(io.StringIO()):  # it writes pages
         return converter.convert()
-
-
-def write_inside(path: str | Path, texts: Mapping[str, str]) -> None:
-    """Packs texts by their names (class names as `labels.txt`) into a `.tflite` as TFLite Metadata packs associated
-    files: a zip behind the flatbuffer."""
-    if texts:
-        with zipfile.ZipFile(path, "a") as archive:
-            for name, text in texts.items():
-                archive.writestr(name, text)
 
 
 def interpreter(model: str | bytes, *, threads: int | None = None):
@@ -70,16 +66,24 @@ def interpreter(model: str | bytes, *, threads: int | None = None):
 
 
 class Runner:
-    """Runs a `.tflite` file through LiteRT, without TensorFlow.
+    """Runs a `.tflite` file with LiteRT, without TensorFlow.
 
-    labels: the class names inside the file, or None. image_size: the side S of the images it takes; None: any size, and
-    a label for each pixel is what it gives. facts: the text of `labels.json` inside of such a one.
-    Raises UserError for a file that is no TFLite model with a `predict` signature, or declares unreasonable sizes.
-    LiteRT checks the file's structure, not everything in it: one made with intent can still crash the process.
+    Threads may share a runner: it answers one call after the other. LiteRT checks the structure of a file, not all of
+    its content: a file that was made with intent can still crash the process.
+
+    Attributes:
+        labels: The class names inside the file, or None.
+        image_size: Height and width in pixels of the images that the model takes. None if it takes any size; such a
+            model answers for each pixel.
+        facts: The text of `labels.json` inside the file of such a model.
+
+    Raises:
+        kvision.UserError: If the file is no TFLite model with the signature `predict` or `embed`, or declares
+            unreasonable sizes.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None):
-        self._path = path
+        self._path, self._lock = path, threading.Lock()
         try:
             lite = interpreter(str(path), threads=threads)
             _check_sizes(lite)
@@ -92,32 +96,44 @@ class Runner:
             for runner in self._signatures.values():
                 if runner._subgraph_index not in range(lite.num_subgraphs()):  # LiteRT reads beyond its list
                     raise ValueError("a signature names a graph that is not there")
-            details = self._signatures["predict"].get_input_details()["image"]
+            name = next((name for name in _OUTPUTS if name in self._signatures), "predict")
+            self._run = self._signatures[name]
+            details = self._run.get_input_details()["image"]
             shape = details["shape"].tolist()
             any_size = details["shape_signature"].tolist()[1:] == [-1, -1, 3]
             if any_size:
                 pass
             elif len(shape) != 4 or shape[1] != shape[2] or not 1 <= shape[1] <= _LARGEST_SIDE or shape[3] != 3:
                 raise ValueError(f"it takes images of the shape {shape}, at most {_LARGEST_SIDE} pixels are accepted")
-            if "probabilities" not in self._signatures["predict"].get_output_details():
-                raise ValueError("it has no output `probabilities`")
+            if _OUTPUTS[name] not in self._run.get_output_details():
+                raise ValueError(f"it has no output `{_OUTPUTS[name]}`")
         except (ValueError, RuntimeError, KeyError) as reason:
             raise self._refusal(
                 "is no TFLite model with a signature `predict` and an input `image`", reason
             ) from reason
         self.image_size = None if any_size else int(shape[1])
         try:
-            labels = _read_inside(path, _LABELS)
+            labels = _read_inside(path, LABELS)
             self.labels = None if labels is None else labels.split("\n")
             self.facts = _read_inside(path, _FACTS)
         except archive.BadArchive as reason:
             raise self._refusal("has class names that cannot be read", reason) from reason
 
-    def __call__(self, images: np.ndarray, *, signature: str = "predict") -> dict[str, np.ndarray]:
-        """images: (B, S, S, 3) or (B, H, W, 3) in [0, 255] -> the signature's outputs by name; UserError for a damaged
-        model."""
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Runs the model on a batch.
+
+        Args:
+            images: RGB `(batch, height, width, 3)` in [0, 255].
+
+        Returns:
+            `probabilities`, or `feature` of a file with the signature `embed`, by name.
+
+        Raises:
+            kvision.UserError: If the model is damaged.
+        """
         try:
-            return self._signatures[signature](image=np.asarray(images, "float32"))
+            with self._lock:  # the interpreter has one memory for inputs and outputs
+                return self._run(image=np.asarray(images, "float32"))
         except (ValueError, RuntimeError) as reason:
             raise self._refusal("cannot be run", reason) from reason
 

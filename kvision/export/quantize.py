@@ -1,9 +1,8 @@
-"""Smaller TFLite files: weights in float16, or all but the head in int8."""
+"""The kinds of TFLite models: float32, weights in float16, or all but the head in int8; and features alone."""
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,36 +12,49 @@ from kvision.export import litert, signatures
 from kvision.progress import Bar
 from kvision.quiet import quiet
 
-__all__ = ["KINDS", "check", "convert", "file_name"]
+__all__ = ["ALL", "FEATURES", "KINDS", "check", "convert", "file_name"]
 
-KINDS = ("float32", "float16", "int8")
+KINDS = ("float32", "float16", "int8")  # of `predict`
+FEATURES = "features"  # of `embed`, in float32
+ALL = (*KINDS, FEATURES)
 
 
 def file_name(kind: str) -> str:
-    """Of a kind in `assets.extra/`."""
-    return "model.tflite" if kind == "float32" else f"model_{kind}.tflite"
+    """Returns the name of a kind's file in `assets.extra/`."""
+    return {"float32": "model.tflite", FEATURES: "features.tflite"}.get(kind, f"model_{kind}.tflite")
 
 
 def check(kinds: Sequence[str], *, argument: str = "tflite") -> tuple[str, ...]:
-    """The kinds in our order, float32 always among them; raises UserError for one that is not known."""
+    """Returns the kinds in the order of `ALL`, float32 always among them.
+
+    Raises:
+        kvision.UserError: If a kind is not known.
+    """
     for kind in kinds:
-        checks.one_of(argument, kind, KINDS)
-    return tuple(kind for kind in KINDS if kind == "float32" or kind in kinds)
+        checks.one_of(argument, kind, ALL)
+    return tuple(kind for kind in ALL if kind == "float32" or kind in kinds)
 
 
-def convert(folder: str | Path, kind: str, *, names: Sequence[str], representatives: np.ndarray | None = None) -> bytes:
-    """The named signatures of a SavedModel -> one flatbuffer, float32 in and out, built-in operations only.
+def convert(function: Callable, kind: str, *, representatives: np.ndarray | None = None) -> bytes:
+    """Converts a function of images to a flatbuffer with float32 input and output and built-in operations only.
 
-    float16: every weight is stored in half the bytes, and computed with in float32. int8: static quantization (Jacob et
-    al. 2018, arXiv 1712.05877; weights a scale a channel, activations a scale a tensor, whose range `representatives`
-    give: images (N, S, S, 3) as the model will see them). What `signatures.plain` marks as the head stays float32, and
-    so does the operation before it (mostly the pooling): the votes of neighbors and trees flip otherwise, and a linear
-    head is small.
+    What `signatures.plain` marks as the head stays float32, and so does the operation before it (mostly the pooling):
+    the votes of neighbors and trees flip otherwise, and a linear head is small.
+
+    Args:
+        function: A `tf.function` of `image` with one output.
+        kind: "float16" stores weights in half the bytes and computes in float32. "int8" quantizes statically: a scale
+            for each channel of a weight and for each activation. Others are float32.
+        representatives: For int8, images `(count, size, size, 3)` as the model will see them. They give the range of
+            each activation.
+
+    References:
+        Jacob et al. 2018, arXiv 1712.05877.
     """
     import tensorflow as tf
 
-    converter = litert.open_saved_model(folder, signatures=names)
-    if kind == "float32":
+    converter = litert.converter(function)
+    if kind in ("float32", FEATURES):
         return litert.run_converter(converter)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if kind == "float16":
@@ -53,7 +65,7 @@ def convert(folder: str | Path, kind: str, *, names: Sequence[str], representati
     # the converter's own talk is silenced, the bar is not
     with os.fdopen(os.dup(2), "w") as screen, warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")  # the converter uses it
-        converter.representative_dataset = lambda: _requests(representatives, names, screen)
+        converter.representative_dataset = lambda: _requests(representatives, screen)
         # private names of TensorFlow, which setup.py pins to a minor version: the public door to parts left in float,
         # `QuantizationDebugger`, wants their names before there are any
         converter._experimental_calibrate_only = True
@@ -61,12 +73,9 @@ def convert(folder: str | Path, kind: str, *, names: Sequence[str], representati
     return _quantize(calibrated)
 
 
-def _requests(images: np.ndarray, names: Sequence[str], screen) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    with Bar(total=len(names) * len(images), desc="int8: ranges", unit=" images", leave=False, file=screen) as bar:
-        for name in names:
-            for image in images:
-                yield name, {"image": image[None].astype("float32")}
-                bar.update()
+def _requests(images: np.ndarray, screen) -> Iterator[list[np.ndarray]]:
+    for image in Bar(images, desc="int8: ranges", unit=" images", leave=False, file=screen):
+        yield [image[None].astype("float32")]
 
 
 def _quantize(calibrated: bytes) -> bytes:
@@ -77,10 +86,9 @@ def _quantize(calibrated: bytes) -> bytes:
 
 
 def _head(flatbuffer: bytes) -> list[str]:
-    """Names of what stays float32: all in the head's scope, the outputs of every signature, and what the head reads.
+    """Returns the names of what stays float32: the tensors in the head's scope, the outputs, and what the head reads.
 
-    The last, since the feature else gets the range of what the head makes of it first (minus the center of a bank:
-    twice as coarse), and `embed` another than `predict`.
+    The feature would otherwise get the range of the head's first result (minus the center of a bank: twice as coarse).
     """
     from tensorflow.lite.python import schema_py_generated as schema
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import atomic, checks, child
-from kvision.export import classifier, dense, litert, quantize, seal, versions, warmup
+from kvision.export import classifier, dense, probabilities, quantize, seal, tflite_metadata, versions, warmup
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
     import keras
 
-__all__ = ["SIGNATURES", "write"]
+__all__ = ["SIGNATURES", "write", "write_tflite"]
 
 _HALVES = ("float16", "bfloat16")
 SIGNATURES = ("predict", "serve_bytes", "embed")
@@ -35,28 +35,46 @@ def write(
     longest_side: int | None = None,
     colors: Sequence[Sequence[int]] | None = None,
 ) -> Path:
-    """Writes `model` as the next version `folder/<n>/`, TF Serving's layout; returns that folder.
+    """Writes a model as the next version `folder/<n>/`, in TF Serving's layout, for classes of images or of pixels.
 
-    model: `image` (B, S, S, 3) in [0, 255] -> probabilities (B, C). labels: C class names. card: Markdown, or a
-    function that is given the folder of the checked `.tflite` files and returns it. probe: a few images (N, S, S, 3)
-    uint8 to compare on; None takes seeded noise. tflite: "float32" (`model.tflite`, always written), "float16"
-    (`model_float16.tflite`: weights in half the bytes), "int8" (`model_int8.tflite`: all but the last layer in a
-    quarter). representatives: for int8, some hundred training images (N, S, S, 3) in [0, 255], of which it learns the
-    range of every activation. All three take and give float32. Signatures: `predict` (also `serving_default`) and
-    `embed` take `image` float32, `serve_bytes` takes `image_bytes`; outputs `probabilities`, `label` (int32), `valid`
-    (serve_bytes), `feature` (embed: what the last layer reads). `assets.extra/` holds `model.tflite`, `labels.txt`,
-    `model_card.md` and TF Serving's warm-up requests. The artefact needs neither kvision nor Keras.
-    All files are run in a fresh process and compared with `model` before the version appears (float16: features within
-    10 %; int8: finite numbers of the right shape); if they differ, or the process is killed, there is no version.
+    The version holds a SavedModel, and in `assets.extra/` TFLite models, `labels.txt`, `model_card.md` and TF Serving's
+    warm-up requests. It needs neither kvision nor Keras. A fresh process runs all files and compares them with `model`
+    before the version appears; if they differ, or the process is killed, there is no version.
 
-    A label for each pixel: `image` (B, H, W, 3) of any size -> probabilities (B, H, W, K). `predict` gives them and
-    `label` (B, H, W); `serve_bytes` gives `mask_bytes`, PNGs of labels in the images' own sizes, and `valid`; there is
-    no `embed`, and `tflite` is "float32". probe: images (H, W, 3) uint8, beside noise of odd sizes. longest_side:
-    pixels; larger images are made smaller for the network, inside `serve_bytes` and by `kvision predict`. colors:
-    K (R, G, B) for pictures of labels.
-    Raises UserError for another kind of model, labels or representatives that do not fit it, and unknown `tflite`.
+    The SavedModel has the signatures `predict` (also `serving_default`) and `embed` of `image` float32, and
+    `serve_bytes` of `image_bytes`. Their outputs are `probabilities`, `label` (int32), `valid` (of `serve_bytes`) and
+    `feature` (of `embed`: what the last layer reads). A TFLite model has one signature with one output: `probabilities`
+    of `predict`, or `feature` of `embed` in `features.tflite`. It takes and gives float32.
+
+    A model for classes of pixels takes images of any size. Its `serve_bytes` answers with `mask_bytes`, PNGs of labels
+    in the sizes of the images, and `valid`; it has no `embed`.
+
+    Args:
+        model: Takes `image` `(batch, size, size, 3)` in [0, 255] and answers with probabilities `(batch, classes)`; or
+            `(batch, None, None, 3)` and `(batch, None, None, classes)`. A single output value p, as a sigmoid gives
+            it, is exported as the probabilities 1 - p and p of two classes.
+        folder: Where the versions are.
+        labels: Different names of the classes.
+        card: Markdown, or a function that returns it and is given the folder of the checked TFLite models.
+        probe: A few images `(count, size, size, 3)` uint8 to compare on. Defaults to seeded noise. For classes of
+            pixels, images `(height, width, 3)` beside noise of odd sizes.
+        tflite: TFLite models to write. "float32" (`model.tflite`) is always written. "float16" stores weights in half
+            the bytes, "int8" all but the last layer in a quarter. "features" is `features.tflite`. Classes of pixels
+            have "float32" alone.
+        representatives: For int8, some hundred training images `(count, size, size, 3)` in [0, 255].
+        longest_side: For classes of pixels: larger images are made smaller for the network, inside `serve_bytes` and
+            by `kvision predict`.
+        colors: For classes of pixels: an (R, G, B) for each class.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        kvision.UserError: If the model is of another kind or does not answer with probabilities, if labels or
+            representatives do not fit it, or if a kind of TFLite model is not known.
     """
     _check(model)
+    model = probabilities.of_two_classes(model)
     kinds = quantize.check(tflite)
     task = dense if len(model.output_shape) == 4 else classifier
     task.check(model, labels)
@@ -69,7 +87,7 @@ def write(
     images = task.probe(model, longest_side) if probe is None else probe
     if task is dense and probe is not None:
         images = [*probe, *task.probe(model, longest_side)]  # of sizes that photographs may not have
-    inside = {} if labels is None else {"labels.txt": "\n".join(labels)}
+    inside = {} if labels is None else {tflite_metadata.LABELS: "\n".join(labels)}
     if task is dense:
         inside[dense.FACTS] = dense.facts(model, longest_side, colors)
     folder, target = Path(folder), Path()
@@ -86,9 +104,8 @@ def write(
             functions = task.plain(model)
             _write_saved_model(model, task.served(model, functions, longest_side), temporary)
             is_written()
-            for kind, content in _tflite(model, functions, kinds, representatives):
-                (extra / quantize.file_name(kind)).write_bytes(content)
-                litert.write_inside(extra / quantize.file_name(kind), inside)
+            for kind in kinds:
+                write_tflite(functions, extra, kind, inside, representatives)
             for name, text in inside.items():
                 (extra / name).write_text(text + "\n", encoding="utf-8")
             is_written()
@@ -131,17 +148,28 @@ def _write_saved_model(model: "keras.Model", functions: dict[str, Callable], fol
         tf.saved_model.save(module, str(folder), signatures=functions)
 
 
-def _tflite(
-    model: "keras.Model",
-    functions: dict[str, Callable],
-    kinds: Sequence[str] = ("float32",),
+def write_tflite(
+    functions: Mapping[str, Callable],
+    folder: Path,
+    kind: str = "float32",
+    inside: Mapping[str, str] | None = None,
     representatives: np.ndarray | None = None,
-) -> Iterator[tuple[str, bytes]]:
-    """The converter takes several functions only from a SavedModel: one that lives as long as that takes."""
-    with tempfile.TemporaryDirectory() as folder:
-        _write_saved_model(model, functions, Path(folder))
-        for kind in kinds:
-            yield kind, quantize.convert(folder, kind, names=list(functions), representatives=representatives)
+) -> Path:
+    """Writes one TFLite model into `folder` and returns its path.
+
+    Args:
+        functions: `predict` and, for features, `embed`, as `signatures.plain` returns them.
+        folder: An existing folder.
+        kind: One of `quantize.ALL`.
+        inside: Texts by file name, such as the class names. Features have no classes and get none.
+        representatives: Images `(count, size, size, 3)` for int8.
+    """
+    path, features = folder / quantize.file_name(kind), kind == quantize.FEATURES
+    signature, output = ("embed", "feature") if features else ("predict", "probabilities")
+    content = quantize.convert(functions[signature], kind, representatives=representatives)
+    texts = {} if features or inside is None else inside
+    tflite_metadata.write(path, content, signature=signature, output=output, texts=texts)
+    return path
 
 
 @contextmanager

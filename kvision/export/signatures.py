@@ -29,7 +29,10 @@ def with_feature(model: "keras.Model") -> "keras.Model":
 
 
 def plain(model: "keras.Model") -> dict[str, Callable]:
-    """`predict` and `embed` of `image` (B, S, S, 3) float32 with B >= 1, as the TFLite converter can take them."""
+    """Returns `predict` and `embed` of `image` `(batch, size, size, 3)` float32, with one output each.
+
+    The TFLite converter can take both. `predict` calls `embed`, so that the network stands in a SavedModel once.
+    """
     import keras
     import tensorflow as tf
 
@@ -39,23 +42,23 @@ def plain(model: "keras.Model") -> dict[str, Callable]:
 
     # always training=False: Keras' own export leaves Random* layers switched on
     @tf.function(input_signature=[images], autograph=False)
-    def predict(image):
-        feature = features(image, training=False)
-        with tf.name_scope(HEAD):
-            probabilities = head(feature, training=False)
-        return {"probabilities": probabilities, "label": tf.argmax(probabilities, 1, tf.int32)}
-
-    @tf.function(input_signature=[images], autograph=False)
     def embed(image):
         return {"feature": features(image, training=False)}
+
+    @tf.function(input_signature=[images], autograph=False)
+    def predict(image):
+        feature = embed(image)["feature"]
+        with tf.name_scope(HEAD):
+            return {"probabilities": head(feature, training=False)}
 
     return {"predict": predict, "embed": embed}
 
 
 def served(model: "keras.Model", functions: dict[str, Callable]) -> dict[str, Callable]:
-    """`serving_default`, `predict`, `serve_bytes` and `embed` of a SavedModel, over `plain`'s functions; B = 0 works.
+    """Returns the signatures of a SavedModel over `plain`'s functions; empty batches work.
 
-    `serve_bytes` takes `image_bytes` (B,) and adds `valid` (B,): false where an image could not be decoded.
+    `predict` and `serving_default` add `label`, the most probable class. `serve_bytes` takes `image_bytes` `(batch,)`
+    and adds `valid` `(batch,)`: false where an image could not be decoded.
     """
     import tensorflow as tf
 
@@ -65,7 +68,8 @@ def served(model: "keras.Model", functions: dict[str, Callable]) -> dict[str, Ca
 
     @tf.function(input_signature=[images], autograph=False)
     def predict(image):
-        return probabilities(image)
+        found = probabilities(image)
+        return {**found, "label": tf.argmax(found["probabilities"], 1, tf.int32)}
 
     @tf.function(input_signature=[images], autograph=False)
     def embed(image):
@@ -74,7 +78,7 @@ def served(model: "keras.Model", functions: dict[str, Callable]) -> dict[str, Ca
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")], autograph=False)
     def serve_bytes(image_bytes):
         image, valid = graph.try_load(image_bytes, side)
-        return {**probabilities(tf.cast(image, tf.float32)), "valid": valid}
+        return {**predict(tf.cast(image, tf.float32)), "valid": valid}
 
     return {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes, "embed": embed}
 

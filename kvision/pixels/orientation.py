@@ -1,7 +1,8 @@
 """Which way up an image is shown: EXIF orientation, read alike in bytes and in a TensorFlow graph.
 
-EXIF 2.3 (CIPA DC-008), section 4.6: tag 0x0112 of the first directory. Both halves read the same bytes by the same
-rules, so that damaged data cannot turn an image in one of them only.
+EXIF 2.3 (CIPA DC-008), section 4.6: tag 0x0112 of the first directory. The standard wants a SHORT; cameras and programs
+write other integers too. Both halves read the same bytes by the same rules, so that damaged data cannot turn an image
+in one of them only.
 """
 
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "read_in_graph", "turn", "turn_in_graph"]
 
+_INTEGERS = {1: 1, 6: 1, 3: 2, 8: 2, 4: 4, 9: 4}  # TIFF's types of integers, and the bytes that each takes
 # orientation -> swap rows and columns, then turn rows round, then columns
 _TURNS = ((0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
 
@@ -28,7 +30,8 @@ def read(tiff: bytes) -> int:
     count = int.from_bytes(tiff[start : start + 2], order)
     for entry in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
         if int.from_bytes(tiff[entry : entry + 2], order) == 0x0112:
-            value = int.from_bytes(tiff[entry + 8 : entry + 10], order)
+            size = _INTEGERS.get(int.from_bytes(tiff[entry + 2 : entry + 4], order), 0)
+            value = int.from_bytes(tiff[entry + 8 : entry + 8 + size], order)
             return value if 1 <= value <= 8 else 1
     return 1
 
@@ -58,8 +61,10 @@ def _directory_in_graph(data: "tf.Tensor") -> "tf.Tensor":
     count = number(tf.ensure_shape(tiff[start : start + 2], (2,)))
     whole = tf.maximum(tf.minimum(count, (length - start - 2) // 12), 0)
     entries = tf.reshape(tiff[start + 2 : start + 2 + 12 * whole], (-1, 12))
-    values = tf.boolean_mask(number(entries[:, 8:10]), number(entries[:, :2]) == 0x0112)
-    value = tf.concat([values, [1]], 0)[0]
+    types, values = number(entries[:, 2:4]), tf.zeros_like(entries[:, 0])
+    for kind, size in _INTEGERS.items():
+        values = tf.where(types == kind, number(entries[:, 8 : 8 + size]), values)
+    value = tf.concat([tf.boolean_mask(values, number(entries[:, :2]) == 0x0112), [1]], 0)[0]
     return tf.where(known & (value >= 1) & (value <= 8), value, 1)
 
 

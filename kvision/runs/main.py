@@ -74,8 +74,8 @@ def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
         type=lambda text: [kind.strip() for kind in text.split(",")],
         default=["float32"],
         metavar="A,B,...",
-        help=f"TFLite files to write, of {', '.join(quantize.KINDS)}; beside float32, the default, which is always "
-        "written, all are measured on held-out images",
+        help=f"TFLite files to write, of {', '.join(quantize.ALL)}; float32, the default, is always written. "
+        "With float16 or int8 all are measured on held-out images. features holds what the last layer reads",
     )
     parser.add_argument("--smoke", action="store_true", help="a minute's run on little data, to see that all works")
     parser.add_argument(
@@ -147,7 +147,7 @@ def _run(
     distribute.barrier()
     report = stages.done("report", **_REPORT)
     # else everything but the export is finished: another kind of file is asked for, or the version is gone
-    if report and set(tflite) <= {"float32", *report.get("tflite", ())} and _stands(report, out):
+    if report and _stands(report, out, tflite):
         if leads:
             print(f"This run is finished ({folder}). `--again` runs it once more.\n")
             _tell(report, folder)
@@ -201,9 +201,10 @@ def _run(
     return 0
 
 
-def _stands(report: dict, out: Path) -> bool:
-    """Whether the version that it tells of is there yet."""
-    return bool(report["exports"]) and (out / Path(report["exports"][-1]).name).is_dir()
+def _stands(report: dict, out: Path, tflite: tuple[str, ...]) -> bool:
+    """Whether the report's last version is still there, with these TFLite files."""
+    extra = out / Path(report["exports"][-1]).name / "assets.extra" if report["exports"] else None
+    return extra is not None and all((extra / quantize.file_name(kind)).is_file() for kind in tflite)
 
 
 def tell_bad_images(data: Data) -> None:
@@ -246,8 +247,9 @@ def _export(result: Result, data: Data, out: Path, command: str, tflite: tuple[s
     facts["score"] = result.score
 
     def card(folder: Path) -> str:
-        if len(tflite) > 1:
-            table.update(tflite_table.measure(folder, tflite, data.val))
+        measured = tuple(kind for kind in tflite if kind in quantize.KINDS)
+        if len(measured) > 1:
+            table.update(tflite_table.measure(folder, measured, data.val))
         return export.model_card(result.model, **facts, tflite=table)
 
     probe = next(iter(data.val))[0][:4] if result.probe is None else result.probe

@@ -34,7 +34,7 @@ def setting(default: Any, text: str, *, check: limits.Check | None = None, place
 class Settings:
     """The settings that every recipe has. A recipe's `Config` derives from it and adds fields made by `setting`."""
 
-    tflite_kinds: typing.ClassVar[tuple[str, ...]] = quantize.KINDS
+    tflite_kinds: typing.ClassVar[tuple[str, ...]] = quantize.ALL
     """The TFLite models that can be written."""
 
     data: str | None = setting(

@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -11,7 +12,6 @@ from processes import within
 
 import kvision as kv
 from kvision.commands import predict as command
-from kvision.export import litert
 
 SIZE, LABELS = 32, ["dark", "hell", "größer"]
 
@@ -170,7 +170,8 @@ def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):
     path = tmp_path / "x.tflite"
     path.write_bytes(whole[: whole.rindex(b"PK\3\4")])
     assert list(json.loads(predict(path, folder / "day.jpg", "--json").stdout)[0]["probabilities"]) == ["0", "1", "2"]
-    litert.write_inside(path, {"labels.txt": "a\nb"})
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("labels.txt", "a\nb")
     result = predict(path, folder / "day.jpg")
     assert result.returncode == 2 and "another number of class names" in result.stderr
     assert "Traceback" not in result.stderr

@@ -7,7 +7,7 @@ import pytest
 import kvision as kv
 from kvision.checks import UserError
 from kvision.export import classifier
-from kvision.export.answer import open_model
+from kvision.export.answer import Opened, open_model
 
 
 def test_both_files_answer_alike_and_say_why_not(exported, images):
@@ -46,3 +46,8 @@ def test_a_network_says_of_an_image_that_it_is_too_small_and_answers_the_next(tm
                 assert found.shape == (64, 72)
             else:
                 assert found.startswith("of 16 x 9 pixels the model makes nothing"), found
+
+
+def test_classes_of_one_name_are_kept_apart():
+    opened = Opened(lambda contents: [], ["cat", "dog", "cat"])
+    assert opened.names(3) == ["cat (0)", "dog", "cat (2)"]

@@ -8,7 +8,7 @@ from kvision.export import classifier
 
 def model(side: int = 8, name: str = "image") -> keras.Model:
     image = keras.Input((side, side, 3), name=name)
-    return keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+    return keras.Model(image, keras.layers.Dense(3, activation="softmax")(keras.layers.Flatten()(image)))
 
 
 def test_what_is_compared_is_kept_beside_what_the_model_says(tmp_path):
@@ -27,7 +27,7 @@ def test_what_is_compared_is_kept_beside_what_the_model_says(tmp_path):
 def test_a_network_that_follows_rounding_is_told(power, told, tmp_path, capsys):
     image = keras.Input((8, 8, 3), name="image")
     feature = keras.ops.sin(keras.layers.Flatten()(image) * power)  # 5e4: a radian for a pixel's last bit
-    made = keras.Model(image, keras.layers.Dense(3)(feature), name="deep")
+    made = keras.Model(image, keras.layers.Dense(3, activation="softmax")(feature), name="deep")
     classifier.write_probe(made, classifier.probe(made), tmp_path / "probe.npz")
     assert (np.load(tmp_path / "probe.npz")["slack"] > 0.5) == told
     assert ("'deep' follows rounding" in capsys.readouterr().err) == told
@@ -41,3 +41,9 @@ def test_other_models_and_labels_are_refused():
         classifier.check(model(), ["a", "b"])
     with pytest.raises(UserError, match=r"`labels`.*without line breaks"):
         classifier.check(model(), ["a", "b", "c\n"])
+
+
+@pytest.mark.parametrize("labels", [["a", "b", "a"], ["a", "b", ""], ["a", "b", "c\rd"]])
+def test_names_that_no_answer_could_tell_apart_are_refused(labels):
+    with pytest.raises(UserError, match=r"`labels`.*3 (different )?names"):
+        classifier.check(model(), labels)

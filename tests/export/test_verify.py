@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kvision.export import litert, saved_model, signatures
+from kvision.export import saved_model, signatures
 from kvision.export.verify import verify
 
 
@@ -42,7 +42,7 @@ def test_each_kind_of_damage_is_reported(exported, probe, other, tmp_path):
     problems = verify(exported, wrong)
     assert len(problems) == 5 and all("probabilities differs" in problem for problem in problems)
     wrong = {**probe, "feature": probe["feature"] * 1.01}
-    assert [problem.split(":")[0] for problem in verify(exported, wrong)] == ["embed", "model.tflite embed"]
+    assert [problem.split(":")[0] for problem in verify(exported, wrong)] == ["embed"]
     nothing = {**probe, "probabilities": np.full_like(probe["probabilities"], np.nan)}
     assert len(verify(exported, nothing)) == 5, "not a number is not near"
     broken = {**probe, "png": np.array([probe["png"][0][:60], *probe["png"][1:]])}
@@ -53,12 +53,12 @@ def test_what_follows_rounding_is_compared_within_it_and_no_wider(exported, prob
     chaotic = {**probe, "feature": probe["feature"] * 1.02, "slack": np.array(0.01)}
     assert verify(exported, chaotic) == []
     chaotic["feature"] = probe["feature"] * 1.05
-    assert [problem.split(":")[0] for problem in verify(exported, chaotic)] == ["embed", "model.tflite embed"]
+    assert [problem.split(":")[0] for problem in verify(exported, chaotic)] == ["embed"]
 
 
 def test_what_is_not_told_to_follow_rounding_is_compared_as_ever(exported, probe):
     steady = {**probe, "feature": probe["feature"] * 1.0002, "slack": np.array(9e-5)}
-    assert [problem.split(":")[0] for problem in verify(exported, steady)] == ["embed", "model.tflite embed"]
+    assert [problem.split(":")[0] for problem in verify(exported, steady)] == ["embed"]
 
 
 def test_the_command_exits_with_1_and_says_what_differs(exported, probe, tmp_path):
@@ -84,8 +84,8 @@ def test_a_tflite_of_another_model_is_found(exported, probe, other, tmp_path):
     """Same signatures, other weights."""
     copy = tmp_path / "1"
     shutil.copytree(exported, copy)
-    path = copy / "assets.extra/model.tflite"
-    ((_, content),) = saved_model._tflite(other, signatures.plain(other))
-    path.write_bytes(content)
-    litert.write_inside(path, {"labels.txt": "Hund\n猫\no l w"})
-    assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite predict", "model.tflite embed"]
+    for kind in ("float32", "features"):
+        saved_model.write_tflite(
+            signatures.plain(other), copy / "assets.extra", kind, {"labels.txt": "Hund\n猫\no l w"}
+        )
+    assert [problem.split(":")[0] for problem in verify(copy, probe)] == ["model.tflite", "features.tflite"]

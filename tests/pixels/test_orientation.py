@@ -28,8 +28,12 @@ def photograph(value: int | None = None, order: str = "<") -> bytes:
     )
 
 
-def directory(entries: list[tuple[int, int, int, int]], order: str = "<", start: int = 8) -> bytes:
-    body = b"".join(struct.pack(f"{order}HHIHH", tag, kind, count, value, 0) for tag, kind, count, value in entries)
+def directory(
+    entries: list[tuple[int, int, int, int]], order: str = "<", start: int = 8, *, value: str = "HH"
+) -> bytes:
+    """value: how the four bytes of a value are packed: a SHORT and nothing, or one LONG."""
+    rest = [0] * (len(value) - 1)
+    body = b"".join(struct.pack(f"{order}HHI{value}", *entry, *rest) for entry in entries)
     head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, start)
     return head + bytes(start - 8) + struct.pack(f"{order}H", len(entries)) + body + bytes(4)
 
@@ -71,9 +75,22 @@ ODD = {
     "directory beyond the end": with_exif(photograph(), b"MM\0*\xff\xff\xff\xff" + bytes(20)),
     "no byte order": with_exif(photograph(), b"XX" + directory([(0x0112, 3, 1, 6)])[2:]),
     "empty segment": with_exif(photograph(), b""),
+    "text": with_exif(photograph(), directory([(0x0112, 2, 1, 6)])),
+} | {
+    f"{name} {order}": with_exif(photograph(), directory([(0x0112, kind, 1, value << shift)], order, value="I"))
+    for order in "<>"
+    for name, kind, value, bits in [
+        ("byte", 1, 6, 8),
+        ("signed byte", 6, 3, 8),
+        ("long", 4, 8, 32),
+        ("signed", 9, 5, 32),
+    ]
+    for shift in [32 - bits if order == ">" else 0]
 }
 EXPECTED = {"other tags first": 6, "late directory": 8, "behind other segments": 5, "behind fill bytes": 5,
             "behind another application's segment": 4, "count beyond the end": 6}  # fmt: skip
+for order in "<>":
+    EXPECTED |= {f"byte {order}": 6, f"signed byte {order}": 3, f"long {order}": 8, f"signed {order}": 5}
 
 
 @pytest.mark.parametrize("name", ODD)

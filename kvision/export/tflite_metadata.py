@@ -1,0 +1,118 @@
+"""What a `.tflite` file says about itself: its signature, TFLite Metadata, and text files such as the class names.
+
+Android's interpreter, ML Kit and MediaPipe Tasks read these facts. They prepare photographs and name classes by them.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LABELS", "write"]
+
+LABELS = "labels.txt"  # class names, one a line
+
+# The metadata's tables are written as {slot: value}, by the slots of TensorFlow's metadata_schema.fbs, version 1.0.0.
+_MODEL_NAME, _MODEL_SUBGRAPHS, _MODEL_PARSER = 0, 3, 7
+_GRAPH_INPUTS, _GRAPH_OUTPUTS = 2, 3
+_TENSOR_NAME, _TENSOR_DESCRIPTION, _TENSOR_CONTENT, _TENSOR_UNITS, _TENSOR_STATS, _TENSOR_FILES = 0, 1, 3, 4, 5, 6
+_CONTENT_KIND, _CONTENT = 0, 1
+_UNIT_KIND, _UNIT = 0, 1
+_FEATURE_PROPERTIES, _IMAGE_PROPERTIES, _NORMALIZATION = 1, 2, 1  # members of their unions
+_MAX, _MIN = 0, 1
+_MEAN, _STD = 0, 1
+_RGB, _AXIS_LABELS = 1, 2  # members of their enumerations
+
+
+def write(path: str | Path, content: bytes, *, signature: str, output: str, texts: Mapping[str, str]) -> None:
+    """Writes a TFLite model with its signature, metadata and text files.
+
+    Args:
+        path: The file to write.
+        content: A flatbuffer of one subgraph with one input and one output, as the converter returns it.
+        signature: The name of the only signature.
+        output: The name of the only output, in the signature, the subgraph and the metadata.
+        texts: Texts by file name. They follow the flatbuffer in a zip archive, as TFLite Metadata packs its
+            associated files. `labels.txt` names the values along the output's last axis.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
+    (graph,) = model.subgraphs
+    ((image,), (answer,)) = graph.inputs, graph.outputs
+    graph.tensors[image].name, graph.tensors[answer].name = "image", output
+    definition = schema.SignatureDefT()
+    definition.signatureKey, definition.subgraphIndex = signature, 0
+    definition.inputs = [_tensor_map(schema, "image", image)]
+    definition.outputs = [_tensor_map(schema, output, answer)]
+    model.signatureDefs = [definition]
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(_metadata(output, labels=LABELS in texts), np.uint8)
+    entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+    with Path(path).open("wb") as stream:
+        stream.write(_packed(model))
+    if texts:
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, text in texts.items():
+                archive.writestr(name, text)
+
+
+def _tensor_map(schema: Any, name: str, index: int) -> Any:
+    found = schema.TensorMapT()
+    found.name, found.tensorIndex = name, index
+    return found
+
+
+def _packed(model: Any) -> memoryview:
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return memoryview(builder.Bytes)[builder.Head() :]
+
+
+def _metadata(output: str, *, labels: bool) -> bytes:
+    """The flatbuffer of the metadata: raw RGB pixels in, numbers out, with the names of the classes."""
+    import flatbuffers
+
+    image = {
+        _TENSOR_NAME: "image",
+        _TENSOR_DESCRIPTION: "RGB in [0, 255], resized to the size of the tensor; scaling happens in the model",
+        _TENSOR_CONTENT: {_CONTENT_KIND: _IMAGE_PROPERTIES, _CONTENT: {0: _RGB}},
+        _TENSOR_UNITS: [{_UNIT_KIND: _NORMALIZATION, _UNIT: {_MEAN: [0.0], _STD: [1.0]}}],
+        _TENSOR_STATS: {_MAX: [255.0], _MIN: [0.0]},
+    }
+    answer = {_TENSOR_NAME: output, _TENSOR_CONTENT: {_CONTENT_KIND: _FEATURE_PROPERTIES, _CONTENT: {}}}
+    if labels:
+        answer[_TENSOR_FILES] = [{0: LABELS, 1: "Names of the classes.", 2: _AXIS_LABELS}]
+    graph = {_GRAPH_INPUTS: [image], _GRAPH_OUTPUTS: [answer]}
+    builder = flatbuffers.Builder()
+    model = {_MODEL_NAME: "kvision", _MODEL_SUBGRAPHS: [graph], _MODEL_PARSER: "1.0.0"}
+    builder.Finish(_written(builder, model), b"M001")
+    return bytes(builder.Output())
+
+
+def _written(builder: Any, value: Any) -> int:
+    """Writes a text, a list of floats or tables, or a table `{slot: value}`; returns its place in the buffer."""
+    if isinstance(value, str):
+        return builder.CreateString(value)
+    if isinstance(value, list) and isinstance(value[0], float):
+        return builder.CreateNumpyVector(np.array(value, "<f4"))
+    if isinstance(value, list):
+        places = [_written(builder, table) for table in value]
+        builder.StartVector(4, len(places), 4)
+        for place in reversed(places):
+            builder.PrependUOffsetTRelative(place)
+        return builder.EndVector()
+    places = {slot: _written(builder, entry) for slot, entry in value.items() if not isinstance(entry, int)}
+    builder.StartObject(max(value, default=-1) + 1)
+    for slot, entry in value.items():
+        if isinstance(entry, int):  # a member of an enumeration or union: one byte
+            builder.PrependUint8Slot(slot, entry, 0)
+        else:
+            builder.PrependUOffsetTRelativeSlot(slot, places[slot], 0)
+    return builder.EndObject()

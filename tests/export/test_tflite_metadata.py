@@ -1,0 +1,94 @@
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from flatbuffers import number_types
+
+from kvision.export import saved_model, signatures
+
+
+def tables(table: flatbuffers.Table, slot: int) -> list[flatbuffers.Table]:
+    """The tables in a vector at a slot."""
+    start, count = table.Vector(place(table, slot) - table.Pos), table.VectorLen(place(table, slot) - table.Pos)
+    return [flatbuffers.Table(table.Bytes, table.Indirect(start + 4 * i)) for i in range(count)]
+
+
+def one(table: flatbuffers.Table, slot: int) -> flatbuffers.Table:
+    return flatbuffers.Table(table.Bytes, table.Indirect(place(table, slot)))
+
+
+def text(table: flatbuffers.Table, slot: int) -> str:
+    return table.String(place(table, slot)).decode()
+
+
+def byte(table: flatbuffers.Table, slot: int) -> int:
+    return table.Get(number_types.Uint8Flags, place(table, slot))
+
+
+def numbers(table: flatbuffers.Table, slot: int) -> list[float]:
+    start, count = table.Vector(place(table, slot) - table.Pos), table.VectorLen(place(table, slot) - table.Pos)
+    return [table.Get(number_types.Float32Flags, start + 4 * i) for i in range(count)]
+
+
+def place(table: flatbuffers.Table, slot: int) -> int:
+    offset = table.Offset(4 + 2 * slot)
+    assert offset, f"nothing at slot {slot}"
+    return offset + table.Pos
+
+
+def flatbuffer(path) -> Any:
+    return schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+
+
+@pytest.fixture(scope="module")
+def features(model, tmp_path_factory):
+    return saved_model.write_tflite(
+        signatures.plain(model), tmp_path_factory.mktemp("x"), "features", {"labels.txt": "a"}
+    )
+
+
+def test_one_subgraph_one_signature_one_output(exported, features, images):
+    """What runtimes on phones ask for: they look at subgraph 0 alone, and refuse further outputs."""
+    for path, signature, output, width in [
+        (exported / "assets.extra/model.tflite", "predict", "probabilities", 3),
+        (features, "embed", "feature", 1800),
+    ]:
+        lite = Interpreter(str(path))
+        assert lite.num_subgraphs() == 1
+        assert lite.get_signature_list() == {signature: {"inputs": ["image"], "outputs": [output]}}
+        ((given,), (answer,)) = lite.get_input_details(), lite.get_output_details()
+        assert given["name"] == "image" and given["shape_signature"].tolist() == [-1, 32, 32, 3]
+        assert answer["name"] == output and answer["shape_signature"].tolist() == [-1, width]
+
+
+def test_metadata_tell_raw_pixels_and_the_file_of_names(exported, features):
+    for path, output in [(exported / "assets.extra/model.tflite", "probabilities"), (features, "feature")]:
+        found = flatbuffer(path)
+        entry = next(entry for entry in found.metadata if entry.name == b"TFLITE_METADATA")
+        data = bytearray(found.buffers[entry.buffer].data)
+        assert data[4:8] == b"M001"
+        (graph,) = tables(flatbuffers.Table(data, int.from_bytes(data[:4], "little")), 3)
+        ((image,), (answer,)) = tables(graph, 2), tables(graph, 3)
+        assert (text(image, 0), text(answer, 0)) == ("image", output)
+        assert byte(one(image, 3), 0) == 2 and byte(one(one(image, 3), 1), 0) == 1, "an image, in RGB"
+        (unit,) = tables(image, 4)
+        assert byte(unit, 0) == 1 and numbers(one(unit, 1), 0) == [0] and numbers(one(unit, 1), 1) == [1]
+        assert numbers(one(image, 5), 0) == [255] and numbers(one(image, 5), 1) == [0]
+        if output == "feature":
+            assert not answer.Offset(4 + 2 * 6)
+            continue
+        (file,) = tables(answer, 6)
+        assert text(file, 0) == "labels.txt" and byte(file, 2) == 2, "labels along an axis"
+
+
+def test_the_weights_and_the_answer_are_the_converters(exported, images, expected):
+    """Packing the file again moves nothing."""
+    lite = Interpreter(str(exported / "assets.extra/model.tflite"))
+    lite.resize_tensor_input(0, images.shape)
+    lite.allocate_tensors()
+    lite.set_tensor(lite.get_input_details()[0]["index"], images.astype("float32"))
+    lite.invoke()
+    np.testing.assert_allclose(lite.get_tensor(lite.get_output_details()[0]["index"]), expected, atol=1e-5)
