@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kvision import checks, npz
-from kvision.data import class_names
+from kvision import checks, class_names, npz
 
 __all__ = ["ArrayData", "digits", "load_npz"]
 

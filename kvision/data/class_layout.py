@@ -6,8 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvision import checks
-from kvision.data import class_names
+from kvision import checks, class_names
 from kvision.data.hidden import hidden
 
 __all__ = ["IMAGE_SUFFIXES", "LAYOUT", "Layout", "classes", "named_image", "read"]

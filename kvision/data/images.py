@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
-from kvision.data import class_names as names_of_classes
+from kvision import class_names as names_of_classes
 from kvision.data.pixel_store import PIXEL_PATH, PixelStore
 from kvision.data.scan import Scan, digest, scan
 from kvision.pixels import BadImage, pillow

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kvision import checks
-from kvision.data import class_names
+from kvision import checks, class_names
 from kvision.pixels.label_colors import palette
 
 __all__ = ["CAMVID", "CITYSCAPES", "IGNORE", "LABEL_MAPS", "VOC", "LabelMap", "label_map"]

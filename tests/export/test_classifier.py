@@ -39,11 +39,9 @@ def test_other_models_and_labels_are_refused():
         classifier.check(model(name="picture"), None)
     with pytest.raises(UserError, match=r"`labels`.*3 names"):
         classifier.check(model(), ["a", "b"])
-    with pytest.raises(UserError, match=r"`labels`.*without line breaks"):
-        classifier.check(model(), ["a", "b", "c\n"])
 
 
-@pytest.mark.parametrize("labels", [["a", "b", "a"], ["a", "b", ""], ["a", "b", "c\rd"]])
+@pytest.mark.parametrize("labels", [["a", "b", "a"], ["a", "b", ""], ["a", "b", "c\n"], ["a", "b", "c\rd"]])
 def test_names_that_no_answer_could_tell_apart_are_refused(labels):
-    with pytest.raises(UserError, match=r"`labels`.*3 (different )?names"):
+    with pytest.raises(UserError, match="`labels` has"):
         classifier.check(model(), labels)

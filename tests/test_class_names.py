@@ -1,7 +1,7 @@
 import pytest
 
+from kvision import class_names
 from kvision.checks import UserError
-from kvision.data import class_names
 
 
 def test_names_in_any_writing_are_kept():
