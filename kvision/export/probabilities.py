@@ -15,14 +15,15 @@ _ROUNDING = 1e-3  # of a sum of thousands of float32 probabilities
 
 
 def of_two_classes(model: "keras.Model") -> "keras.Model":
-    """Returns a model with one output value p, as `Dense(1, activation="sigmoid")` gives it, as one of [1 - p, p].
+    """Returns a model that ends in one sigmoid p, as `Dense(1, activation="sigmoid")`, as one that answers [1 - p, p].
 
     The last layer of the new model reads what the last layer of the old one read. Other models are returned as they
     are.
     """
     import keras
 
-    if model.output_shape[-1] != 1:
+    sigmoid = getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
+    if model.output_shape[-1] != 1 or not sigmoid:
         return model
 
     class TwoClasses(keras.layers.Layer):
@@ -41,12 +42,12 @@ def of_two_classes(model: "keras.Model") -> "keras.Model":
 def check(model: "keras.Model", outputs: np.ndarray) -> None:
     """Raises UserError if outputs, with the classes on the last axis, are not probabilities."""
     low, high, sums = outputs.min(), outputs.max(), outputs.sum(axis=-1)
-    if np.isfinite(outputs).all() and low >= -_ROUNDING and np.abs(sums - 1).max() <= _ROUNDING:
+    if outputs.shape[-1] > 1 and low >= -_ROUNDING and np.abs(sums - 1).max() <= _ROUNDING:
         return
     raise checks.error(
         "model",
         problem=f"'{model.name}' does not answer with probabilities",
-        expected="values of at least 0 whose sum over the classes is 1",
+        expected="values of at least 0 whose sum over the classes is 1, or one sigmoid",
         received=f"values of {low:.3g} to {high:.3g} with sums of {sums.min():.3g} to {sums.max():.3g}",
         hint="For logits: keras.Model(model.input, keras.layers.Softmax()(model.output))",
     )
