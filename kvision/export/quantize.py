@@ -65,6 +65,8 @@ def convert(function: Callable, kind: str, *, representatives: np.ndarray | None
     # the converter's own talk is silenced, the bar is not
     with os.fdopen(os.dup(2), "w") as screen, warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")  # the converter uses it
+        # It asks for the statistics of quantized inputs even where inputs are float and ranges are calibrated.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")
         converter.representative_dataset = lambda: _requests(representatives, screen)
         # private names of TensorFlow, which setup.py pins to a minor version: the public door to parts left in float,
         # `QuantizationDebugger`, wants their names before there are any
