@@ -8,7 +8,8 @@ Run:      kvision mae                            scikit-learn's digits, no downl
           kvision mae --data FILE.npz --minutes 15
 Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 61 epochs, linear .495, neighbors .470 of 2,000 held-out
           images, the loss .60 of its trivial value; untrained .410 and .299 (seed 0, 32 px, 13.7 minutes on 2
-          CPU cores, in kvision ssl-table); --minutes 30 on a slower CPU: 54 epochs, .485, .462 and .61
+          CPU cores, in kvision ssl-table); --minutes 30 on a slower CPU: 54 epochs, .485, .462 and .61; all before
+          targets and the decoder's positions were those of the paper's code
 """
 
 import functools

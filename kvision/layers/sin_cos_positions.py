@@ -1,4 +1,4 @@
-"""Where a patch stands, as sines and cosines: nothing to learn, nothing bound to one image size."""
+"""Fixed sine and cosine codes of the positions of patches, for images of any size."""
 
 import keras
 from keras import ops
@@ -10,13 +10,27 @@ __all__ = ["SinCosPositions"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class SinCosPositions(keras.layers.Layer):
-    """Adds a fixed position code: x (B, h, w, D) -> the same shape; D a multiple of 4, at least 8.
+    """Adds a fixed position code to tokens `(batch, h, w, width)`.
 
-    The code of row y and column x is [sin(x f), cos(x f), sin(y f), cos(y f)] of D / 4 frequencies f each, falling
-    from 1 to 1 / 10000 in equal ratios (Beyer, Zhai & Kolesnikov 2022, arXiv 2205.01580, section 3; big_vision's
-    `posemb_sincos_2d`). No weights: any h and w.
-    Raises UserError for another D.
+    The code of row y and column x is [sin(x f), cos(x f), sin(y f), cos(y f)], with n = width / 4 frequencies f each.
+    They fall from 1 in equal ratios. The layer has no weights.
+
+    Args:
+        endpoint: If True, the last frequency is 1 / 10000: f_i = 10000^(-i / (n - 1)), as in big_vision. If False,
+            f_i = 10000^(-i / n), as in MAE.
+        name: Name of the layer.
+        dtype: Data type of the layer.
+
+    Raises:
+        kvision.UserError: If the width is no multiple of 4, or below 8.
+
+    References:
+        Beyer, Zhai and Kolesnikov 2022, arXiv 2205.01580, section 3. He et al. 2021, arXiv 2111.06377, published code.
     """
+
+    def __init__(self, *, endpoint: bool = True, name: str | None = None, dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.endpoint = endpoint
 
     def build(self, input_shape):
         width = input_shape[-1]
@@ -26,7 +40,7 @@ class SinCosPositions(keras.layers.Layer):
     def call(self, x):
         height, width, channels = ops.shape(x)[1:]
         count = channels // 4
-        frequencies = ops.exp(-ops.log(10000.0) * ops.arange(count, dtype="float32") / (count - 1))
+        frequencies = ops.exp(-ops.log(10000.0) * ops.arange(count, dtype="float32") / (count - self.endpoint))
         rows, columns = (ops.outer(ops.arange(n, dtype="float32"), frequencies) for n in (height, width))
         rows = ops.concatenate([ops.sin(rows), ops.cos(rows)], axis=-1)[:, None]
         columns = ops.concatenate([ops.sin(columns), ops.cos(columns)], axis=-1)[None]
@@ -36,3 +50,6 @@ class SinCosPositions(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "endpoint": self.endpoint}

@@ -1,6 +1,7 @@
 """The linear probe: what a linear classifier can read off frozen features, at the learning rate that suits them."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -16,7 +17,8 @@ from kvision.selfsup.inputs import feature_rows, label_rows
 
 __all__ = ["Heads", "LinearProbe", "linear_probe"]
 
-RATES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_WIDER = 3  # learning rates that are added at a time
 _TUNING = 0.2
 _STEPS = 16  # of an epoch at least. 300 digits, 30 epochs: .588 in batches of 256, .619 of 32; L-BFGS reaches .627
 _COSINE = Cosine()
@@ -26,9 +28,14 @@ _COSINE = Cosine()
 class LinearProbe:
     """A linear classifier on features, for `kv.transfer.attach(encoder, probe)`.
 
-    accuracy: on the held-out rows, with its 95 % interval. rate: chosen by `tuned`, the accuracies by rate on the rows
-    that were kept out of training for this; empty where one rate was given. kernel: (D, C), bias: (C,) float32, of
-    features as they are: their standardization is folded in.
+    Attributes:
+        accuracy: Share of the held-out rows that it classifies right.
+        interval: The 95 % interval of the accuracy.
+        rate: The learning rate that was chosen.
+        tuned: The accuracy at each learning rate, on the training rows that were kept apart for the choice. Empty if
+            one rate was given.
+        kernel: `(features, classes)` float32, for features that are not standardized.
+        bias: `(classes,)` float32.
     """
 
     accuracy: float
@@ -49,29 +56,51 @@ def linear_probe(
     features: np.ndarray,
     truth: np.ndarray,
     *,
-    rates: Sequence[float] = RATES,
+    rates: Sequence[float] | None = None,
     epochs: int = 30,
     batch_size: int = 256,
     seed: int = 0,
 ) -> LinearProbe:
-    """Trains softmax regression on features (N, D) with labels (N,) int from 0, judges it on `features`, `truth`.
+    """Trains softmax regression on features, at the learning rate that suits them, and tests it.
 
-    Standardized features, momentum .9, a cosine down to 0 and no decay, as the linear probe of He et al. 2021 (arXiv
-    2111.06377, appendix A.1), with SGD in place of LARS, which is for batches of thousands; the statistics are those
-    of all training rows in place of BatchNorm's running ones, and a dimension without variance is left at 0. Published
-    probes of one task take rates from .3 to 30 (SwAV, MoCo), so that one rate for all encoders measures its luck: all
-    `rates` train at once on 80 % of each class, the best on the rest is chosen (of equals the lowest) and trained again
-    on all rows. Weights begin at 0. Of few rows batches are smaller than `batch_size`, so that an epoch has 16 steps.
-    Raises UserError for rates that are not positive, one class, classes with a single row, and features that do not
-    fit or are not finite.
+    The protocol is the linear probe of MAE with two differences. SGD takes the place of LARS, which is for batches of
+    thousands. Features are standardized by all training rows and not by the running statistics of BatchNorm; a
+    dimension without variance becomes 0. Momentum is .9, the learning rate falls along a cosine to 0, weights begin at
+    0 and do not decay.
+
+    One learning rate for all encoders would measure its luck: published probes of one task take .3 (SwAV) and 30
+    (MoCo), and wide features need less than narrow ones. So several learning rates train at once on 80 % of each class.
+    The one with the highest accuracy on the other 20 % is chosen, of equals the lowest, and trained again on all rows.
+    While the best is the lowest or the highest that was tried, three more beyond it are tried, until none of these is
+    better.
+
+    Args:
+        train_features: `(n, features)` float.
+        train_labels: `(n,)` integers from 0.
+        features: `(m, features)` float, the rows to test on.
+        truth: `(m,)` integers from 0, the labels of `features`.
+        rates: Learning rates to try, and no others. If None, .001 to 1 and what lies beyond, as said above.
+        epochs: Passes over the training rows.
+        batch_size: Rows in a step. Of few rows batches are smaller, so that an epoch has 16 steps.
+        seed: Of the order of the rows, and of the choice of the 20 %.
+
+    Returns:
+        The probe, with its accuracy on `features`.
+
+    Raises:
+        kvision.UserError: If a learning rate is not positive, there is one class, a class has a single row, or the
+            features do not fit or are not finite.
+
+    References:
+        He et al. 2021, arXiv 2111.06377, appendix A.1.
     """
     x = feature_rows("train_features", train_features)
     y = label_rows("train_labels", train_labels, len(x))
     held_out = feature_rows("features", features, x.shape[1])
     truth = label_rows("truth", truth, len(held_out))
-    rates = sorted({float(rate) for rate in rates})
-    if not rates or not 0 < rates[0] <= rates[-1] < np.inf:
-        raise checks.error("rates", expected="learning rates above 0", received=rates)
+    grid = sorted({float(rate) for rate in (RATES if rates is None else rates)})
+    if not grid or not 0 < grid[0] <= grid[-1] < np.inf:
+        raise checks.error("rates", expected="learning rates above 0", received=grid)
     if epochs < 1:
         raise checks.error("epochs", expected="a count of at least 1", received=epochs)
     if len(np.unique(y)) < 2:
@@ -85,19 +114,34 @@ def linear_probe(
         return [linear_arrays(kernel.T, bias, scaler) for kernel, bias in heads.arrays()]
 
     tuned: dict[float, float] = {}
-    if len(rates) > 1:
+
+    def best() -> float:  # of equals the first: the lowest, and none that widening adds
+        return max(tuned, key=lambda rate: tuned[rate], default=grid[0])
+
+    if len(grid) > 1:
         # a number a row in place of its content: two copies of an image on both sides matter little to a choice of
-        # seven rates, and equal features, which a collapsed encoder gives, could not be parted
+        # a few rates, and equal features, which a collapsed encoder gives, could not be parted
         fit, tune = data.split(y, [f"{row:09}" for row in range(len(y))], fraction=_TUNING, seed=seed)
-        tuned = {
-            rate: _accuracy(x[tune], y[tune], kernel, bias)
-            for rate, (kernel, bias) in zip(rates, trained(fit, rates), strict=True)
-        }
-    rate = max(tuned, key=lambda rate: tuned[rate]) if tuned else rates[0]
+        more = grid
+        while more:
+            before = max(tuned.values(), default=0.0)
+            for rate, (kernel, bias) in zip(more, trained(fit, more), strict=True):
+                tuned[rate] = _accuracy(x[tune], y[tune], kernel, bias)
+            widens = rates is None and before < tuned[best()] < 1
+            more = _beyond(best(), tuned) if widens else []
+    rate = best()
     ((kernel, bias),) = trained(np.arange(len(x)), [rate])
     accuracy = _accuracy(held_out, truth, kernel, bias)
     interval = accuracy_interval(round(accuracy * len(truth)), len(truth))
-    return LinearProbe(accuracy, interval, rate, tuned, kernel, bias)
+    return LinearProbe(accuracy, interval, rate, dict(sorted(tuned.items())), kernel, bias)
+
+
+def _beyond(best: float, tried: Collection[float]) -> list[float]:
+    """Learning rates below the best or above it, about three times apart, if it is the lowest or highest so far."""
+    sign = -1 if best == min(tried) else 1 if best == max(tried) else 0
+    exponent = round(2 * math.log10(best))
+    steps = (exponent + sign * step for step in range(1, _WIDER + 1)) if sign else ()
+    return sorted(float(f"{(1, 3)[step % 2]}e{step // 2}") for step in steps)
 
 
 def _accuracy(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from keras import layers, ops
 
 from kvision import checks, losses, views
 from kvision.backbones import transformer, vit_tokens
-from kvision.layers import SinCosPositions
+from kvision.layers import Preprocess, SinCosPositions
 from kvision.ops import to_patches
 from kvision.schedules import Cosine
 from kvision.selfsup.presets import Preset, adamw, by_size, single, small_vit, zoo
@@ -19,13 +19,34 @@ _EPSILON = 1e-6  # of a patch's variance, as in the published code
 
 
 class MAE(Objective):
-    """Masked autoencoder (He et al. 2021, arXiv 2111.06377, section 3).
+    """Masked autoencoder.
 
-    vit: a model of `kv.backbones.vit`, or a ViT of the zoo. views: a layer that makes the view "a". ratio: of patches
-    that are hidden; the encoder sees the others alone, int(L * (1 - ratio)) of L, drawn anew for each image and step.
-    decoder_width, decoder_depth, decoder_heads: 512, 8, 16 in the paper. normalized: each patch's own mean and standard
-    deviation (unbiased) are taken off its target (table 1d). Targets are pixels in [0, 1]. Our ViT has no class token:
-    the features of `encoder` are the mean of its tokens, as in the paper's fine-tuning code.
+    The encoder sees the patches that are not hidden. The decoder gets its tokens back in their places, with one learned
+    vector in place of each hidden patch, and predicts the pixels.
+
+    The encoder is the plain ViT of Beyer et al. 2022, which differs from the paper's in three points. It has no class
+    token. The last frequency of its positions is 1 / 10000 (`kv.layers.SinCosPositions`); the decoder's positions are
+    the paper's. Its features are the mean of the tokens after the last normalization, which is part of what is
+    pre-trained: the paper's fine-tuning code takes the mean first and normalizes it by a new layer.
+
+    Args:
+        vit: A model of `kv.backbones.vit`, or a ViT of `kv.backbones.create`.
+        views: A layer that makes the view "a". If None, the data brings it.
+        ratio: Share of the patches that are hidden. int(L * (1 - ratio)) of L patches are seen, drawn anew for each
+            image and step.
+        decoder_width: Width of the decoder, a multiple of `decoder_heads`. The paper has 512.
+        decoder_depth: Blocks of the decoder. The paper has 8.
+        decoder_heads: Attention heads of the decoder. The paper has 16.
+        normalized: Whether the mean of each patch is subtracted from its target, which is then divided by the standard
+            deviation (unbiased), as in table 1d. Before that, targets are pixels less ImageNet's mean, over its
+            standard deviation. Gray images have three equal channels there.
+        seed: Of the patches that are drawn.
+
+    Raises:
+        kvision.UserError: If `vit` is no vision transformer, or `ratio` or `decoder_heads` do not suit it.
+
+    References:
+        He et al. 2021, arXiv 2111.06377, section 3.
     """
 
     drops_tail = False
@@ -53,14 +74,17 @@ class MAE(Objective):
             expected = f"a divisor of decoder_width, {decoder_width}"
             raise checks.error("decoder_heads", expected=expected, received=decoder_heads)
         self.order = keras.random.SeedGenerator(seed)
-        values = self.patch_size**2 * vit.input_shape[-1]
+        self.standard = Preprocess("torch", dtype="float32", name="target")
+        values = self.patch_size**2 * self.standard.compute_output_shape(vit.input_shape)[-1]
         self.narrow = layers.Dense(decoder_width, name="narrow")
         self.narrow.build((None, self.kept, self.patches.output_shape[-1]))
         self.hidden = self.add_weight(
             (decoder_width,), initializer=keras.initializers.RandomNormal(stddev=0.02), name="hidden"
         )
         tokens = keras.Input((self.rows, self.columns, decoder_width), name="tokens")
-        x = transformer(SinCosPositions(name="positions")(tokens), depth=decoder_depth, heads=decoder_heads)
+        x = transformer(
+            SinCosPositions(endpoint=False, name="positions")(tokens), depth=decoder_depth, heads=decoder_heads
+        )
         pixels = layers.Dense(values, dtype="float32", name="pixels")(x)
         self.decoder = keras.Model(tokens, pixels, name="decoder")
 
@@ -85,7 +109,7 @@ class MAE(Objective):
         }
 
     def _target(self, images):
-        patches = to_patches(ops.cast(images, "float32") / 255, self.patch_size)
+        patches = to_patches(self.standard(images), self.patch_size)
         patches = ops.reshape(patches, (-1, self.rows * self.columns, patches.shape[-1]))
         if not self.normalized:
             return patches
@@ -97,9 +121,9 @@ class MAE(Objective):
         return ops.mean(losses.masked_error(outputs["prediction"], outputs["target"], outputs["mask"]))
 
     def trivial(self, outputs):
-        """Of a prediction of each patch's mean where targets are normalized, of gray in the middle elsewhere."""
-        guess = ops.full_like(outputs["target"], 0.0 if self.normalized else 0.5)
-        return ops.mean(losses.masked_error(guess, outputs["target"], outputs["mask"]))
+        """Loss of predicting each patch's mean if targets are normalized, else the mean color of ImageNet."""
+        target = outputs["target"]
+        return ops.mean(losses.masked_error(ops.zeros_like(target), target, outputs["mask"]))
 
     def embedding(self, outputs):
         return outputs["feature"]

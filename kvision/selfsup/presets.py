@@ -85,17 +85,46 @@ def single(view: Callable[[int], views.View]) -> Callable[[int], keras.layers.La
     return lambda size: views.MultiView({"a": view(size)})
 
 
-def sgd(decay: float) -> Callable[[], keras.optimizers.Optimizer]:
-    """SGD with momentum .9. decay: of the papers, which add decay * w to the gradient."""
-    # momentum sums that up: / (1 - .9) in the decoupled form of ours
-    return lambda: SGD(momentum=0.9, weight_decay=decay / (1 - 0.9))
+def sgd(decay: float, *, norms: bool = True) -> Callable[[], keras.optimizers.Optimizer]:
+    """SGD with momentum .9.
+
+    The learning rate multiplies the gradient before the momentum sums it up, as in Keras. In PyTorch, with which the
+    papers trained, it multiplies the sum. The two differ after a change of the rate: for some ten steps after a drop
+    to a tenth, as in the presets of NPID and MoCo v1, the sum here still holds gradients of the rate before.
+
+    Args:
+        decay: Weight decay of the papers, which add decay * w to the gradient.
+        norms: Whether gamma and beta of normalization decay too. In VISSL they do not, in PyTorch's own SGD they do.
+
+    Returns:
+        A function that makes the optimizer.
+    """
+
+    def optimizer() -> keras.optimizers.Optimizer:
+        made = SGD(momentum=0.9, weight_decay=decay / (1 - 0.9))  # decoupled: momentum would sum it up
+        if not norms:
+            made.exclude_from_weight_decay(var_names=["gamma", "beta"])
+        return made
+
+    return optimizer
 
 
 def adamw(beta_2: float, decay: float = 0.05, **options) -> Callable[[], keras.optimizers.Optimizer]:
-    """AdamW, without decay of biases, gains and the vector of hidden patches. options: of `kv.training.AdamW`."""
+    """AdamW without decay of biases, normalization and the vector of hidden patches, which MAE's code does decay.
+
+    Its epsilon is 1e-8, as in PyTorch, with which the papers trained.
+
+    Args:
+        beta_2: Decay of the second moment.
+        decay: Weight decay.
+        **options: Other arguments of `kv.training.AdamW`.
+
+    Returns:
+        A function that makes the optimizer.
+    """
 
     def optimizer() -> keras.optimizers.Optimizer:
-        made = AdamW(beta_1=0.9, beta_2=beta_2, weight_decay=decay, **options)
+        made = AdamW(beta_1=0.9, beta_2=beta_2, epsilon=1e-8, weight_decay=decay, **options)
         made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "hidden"])
         return made
 

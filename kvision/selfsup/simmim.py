@@ -19,12 +19,24 @@ __all__ = ["PRESETS", "SimMIM"]
 
 
 class SimMIM(Objective):
-    """A simple framework for masked image modeling (Xie et al. 2021, arXiv 2111.09886, section 3).
+    """SimMIM, a simple framework for masked image modeling.
 
-    vit: a model of `kv.backbones.vit`, or a ViT of the zoo. views: a layer that makes the view "a". unit: side in
-    pixels of the squares that are hidden, a multiple of the patch size, 32 in the paper; ratio: of these squares,
-    ceil(ratio * count) in each image, drawn anew in each step. Targets are pixels less ImageNet's mean, over its
-    standard deviation. The encoder sees all tokens; a hidden patch's embedding is one learned vector.
+    The encoder sees all tokens, with one learned vector in place of each hidden patch. A linear layer predicts the
+    pixels: targets are pixels less ImageNet's mean, over its standard deviation. The published ViT has a class token,
+    learned relative positions and layer scales; ours has none of these (`kv.backbones.vit`).
+
+    Args:
+        vit: A model of `kv.backbones.vit`, or a ViT of `kv.backbones.create`.
+        views: A layer that makes the view "a". If None, the data brings it.
+        unit: Side in pixels of the squares that are hidden, a multiple of the patch size. The paper has 32.
+        ratio: Share of the squares that are hidden: ceil(ratio * count) in each image, drawn anew in each step.
+        seed: Of the squares that are drawn.
+
+    Raises:
+        kvision.UserError: If `vit` is no vision transformer, or `unit` or `ratio` do not suit it.
+
+    References:
+        Xie et al. 2021, arXiv 2111.09886, section 3.
     """
 
     drops_tail = False
@@ -110,10 +122,11 @@ PRESETS = {
     "simmim": by_size(
         imagenet=Preset(
             zoo("ViTSmall16"), single(views.simmim), _simmim(unit=32), adamw(0.999, global_clipnorm=5.0), 8e-4, 2048,
-            100, Cosine(0.1), vit=True,
+            100, Cosine(0.1, start=0.005, end=0.05), vit=True,
         ),
         small=Preset(
-            small_vit, single(views.simmim), _simmim(), adamw(0.999, global_clipnorm=5.0), 1e-3, 256, 400, vit=True
+            small_vit, single(views.simmim), _simmim(), adamw(0.999, global_clipnorm=5.0), 1e-3, 256, 400,
+            Cosine(0.05, end=0.05), vit=True,
         ),
     )
 }  # fmt: skip

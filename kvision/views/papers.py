@@ -61,9 +61,15 @@ def npid(size: int | Sequence[int], *, flip: float = 0.5) -> View:
 def npid_plus_plus(size: int | Sequence[int]) -> View:
     """NPID++ (Misra & van der Maaten 2020, arXiv 1912.01991, section 4; facebookresearch/vissl:npid++_4nodes_resnet).
 
-    Crop of area 0.08 to 1, flip, jitter of 0.4 each, always. size: of the view.
+    Jitter of 0.4 each, always, of the whole image, then a crop of area 0.08 to 1, and a flip.
+
+    Args:
+        size: Height and width of the view in pixels, or one number for both.
+
+    Returns:
+        The view.
     """
-    return View([RandomResizedCrop(size), ColorJitter(0.4, 0.4, 0.4, 0.4)], name="npid_plus_plus")
+    return View([ColorJitter(0.4, 0.4, 0.4, 0.4), RandomResizedCrop(size)], name="npid_plus_plus")
 
 
 def swav(

@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -152,3 +154,40 @@ def test_what_is_wrong_is_said(blobs, change, message):
     given = {"train_features": x, "train_labels": y, "features": held_out, "truth": truth, **change}
     with pytest.raises(UserError, match=message):
         kv.selfsup.linear_probe(**given)
+
+
+class Untrained:
+    """Heads whose biases tell their learning rates."""
+
+    def __init__(self, width, classes, rates):
+        self.found = [(np.zeros((width, classes), "float32"), np.full(classes, rate, "float32")) for rate in rates]
+
+    def train(self, *_, **__): ...
+
+    def arrays(self):
+        return self.found
+
+
+@pytest.mark.parametrize(
+    ("peak", "rates", "rate", "tried"),
+    [
+        (0.03, None, 0.03, (1e-3, 1.0, 7)),
+        (0.001, None, 0.001, (3e-5, 1.0, 10)),
+        (1e-5, None, 1e-5, (1e-6, 1.0, 13)),
+        (100.0, None, 100.0, (1e-3, 1000.0, 13)),
+        (None, None, 0.001, (3e-5, 1.0, 10)),
+        (1e-5, [0.3, 0.1], 0.1, (0.1, 0.3, 2)),
+    ],
+)
+def test_rates_are_added_until_the_best_is_not_at_the_edge(monkeypatch, peak, rates, rate, tried):
+    def accuracy(x, y, kernel, bias):
+        return 0.5 if peak is None else 0.9 - abs(np.log10(bias[0] / peak)) / 10
+
+    module = sys.modules["kvision.selfsup.linear_probe"]
+    monkeypatch.setattr(module, "Heads", Untrained)
+    monkeypatch.setattr(module, "_accuracy", accuracy)
+    x, y = np.eye(10, 3), np.arange(10) % 2
+    probe = kv.selfsup.linear_probe(x, y, x, y, rates=rates)
+    assert probe.rate == pytest.approx(rate)
+    assert (min(probe.tuned), max(probe.tuned), len(probe.tuned)) == pytest.approx(tried)
+    assert list(probe.tuned) == sorted(probe.tuned) and probe.tuned[probe.rate] == max(probe.tuned.values())

@@ -12,6 +12,7 @@ from kvision.selfsup import MAE, mae
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (3, 16, 16, 3)).astype("float32")
 P = 4 * 4 * 3
+STANDARD = (IMAGES / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]  # by ImageNet's statistics
 
 
 def made(*, image_size: int = 16, channels: int = 3, **options) -> MAE:
@@ -99,13 +100,13 @@ def test_targets_are_patches_by_rows_less_their_own_statistics(normalized):
     found = run(method, IMAGES)["target"]
     for number in range(16):
         row, column = divmod(number, 4)
-        patch = (IMAGES[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4] / 255.0).reshape(3, P).astype("float64")
+        patch = STANDARD[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].reshape(3, P)
         if normalized:
             patch -= patch.mean(axis=1, keepdims=True)
             patch /= np.sqrt((patch**2).sum(axis=1, keepdims=True) / (P - 1) + 1e-6)
         np.testing.assert_allclose(found[:, number], patch, atol=1e-4)
     if not normalized:
-        np.testing.assert_allclose(found.reshape(3, 4, 4, P), to_patches(IMAGES / 255, 4), atol=1e-6)
+        np.testing.assert_allclose(found.reshape(3, 4, 4, P), to_patches(STANDARD, 4), atol=1e-5)
 
 
 def test_a_prediction_of_zeros_has_the_loss_of_the_unbiased_variance():
@@ -120,11 +121,16 @@ def test_a_prediction_of_zeros_has_the_loss_of_the_unbiased_variance():
     assert float(method.trivial(outputs)) == pytest.approx(1 - 1 / P, abs=1e-4)
 
 
-def test_the_trivial_value_without_normalization_is_that_of_gray():
+def test_the_trivial_value_without_normalization_is_that_of_imagenets_mean():
     method = made(normalized=False)
     outputs = run(method, IMAGES)
     target = np.stack([outputs["target"][b][outputs["mask"][b] == 1] for b in range(3)])
-    assert float(method.trivial(outputs)) == pytest.approx(((target - 0.5) ** 2).mean(), rel=1e-5)
+    assert float(method.trivial(outputs)) == pytest.approx((target**2).mean(), rel=1e-5)
+
+
+def test_the_decoders_positions_are_the_papers_and_the_encoders_the_vits():
+    method = made()
+    assert (method.decoder.get_layer("positions").endpoint, method.vit.get_layer("positions").endpoint) == (False, True)
 
 
 def test_the_loss_is_of_hidden_patches_alone():
@@ -154,7 +160,7 @@ def test_gray_images_and_the_encoder_of_a_model_that_pools():
     gray = IMAGES[..., :1]
     method = made(channels=1)
     outputs = run(method, gray)
-    assert outputs["prediction"].shape == outputs["target"].shape == (3, 16, 16)
+    assert outputs["prediction"].shape == outputs["target"].shape == (3, 16, P)
     vit = method.encoder
     again = MAE(vit, decoder_width=8, decoder_depth=1, decoder_heads=2)
     assert again.encoder is vit

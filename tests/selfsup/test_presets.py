@@ -134,3 +134,28 @@ def test_unknown_names_are_refused():
         selfsup.preset("simcrl")
     with pytest.raises(UserError, match="`size` is not known"):
         selfsup.preset("simclr", "tiny")
+
+
+def test_npid_plus_plus_alone_of_sgds_presets_leaves_normalization_undecayed():
+    """VISSL's `regularize_bn: False`; biases decay there."""
+    names = ("kernel", "bias", "gamma", "beta")
+    variables = [keras.Variable(np.ones(3, "float32"), name=name) for name in names]
+    sgd = ("supervised", "npid", "npid_plus_plus", "moco", "moco_v2")
+    for method, size in itertools.product(sgd, ("small", "imagenet")):
+        optimizer = selfsup.preset(method, size).optimizer()
+        decayed = [v.name for v in variables if optimizer._use_weight_decay(v)]
+        assert decayed == list(names[:2] if method == "npid_plus_plus" else names), method
+
+
+def test_simmims_curve_begins_and_ends_where_the_published_one_does():
+    """Swin-B's 100 epochs: 1e-6, 2e-4 and 1e-5 for 512 images."""
+    curve = selfsup.preset("simmim", "imagenet").curve
+    assert [curve.factor(at) for at in (0.0, 0.1, 1.0)] == pytest.approx([1e-6 / 2e-4, 1.0, 1e-5 / 2e-4])
+    assert selfsup.preset("simmim").curve.factor(1.0) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("method", "beta"), [("mae", 0.95), ("simmim", 0.999)])
+def test_adamw_has_the_published_constants(method, beta):
+    optimizer = selfsup.preset(method, "imagenet").optimizer()
+    found = (optimizer.beta_1, optimizer.beta_2, optimizer.epsilon, optimizer.weight_decay)
+    assert found == (0.9, beta, 1e-8, 0.05)

@@ -12,6 +12,7 @@ def test_layers_of_each_method():
     assert kinds(projector(8, (6, 4))) == ["Dense", "BatchNormalization", "ReLU", "Dense"]
     assert kinds(projector(8, (6, 4), norm=False)) == ["Dense", "ReLU", "Dense"]
     assert projector(8, (6, 4)).output_shape == (None, 4)
+    assert projector(8, (6, 4)).layers[1].epsilon == 1e-5
     # a bias before a normalization does nothing
     assert projector(8, (6, 4)).count_params() == 8 * 6 + 4 * 6 + 6 * 4 + 4
 
