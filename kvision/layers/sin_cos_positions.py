@@ -20,6 +20,7 @@ class SinCosPositions(keras.layers.Layer):
             f_i = 10000^(-i / n), as in MAE.
         name: Name of the layer.
         dtype: Data type of the layer.
+        trainable: Of no effect, since the layer has no weights.
 
     Raises:
         kvision.UserError: If the width is no multiple of 4, or below 8.
@@ -28,8 +29,8 @@ class SinCosPositions(keras.layers.Layer):
         Beyer, Zhai and Kolesnikov 2022, arXiv 2205.01580, section 3. He et al. 2021, arXiv 2111.06377, published code.
     """
 
-    def __init__(self, *, endpoint: bool = True, name: str | None = None, dtype=None):
-        super().__init__(name=name, dtype=dtype)
+    def __init__(self, *, endpoint: bool = True, name: str | None = None, dtype=None, trainable: bool = True):
+        super().__init__(name=name, dtype=dtype, trainable=trainable)
         self.endpoint = endpoint
 
     def build(self, input_shape):

@@ -104,8 +104,8 @@ def resample(images, boxes, flips, size: Sequence[int], *, interpolation: str = 
     """Cuts and resizes: images (B, H, W, 3), boxes (B, 4) as above, flips (B,) bool -> (B, *size, 3) float32.
 
     Like slicing and then Pillow's resize: half-pixel centers, and where it shrinks, the kernel widens by as much
-    (antialiasing). "bilinear": a triangle. "bicubic": Keys 1981 with a = -0.5, clipped to [0, 255]; Pillow clips and
-    rounds its rows in between as well. Pixels outside of the box have no weight.
+    (antialiasing). "bilinear": a triangle. "bicubic": Keys 1981 with a = -0.5; Pillow clips and rounds its rows in
+    between as well. The result is clipped to [0, 255]. Pixels outside of the box have no weight.
     """
     ymin, xmin, ymax, xmax = (boxes[:, i] for i in range(4))
     height, width = ops.shape(images)[1:3]
@@ -113,8 +113,8 @@ def resample(images, boxes, flips, size: Sequence[int], *, interpolation: str = 
     columns = _weights(
         ops.where(flips, xmax, xmin), ops.where(flips, xmin, xmax), xmin, xmax, width, size[1], interpolation
     )
-    result = separable(ops.cast(images, "float32"), rows, columns)
-    return ops.clip(result, 0.0, 255.0) if interpolation == "bicubic" else result
+    # bicubic weights go below 0, and bilinear ones sum to a little more than 1 in float32
+    return ops.clip(separable(ops.cast(images, "float32"), rows, columns), 0.0, 255.0)
 
 
 def _weights(start, end, low, high, count, new_count: int, interpolation: str):
