@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["FACTS", "check", "facts", "plain", "probe", "served", "warmup", "write_probe"]
+__all__ = ["FACTS", "SIDE", "check", "facts", "plain", "probe", "served", "warmup", "write_probe"]
 
 FACTS = "labels.json"  # in `assets.extra/` and in the `.tflite`: what else a reader of masks needs
+SIDE = 256  # pixels, for phones, where no longest side is given
 _SIZES = ((96, 96), (97, 129), (131, 101))  # that are compared; odd ones, on which pyramids round
 _SURE = 0.005  # of probability: half a lead that rounding does not turn
 

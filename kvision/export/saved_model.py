@@ -63,7 +63,7 @@ def write(
             have "float32" alone.
         representatives: For int8, some hundred training images `(count, size, size, 3)` in [0, 255].
         longest_side: For classes of pixels: larger images are made smaller for the network, inside `serve_bytes` and
-            by `kvision predict`.
+            by `kvision predict`. MediaPipe resizes every image to this square, or to 256 x 256 pixels if None.
         colors: For classes of pixels: an (R, G, B) for each class.
 
     Returns:
@@ -105,7 +105,8 @@ def write(
             _write_saved_model(model, task.served(model, functions, longest_side), temporary)
             is_written()
             for kind in kinds:
-                write_tflite(functions, extra, kind, inside, representatives)
+                side = (longest_side or dense.SIDE) if task is dense else None
+                write_tflite(functions, extra, kind, inside, representatives, side=side)
             for name, text in inside.items():
                 (extra / name).write_text(text + "\n", encoding="utf-8")
             is_written()
@@ -154,6 +155,8 @@ def write_tflite(
     kind: str = "float32",
     inside: Mapping[str, str] | None = None,
     representatives: np.ndarray | None = None,
+    *,
+    side: int | None = None,
 ) -> Path:
     """Writes one TFLite model into `folder` and returns its path.
 
@@ -163,12 +166,13 @@ def write_tflite(
         kind: One of `quantize.ALL`.
         inside: Texts by file name, such as the class names. Features have no classes and get none.
         representatives: Images `(count, size, size, 3)` for int8.
+        side: For a model that takes any size: the size for a program that asks for none.
     """
     path, features = folder / quantize.file_name(kind), kind == quantize.FEATURES
     signature, output = ("embed", "feature") if features else ("predict", "probabilities")
     content = quantize.convert(functions[signature], kind, representatives=representatives)
     texts = {} if features or inside is None else inside
-    tflite_metadata.write(path, content, signature=signature, output=output, texts=texts)
+    tflite_metadata.write(path, content, signature=signature, output=output, texts=texts, side=side)
     return path
 
 

@@ -26,7 +26,9 @@ _MEAN, _STD = 0, 1
 _RGB, _AXIS_LABELS = 1, 2  # members of their enumerations
 
 
-def write(path: str | Path, content: bytes, *, signature: str, output: str, texts: Mapping[str, str]) -> None:
+def write(
+    path: str | Path, content: bytes, *, signature: str, output: str, texts: Mapping[str, str], side: int | None = None
+) -> None:
     """Writes a TFLite model with its signature, metadata and text files.
 
     Args:
@@ -36,6 +38,8 @@ def write(path: str | Path, content: bytes, *, signature: str, output: str, text
         output: The name of the only output, in the signature, the subgraph and the metadata.
         texts: Texts by file name. They follow the flatbuffer in a zip archive, as TFLite Metadata packs its
             associated files. `labels.txt` names the values along the output's last axis.
+        side: Height and width of images and answers for a program that asks for no other size, if the model takes any
+            size. The converter writes 1, to which MediaPipe would shrink photographs.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -43,6 +47,9 @@ def write(path: str | Path, content: bytes, *, signature: str, output: str, text
     (graph,) = model.subgraphs
     ((image,), (answer,)) = graph.inputs, graph.outputs
     graph.tensors[image].name, graph.tensors[answer].name = "image", output
+    if side is not None:
+        for index in (image, answer):
+            graph.tensors[index].shape = np.array([1, side, side, graph.tensors[index].shape[-1]], "int32")
     definition = schema.SignatureDefT()
     definition.signatureKey, definition.subgraphIndex = signature, 0
     definition.inputs = [_tensor_map(schema, "image", image)]

@@ -114,7 +114,7 @@ def test_an_export_that_fails_half_way_leaves_no_version_and_no_process(model, i
         return started[-1]
 
     monkeypatch.setattr(saved_model.subprocess, "Popen", start)
-    monkeypatch.setattr(saved_model, "write_tflite", lambda *_: 1 / 0)
+    monkeypatch.setattr(saved_model, "write_tflite", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         kv.export.write(model, tmp_path / "models", probe=images)
     assert list((tmp_path / "models").iterdir()) == []

@@ -1,13 +1,14 @@
 from typing import Any
 
 import flatbuffers
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import number_types
 
-from kvision.export import saved_model, signatures
+from kvision.export import dense, saved_model, signatures
 
 
 def tables(table: flatbuffers.Table, slot: int) -> list[flatbuffers.Table]:
@@ -92,3 +93,18 @@ def test_the_weights_and_the_answer_are_the_converters(exported, images, expecte
     lite.set_tensor(lite.get_input_details()[0]["index"], images.astype("float32"))
     lite.invoke()
     np.testing.assert_allclose(lite.get_tensor(lite.get_output_details()[0]["index"]), expected, atol=1e-5)
+
+
+def test_a_model_of_any_size_names_a_size_for_programs_that_ask_for_none(tmp_path):
+    """The converter writes one pixel, to which MediaPipe shrinks photographs."""
+    image = keras.Input((None, None, 3), name="image")
+    model = keras.Model(image, keras.layers.Softmax()(keras.layers.Conv2D(3, 3, padding="same")(image)))
+    lite = Interpreter(str(saved_model.write_tflite(dense.plain(model), tmp_path, side=24)))
+    ((given,), (answer,)) = lite.get_input_details(), lite.get_output_details()
+    assert given["shape"].tolist() == [1, 24, 24, 3] and given["shape_signature"].tolist() == [-1, -1, -1, 3]
+    assert answer["shape"].tolist() == [1, 24, 24, 3] and answer["shape_signature"].tolist() == [-1, -1, -1, 3]
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 24, 24, 3)).astype("float32")
+    lite.allocate_tensors()
+    lite.set_tensor(given["index"], pixels)
+    lite.invoke()
+    np.testing.assert_allclose(lite.get_tensor(answer["index"]), model(pixels), atol=1e-5)

@@ -56,10 +56,10 @@ def answers(python: str, kind: str, model: Path, images: list[np.ndarray], folde
 
 def test_image_classifier(python, photographs, tmp_path):
     keras.utils.set_random_seed(0)
-    backbone = kv.backbones.create("EfficientNetLite0", weights=None, image_size=96, pooling="avg")
-    feature = keras.layers.UnitNormalization()(keras.layers.BatchNormalization()(backbone.output))
-    head = keras.layers.Dense(4, activation="softmax", kernel_initializer=keras.initializers.RandomNormal(stddev=20))
-    model = keras.Model(backbone.input, head(feature), name="classifier")
+    image = keras.Input((96, 96, 3), name="image")
+    x = keras.layers.Conv2D(8, 5, strides=4, activation="relu")(keras.layers.Rescaling(1 / 64)(image))
+    head = keras.layers.Dense(4, activation="softmax", name="probabilities")
+    model = keras.Model(image, head(keras.layers.Flatten()(x)), name="classifier")
     path = saved_model.write_tflite(signatures.plain(model), tmp_path, inside={"labels.txt": "\n".join(LABELS)})
     images = [pillow.resize(photograph, 96) for photograph in photographs]  # MediaPipe resizes by another rule
     found = answers(python, "classifier", path, images, tmp_path)
@@ -74,9 +74,11 @@ def test_image_segmenter(python, photographs, tmp_path):
     x = keras.layers.Conv2D(8, 5, strides=2, padding="same", activation="relu")(keras.layers.Rescaling(1 / 64)(image))
     x = kv.layers.ResizeLike()(keras.layers.Conv2D(4, 3, padding="same")(x), image)
     model = keras.Model(image, keras.layers.Softmax()(x), name="segmenter")
-    path = saved_model.write_tflite(dense.plain(model), tmp_path, inside={"labels.txt": "\n".join(LABELS)})
+    names = {"labels.txt": "\n".join(LABELS)}
+    path = saved_model.write_tflite(dense.plain(model), tmp_path, inside=names, side=160)
     runner = Runner(path)
-    for mask, photograph in zip(answers(python, "segmenter", path, photographs, tmp_path), photographs, strict=True):
-        expected = runner(photograph[None])["probabilities"][0]
+    images = [pillow.resize(photograph, 160) for photograph in photographs]  # MediaPipe resizes to the file's size
+    for mask, image in zip(answers(python, "segmenter", path, images, tmp_path), images, strict=True):
+        expected = runner(image[None])["probabilities"][0]
         np.testing.assert_allclose(mask, expected, atol=1e-4)
         assert len(np.unique(expected.argmax(axis=-1))) > 1, "control: there is something to find"
