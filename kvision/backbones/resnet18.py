@@ -19,16 +19,31 @@ def resnet18(
     pooling: str | None = None,
     small_stem: bool | None = None,
 ) -> keras.Model:
-    """ResNet-18 (He et al. 2016, arXiv 1512.03385, table 1; shortcuts of option B) of any width.
+    """Creates a ResNet-18 of any width, with shortcuts of option B.
 
-    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> (B, h, w, 8 * width), or (B, 8 * width) with
-    pooling "avg". Four stages of two blocks, of width, 2, 4, 8 times width filters. small_stem: a 3x3 convolution of
-    stride 1 without max-pool, as SimCLR has it for CIFAR-10 (Chen et al. 2020, arXiv 2002.05709, appendix B.9), strides
-    1, 2, 4, 8; False: 7x7 of stride 2 and a max-pool, strides 4, 8, 16, 32; None: True for images up to 64 pixels.
-    Parameters at width 64: 11,186,112 (torchvision's 11,176,512 and 9,600 moving statistics of BatchNorm), 11,178,432
-    with the small stem; at width 16 702,576. Inputs: `Preprocess("torch")`.
-    Layers are named `conv1*`, `stage1_block1_*` ... `stage4_block2_*`.
-    Raises UserError for a width below 1 or another pooling.
+    Four stages of two blocks have 1, 2, 4 and 8 times `width` filters. Layers are named `conv1*`, `stage1_block1_*` ...
+    `stage4_block2_*`. Pixels are normalized inside by `Preprocess("torch")`. Where a shortcut strides, a pooling of one
+    pixel picks the pixels before its 1x1 convolution.
+
+    Args:
+        width: Filters of the first stage.
+        image_size: Height and width in pixels.
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model.
+        pooling: `None` returns the last feature map, `"avg"` a feature vector.
+        small_stem: True for a 3x3 convolution of stride 1 without max-pool, as SimCLR has it for CIFAR-10; the strides
+            are then 1, 2, 4, 8. False for 7x7 of stride 2 and a max-pool, with strides 4, 8, 16, 32. `None` means True
+            for images of up to 64 pixels.
+
+    Returns:
+        A functional model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to features
+        `(batch, h, w, 8 * width)` or `(batch, 8 * width)`. At width 64 it has 11,186,112 parameters (torchvision's
+        11,176,512 and 9,600 moving statistics), with the small stem 11,178,432; at width 16 it has 702,576.
+
+    Raises:
+        kvision.UserError: If the width is below 1, or for another pooling.
+
+    References:
+        He et al. 2016, arXiv 1512.03385, table 1; the small stem: Chen et al. 2020, arXiv 2002.05709, appendix B.9.
     """
     if not isinstance(width, int) or width < 1:
         raise checks.error("width", expected="a count of at least 1", received=width)
@@ -55,12 +70,16 @@ def _block(x, width: int, stride: int, name: str):
     x = layers.ReLU(name=f"{name}_relu1")(_convolution(x, width, 3, stride, f"{name}_conv1"))
     x = _convolution(x, width, 3, 1, f"{name}_conv2")
     if stride > 1 or entry.shape[-1] != width:
-        entry = _convolution(entry, width, 1, stride, f"{name}_shortcut")
+        if stride > 1:
+            # A 1x1 convolution of stride 2 is the same function, but TensorFlow's oneDNN gradient of it writes outside
+            # its memory where the input has fewer than 16 channels.
+            entry = layers.AveragePooling2D(1, stride, name=f"{name}_shortcut_pool")(entry)
+        entry = _convolution(entry, width, 1, 1, f"{name}_shortcut")
     return layers.ReLU(name=f"{name}_relu2")(layers.Add(name=f"{name}_add")([x, entry]))
 
 
 def _convolution(x, width: int, size: int, stride: int, name: str):
-    if stride > 1 and size > 1:  # as much padding on either side, which 'same' has not at a stride
+    if stride > 1:  # as much padding on either side, which 'same' has not at a stride
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad")(x)
     padding = "same" if stride == 1 else "valid"
     # initial values: He et al. 2015 (arXiv 1502.01852)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kvision import checks, distribute
-from kvision.training import guard, preemption
+from kvision.training import guard, preemption, unsafe_gradients
 from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
@@ -70,6 +70,7 @@ def fit(
         if isinstance(model, Objective) and batches.rows:
             model.check_batch(batches.rows)
         _build(model, batches)
+        unsafe_gradients.warn(model)
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:
             resume.begin(phase, rows=batches.rows, steps=batches.steps, seed=batches.seed)

@@ -178,3 +178,13 @@ def test_its_stages_can_be_frozen():
 def test_errors(options, text):
     with pytest.raises(UserError, match=text):
         kv.backbones.resnet18(**options)
+
+
+def test_its_stride_becomes_holes():
+    """The pooling of one pixel in its shortcuts is spread out like every other layer that strides."""
+    model = scattered(kv.backbones.resnet18(width=2, image_size=32))
+    finer = kv.segmentation.to_output_stride(model, 4)
+    images = np.resize(IMAGES, (2, 32, 32, 3))
+    found = run(finer, images)
+    assert found.shape == (2, 8, 8, 16)
+    np.testing.assert_allclose(found[:, ::2, ::2], run(model, images), rtol=1e-4, atol=1e-5)
