@@ -1,5 +1,7 @@
 """A plain vision transformer, kept as a map from patches to features."""
 
+import math
+
 import keras
 from keras import layers
 
@@ -12,18 +14,34 @@ __all__ = ["transformer", "vit", "vit_tokens"]
 def vit(
     *, depth: int, width: int, heads: int, patch_size: int = 16, image_size: int = 224, channels: int = 3
 ) -> keras.Model:
-    """A vision transformer with the simple choices of "Better plain ViT baselines" (Beyer et al. 2022, 2205.01580).
+    """Creates a vision transformer with the simple choices of "Better plain ViT baselines".
 
-    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> (B, h, w, width), h = w =
-    S / patch_size, S = image_size, normalized; pool it by its average, as the paper does. Of `depth` pre-norm blocks
-    (Dosovitskiy et al. 2021, arXiv 2010.11929, eq. 1-4) with an MLP of 4 * width and exact GELU; fixed sine-cosine
-    positions, no class token, no dropout. Tokens stay on their grid all the way: attention runs over both axes of it.
-    Parameters: (3 patch_size^2 + 1) width + depth (12 width^2 + 13 width) + 2 width: 5,486,400 at depth 12 and width
-    192 (DeiT-Ti without token, positions and head), 21,589,632 at 384. Inputs: `Preprocess("tf")`, [-1, 1].
-    Layers are named `patches`, `positions`, `block1_norm1 block1_attention block1_add1 block1_norm2 block1_dense1
+    Its blocks normalize first, with an MLP of 4 * width and exact GELU. Positions are fixed sines and cosines. There is
+    no class token and no dropout. Tokens stay on their grid all the way: attention runs over both axes of it. The
+    patch kernel starts like that of a linear layer, with Glorot's uniform distribution, as in MAE's code. The layers
+    are named `patches`, `positions`, `block1_norm1 block1_attention block1_add1 block1_norm2 block1_dense1
     block1_dense2 block1_add2` ..., `norm`. The paper trains with AdamW, rate 1e-3, decay 1e-4 (decoupled), 10,000 steps
     of warm-up and cosine, batches of 1024, RandAugment(2, 10) and MixUp .2.
-    Raises UserError for an image size that patches do not fill, or a width that heads do not share evenly.
+
+    Args:
+        depth: Number of blocks.
+        width: Features of a token, a multiple of 4.
+        heads: Attention heads; they divide `width`.
+        patch_size: Height and width of a patch in pixels.
+        image_size: Height and width of the image in pixels, a multiple of `patch_size`.
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model.
+
+    Returns:
+        A functional model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to normalized tokens
+        `(batch, h, w, width)` with h = w = image_size / patch_size. The paper pools them by their average. The model
+        has (3 patch_size^2 + 1) width + depth (12 width^2 + 13 width) + 2 width parameters: 5,486,400 at depth 12 and
+        width 192 (DeiT-Ti without token, positions and head), 21,589,632 at 384. Pixels are scaled to [-1, 1] inside.
+
+    Raises:
+        kvision.UserError: If the patches do not fill the image, or the heads do not share the width evenly.
+
+    References:
+        Beyer et al. 2022, arXiv 2205.01580; Dosovitskiy et al. 2021, arXiv 2010.11929, equations 1 to 4.
     """
     if image_size < patch_size or image_size % patch_size:
         raise checks.error("image_size", expected=f"a multiple of {patch_size} (pixels)", received=image_size)
@@ -32,7 +50,7 @@ def vit(
     if heads < 1 or width % heads:
         raise checks.error("heads", expected=f"a divisor of width {width}", received=heads)
     image = keras.Input((image_size, image_size, channels), name="image")
-    x = layers.Conv2D(width, patch_size, patch_size, name="patches")(Preprocess("tf")(image))
+    x = _patches(Preprocess("tf")(image), width, patch_size)
     x = transformer(SinCosPositions(name="positions")(x), depth=depth, heads=heads)
     return keras.Model(image, x, name="ViT")
 
@@ -58,6 +76,16 @@ def vit_tokens(model: keras.Model, tokens, *, training: bool = False):
         y = model.get_layer(f"{block}_dense1")(model.get_layer(f"{block}_norm2")(x))
         x = x + model.get_layer(f"{block}_dense2")(y)
     return model.get_layer("norm")(x)
+
+
+def _patches(x, width: int, patch_size: int):
+    """The linear layer on each patch, with the initial values of a linear layer: those of MAE's code.
+
+    Keras counts patch_size^2 * width outputs of a convolution, and would begin several times too small.
+    """
+    limit = math.sqrt(6 / (patch_size**2 * x.shape[-1] + width))  # Glorot & Bengio 2010, equation 16
+    start = keras.initializers.RandomUniform(-limit, limit)
+    return layers.Conv2D(width, patch_size, patch_size, kernel_initializer=start, name="patches")(x)
 
 
 def _block(x, width: int, heads: int, name: str):

@@ -29,6 +29,17 @@ def test_parameters(name, width, known):
     assert model.output_shape == (None, 14, 14, width)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_the_patch_kernel_starts_as_that_of_a_linear_layer(channels):
+    """Glorot's uniform values of 768 inputs and 384 outputs deviate by .0416, as in MAE's code."""
+    keras.utils.set_random_seed(0)
+    model = kv.backbones.vit(depth=1, width=384, heads=6, image_size=16, channels=channels)
+    kernel, bias = model.get_layer("patches").get_weights()
+    inputs = 256 * max(channels, 3)
+    assert abs(kernel.std() / np.sqrt(2 / (inputs + 384)) - 1) < 0.01 and not bias.any()
+    assert channels == 4 or abs(kernel.std() - 0.0416) < 0.0004
+
+
 def normalized(x, gain, shift):
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6) * gain + shift
 
