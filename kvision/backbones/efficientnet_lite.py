@@ -21,7 +21,8 @@ _BLOCKS = (
 
 
 def _normalized(x, name: str, *, activation: bool = True):
-    x = BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
+    # epsilon 1e-3 and momentum .99 are those of the authors' code, which the published weights were trained with
+    x = BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
 
 

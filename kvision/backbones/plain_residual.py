@@ -14,17 +14,32 @@ _WIDTHS = (16, 32, 64)
 def plain_residual(
     depth: int, *, residual: bool = True, classes: int | None = 10, image_size: int = 32, channels: int = 3
 ) -> keras.Model:
-    """CIFAR's stacks of `depth` = 6n + 2 layers (He et al. 2016, arXiv 1512.03385, section 4.2).
+    """Creates one of CIFAR's stacks of `depth` = 6n + 2 layers, with or without shortcuts.
 
-    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> probabilities (B, classes);
-    classes=None: -> (B, ceil(image_size / 4), same, 64). Three stages of n blocks, of 16, 32, 64 filters at strides
-    1, 2, 4. residual: shortcuts of option A, without parameters; False: the plain stack, with the same parameters,
-    BatchNorm statistics included: 271,098 at depth 20, 857,082 at 56, 1,736,058 at 110 and 10 classes.
-    Inputs: the paper subtracts CIFAR's mean per pixel; here `Preprocess("torch")` subtracts ImageNet's mean color, and
-    the first BatchNorm undoes its scale.
-    Layers are named `conv1*`, `stage1_block1_*` ... `stage3_blockn_*`. The paper trains with SGD, momentum .9, weight
-    decay 1e-4, batches of 128, rate .1 divided by 10 after 32k and 48k of 64k steps.
-    Raises UserError for another depth or fewer than 2 classes.
+    Three stages of n blocks have 16, 32 and 64 filters at strides 1, 2 and 4. BatchNormalization has the epsilon 1e-5
+    and the momentum .9 of the authors' code. The paper subtracts CIFAR's mean of each pixel; here `Preprocess("torch")`
+    subtracts ImageNet's mean color, and the first BatchNormalization undoes its scale. Layers are named `conv1*`,
+    `stage1_block1_*` ... `stage3_blockn_*`. The paper trains with SGD, momentum .9, weight decay 1e-4, batches of 128,
+    and the rate .1, divided by 10 after 32k and 48k of 64k steps.
+
+    Args:
+        depth: Layers with weights: 8, 14, 20, 32, 44, 56, 110 ...
+        residual: True for shortcuts of option A, which have no parameters; False for the plain stack.
+        classes: Number of classes; `None` for no classifier.
+        image_size: Height and width in pixels.
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model.
+
+    Returns:
+        A functional model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to probabilities
+        `(batch, classes)`, or without classifier to features `(batch, h, w, 64)` with h = w = ceil(image_size / 4).
+        With or without shortcuts it has 271,098 parameters at depth 20, 857,082 at 56 and 1,736,058 at 110 and 10
+        classes, statistics of BatchNormalization included.
+
+    Raises:
+        kvision.UserError: If there is no network of this depth, or with fewer than 2 classes.
+
+    References:
+        He et al. 2016, arXiv 1512.03385, section 4.2.
     """
     if not isinstance(depth, int) or depth < 8 or depth % 6 != 2:
         raise checks.error("depth", expected="6n + 2 layers: 8, 14, 20, 32, 44, 56, 110 ...", received=depth)
@@ -63,4 +78,4 @@ def _convolution(x, width: int, stride: int, name: str):
         x = layers.Conv2D(width, 3, stride, "valid", **options)(x)
     else:
         x = layers.Conv2D(width, 3, 1, "same", **options)(x)
-    return BatchNormalization(name=f"{name}_bn")(x)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)  # the paper's code's values

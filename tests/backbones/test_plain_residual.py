@@ -116,3 +116,9 @@ def test_own_weights_load_again(tmp_path):
 def test_errors(arguments, text):
     with pytest.raises(UserError, match=text):
         kv.backbones.plain_residual(**arguments)
+
+
+def test_normalization_is_that_of_the_authors_code():
+    model = kv.backbones.plain_residual(8, classes=None, image_size=8)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {(layer.momentum, layer.epsilon) for layer in norms} == {(0.9, 1e-5)}
