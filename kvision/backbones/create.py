@@ -7,6 +7,7 @@ import keras
 from kvision import checks
 from kvision.backbones import weights as files
 from kvision.backbones.zoo import DOWNLOAD, ZOO
+from kvision.layers import fuse_norms
 
 __all__ = ["available", "create", "has_imagenet", "image_size", "require_imagenet", "smallest_size"]
 
@@ -75,6 +76,7 @@ def create(
     if weights == "imagenet" and entry.imagenet is None:
         raise files.missing_error(name, [other for other in ZOO if has_imagenet(other)])
     body = entry.build(image_size, channels, pooling)
+    fuse_norms(body)
     features = body.output
     if pooling and len(features.shape) == 4:
         pool = keras.layers.GlobalAveragePooling2D if pooling == "avg" else keras.layers.GlobalMaxPooling2D

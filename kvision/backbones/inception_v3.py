@@ -7,6 +7,7 @@ from keras import layers
 
 from kvision import checks
 from kvision.backbones.create import create
+from kvision.layers import BatchNormalization
 
 __all__ = ["LOSS_WEIGHTS", "SMALLEST_AUXILIARY", "inception_v3"]
 
@@ -59,5 +60,5 @@ def inception_v3(
 
 def _convolution(x, filters: int, kernel: int, name: str):
     x = layers.Conv2D(filters, kernel, use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(scale=False, name=f"{name}_bn")(x)  # as everywhere in the body
+    x = BatchNormalization(scale=False, name=f"{name}_bn")(x)  # epsilon and momentum as everywhere in Keras' body
     return layers.ReLU(name=f"{name}_relu")(x)

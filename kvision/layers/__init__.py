@@ -1,6 +1,6 @@
 """Keras layers that kvision's models are made of, registered as `kvision>Name`."""
 
-from kvision.layers.batch_normalization import BatchNormalization
+from kvision.layers.batch_normalization import BatchNormalization, fuse_norms
 from kvision.layers.body import Body
 from kvision.layers.crop_like import CropLike
 from kvision.layers.decision_forest import DecisionForest
@@ -36,4 +36,5 @@ __all__ = [
     "SwitchedMaxPooling",
     "TransposedConvolution",
     "ZeroPaddedShortcut",
+    "fuse_norms",
 ]

@@ -2,31 +2,71 @@
 
 import keras
 
-__all__ = ["adam", "has_adam", "has_normalize", "normalize"]
+__all__ = ["adam", "has_adam", "has_normalize", "normalize", "normalize_by"]
+
+_MAPS = ("float32", "float16", "bfloat16")
 
 
-def has_normalize() -> bool:
-    """Whether `normalize` is there, and right: what XLA compiles takes the variance as E[x^2] - E[x]^2, which is
-    negative for N(100, 0.01)."""
-    if keras.backend.backend() != "tensorflow":
+def has_normalize(dtype: str, *, training: bool) -> bool:
+    """Returns whether `normalize` (in training) or `normalize_by` exists for maps of this type, and is right.
+
+    XLA compiles the training kernel with the variance E[x^2] - E[x]^2, which is negative for N(100, 0.01). On a GPU the
+    gradient of the other one is refused where operations are deterministic.
+    """
+    if keras.backend.backend() != "tensorflow" or dtype not in _MAPS:
         return False
     import tensorflow as tf
-    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext  # nothing public tells
+    from tensorflow.python.framework.config import is_op_determinism_enabled  # nothing public tells this, nor the next
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+    if not training:
+        return not (is_op_determinism_enabled() and tf.config.list_physical_devices("GPU"))
 
     return not (tf.inside_function() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 
 def normalize(x, scale, offset, epsilon: float):
-    """Batch normalization: maps (B, H, W, C) float32, scale and offset (C,) float32 -> maps of the same shape, their
-    mean (C,) and variance (C,), which is divided by B * H * W."""
+    """Batch normalization by the statistics of the batch, in one kernel.
+
+    Args:
+        x: Maps `(B, H, W, C)`, float32 or half precision; the kernel computes in float32.
+        scale: Factors `(C,)`, float32.
+        offset: Summands `(C,)`, float32.
+        epsilon: Added to the variance.
+
+    Returns:
+        Maps of the shape and type of `x`, their mean `(C,)` and their variance `(C,)`, which is divided by B * H * W;
+        both float32.
+    """
     import tensorflow as tf
 
-    zeros = tf.zeros_like(scale)  # not looked at in training
+    zeros = tf.zeros_like(scale)  # the kernel does not read them in training
     maps, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=scale, offset=offset, mean=zeros, variance=zeros, epsilon=epsilon
     )
     count = tf.cast(tf.reduce_prod(tf.shape(x, out_type=tf.int64)[:3]), "float32")
     return maps, mean, tf.where(count > 1, variance * ((count - 1) / count), 0.0)  # the kernel divides by one less
+
+
+def normalize_by(x, scale, offset, mean, variance, epsilon: float):
+    """Batch normalization by given statistics, in one kernel.
+
+    Args:
+        x: Maps `(B, H, W, C)`, float32 or half precision; the kernel computes in float32.
+        scale: Factors `(C,)`, float32.
+        offset: Summands `(C,)`, float32.
+        mean: Means `(C,)`, float32.
+        variance: Variances `(C,)`, float32.
+        epsilon: Added to the variance.
+
+    Returns:
+        Maps of the shape and type of `x`.
+    """
+    import tensorflow as tf
+
+    return tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=scale, offset=offset, mean=mean, variance=variance, epsilon=epsilon, is_training=False
+    )[0]
 
 
 def has_adam(gradient, variable) -> bool:

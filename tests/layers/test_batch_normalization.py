@@ -39,6 +39,7 @@ def operations(layer: keras.Layer, training: bool = True, shape=MAPS.shape, **op
     return {operation.type for operation in graph.graph.get_operations()}
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(
     "options",
     [
@@ -48,11 +49,12 @@ def operations(layer: keras.Layer, training: bool = True, shape=MAPS.shape, **op
     ],
     ids=str,
 )
-def test_equals_keras_in_values_statistics_and_gradients(options):
+def test_equals_keras_in_values_statistics_and_gradients(options, training):
     policy = keras.DTypePolicy(options.get("dtype", "float32"))
     maps = MAPS.astype("float16" if "16" in policy.compute_dtype else "float32")
     ours, theirs = (
-        trained(kind(**options), maps) for kind in (kv.layers.BatchNormalization, keras.layers.BatchNormalization)
+        trained(kind(**options), maps, training)
+        for kind in (kv.layers.BatchNormalization, keras.layers.BatchNormalization)
     )
     assert ours.keys() == theirs.keys() and ours["out"].dtype == theirs["out"].dtype
     tolerance = {"float32": 2e-5, "float16": 2e-3, "bfloat16": 2e-2}[policy.compute_dtype]
@@ -107,15 +109,17 @@ def test_one_pixel_has_no_variance():
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-5, err_msg=name)
 
 
-def test_one_kernel_where_it_trains_and_keras_elsewhere():
+def test_one_kernel_on_one_device_and_keras_elsewhere():
     fused = "FusedBatchNormV3"
     assert fused in operations(kv.layers.BatchNormalization())
     assert fused in operations(kv.layers.BatchNormalization(dtype="mixed_float16"))
     assert fused not in operations(keras.layers.BatchNormalization()), "control: Keras has it by now"
-    assert fused not in operations(kv.layers.BatchNormalization(), training=False)
+    assert fused in operations(kv.layers.BatchNormalization(), training=False)
+    assert fused in operations(kv.layers.BatchNormalization(synchronized=True), training=False)
     frozen = kv.layers.BatchNormalization()
     frozen.trainable = False
-    assert fused not in operations(frozen)
+    assert fused in operations(frozen)
+    assert "Cast" not in operations(kv.layers.BatchNormalization(dtype="mixed_bfloat16"), training=False), "half maps"
     for layer in (
         kv.layers.BatchNormalization(axis=1),
         kv.layers.BatchNormalization(renorm=True),
@@ -164,3 +168,24 @@ def test_its_statistics_are_of_the_whole_batch_on_replicas(devices):
     normal = (x - mean) / deviation
     slope = (2 * (normal - x**2) * normal).sum((0, 1, 2)) / x.size
     np.testing.assert_allclose(found["gamma"], 1 - 0.1 * slope, rtol=1e-4)
+
+
+def test_a_network_of_keras_layers_gets_the_kernel_and_keeps_names_weights_and_values(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    inner = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.BatchNormalization(name="inside")], name="inner"
+    )
+    model = keras.Model(image, keras.layers.BatchNormalization(name="norm")(inner(image)))
+    model.set_weights([RANDOM.uniform(0.5, 2, weight.shape) for weight in model.weights])
+    model.save_weights(tmp_path / "before.weights.h5")
+    paths, expected = [weight.path for weight in model.weights], np.asarray(model(MAPS[..., :3], training=False))
+    model.set_weights([0 * weight for weight in model.get_weights()])
+    kv.layers.fuse_norms(model)
+    model.load_weights(tmp_path / "before.weights.h5")
+    assert [weight.path for weight in model.weights] == paths
+    np.testing.assert_allclose(model(MAPS[..., :3], training=False), expected, rtol=1e-5, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    norms = [again.get_layer("norm"), again.get_layer("inner").get_layer("inside")]
+    assert [type(layer) for layer in norms] == [kv.layers.BatchNormalization] * 2
+    np.testing.assert_array_equal(again(MAPS[..., :3]), model(MAPS[..., :3]))
