@@ -26,7 +26,7 @@ def unsafe_convolutions(model: keras.layers.Layer) -> list[str]:
         layer.name
         for layer in model._flatten_layers()
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Conv2DTranspose)
-        and layer.groups == 1
+        and getattr(layer, "groups", 1) == 1  # a transposed convolution has none
         and layer.built
         and layer.trainable_variables
         and max(layer.kernel_size) == 1 < max(layer.strides)
