@@ -3,6 +3,8 @@
 Run: python mediapipe_answers.py classifier|segmenter MODEL.tflite FOLDER_OF_PNG OUT.npz
 """
 
+# pyright: reportMissingImports=false
+
 import sys
 from pathlib import Path
 
