@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
 from kvision import checks
-from kvision.heads.convert import forest_arrays, forest_layer
+from kvision.heads.converters.trees import forest_arrays, forest_layer
 from kvision.heads.head import Head
 from kvision.progress import Bar
 

@@ -8,7 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kvision import checks
-from kvision.heads.convert import neighbors_layer
+from kvision.heads.converters.neighbors import neighbors_layer
 from kvision.heads.head import ROWS, Head
 
 __all__ = ["KNNHead"]

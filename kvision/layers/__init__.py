@@ -2,7 +2,10 @@
 
 from kvision.layers.batch_normalization import BatchNormalization, fuse_norms
 from kvision.layers.body import Body
+from kvision.layers.chain import Chain
+from kvision.layers.column_scaling import ColumnScaling
 from kvision.layers.crop_like import CropLike
+from kvision.layers.decision import Decision
 from kvision.layers.decision_forest import DecisionForest
 from kvision.layers.dilated_pooling import DilatedPooling
 from kvision.layers.local_response_norm import LocalResponseNorm
@@ -12,6 +15,7 @@ from kvision.layers.pyramid import Pyramid
 from kvision.layers.resize_like import ResizeLike
 from kvision.layers.sin_cos_positions import SinCosPositions
 from kvision.layers.sub_pixel import ICNR, SubPixelConvolution
+from kvision.layers.support_vectors import SupportVectors
 from kvision.layers.transposed_convolution import BilinearKernel, TransposedConvolution
 from kvision.layers.unpooling import BedOfNails, MaxUnpooling, SwitchedMaxPooling
 from kvision.layers.zero_padded_shortcut import ZeroPaddedShortcut
@@ -21,7 +25,10 @@ __all__ = [
     "BedOfNails",
     "BilinearKernel",
     "Body",
+    "Chain",
+    "ColumnScaling",
     "CropLike",
+    "Decision",
     "DecisionForest",
     "DilatedPooling",
     "ICNR",
@@ -33,6 +40,7 @@ __all__ = [
     "ResizeLike",
     "SinCosPositions",
     "SubPixelConvolution",
+    "SupportVectors",
     "SwitchedMaxPooling",
     "TransposedConvolution",
     "ZeroPaddedShortcut",

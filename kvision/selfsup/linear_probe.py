@@ -10,7 +10,7 @@ from keras import ops
 from sklearn.preprocessing import StandardScaler
 
 from kvision import checks, data, distribute, training
-from kvision.heads.convert import linear_arrays, linear_layer
+from kvision.heads.converters.linear import linear_arrays, linear_layer
 from kvision.metrics import accuracy_interval
 from kvision.schedules import Cosine
 from kvision.selfsup.inputs import feature_rows, label_rows
@@ -36,6 +36,7 @@ class LinearProbe:
             one rate was given.
         kernel: `(features, classes)` float32, for features that are not standardized.
         bias: `(classes,)` float32.
+        center: `(features,)` float32, subtracted from the features first; 0 but for columns far from 0.
     """
 
     accuracy: float
@@ -44,10 +45,11 @@ class LinearProbe:
     tuned: dict[float, float]
     kernel: np.ndarray
     bias: np.ndarray
+    center: np.ndarray
 
     def to_layer(self) -> keras.layers.Layer:
-        """A Dense layer: features (B, D) -> probabilities (B, C) float32."""
-        return linear_layer(self.kernel, self.bias)
+        """A trainable layer: features (B, D) -> probabilities (B, C) float32."""
+        return linear_layer(self.kernel, self.bias, self.center)
 
 
 def linear_probe(
@@ -106,7 +108,7 @@ def linear_probe(
     if len(np.unique(y)) < 2:
         raise checks.error("train_labels", expected="at least two classes", received=f"class {y[0]} alone")
 
-    def trained(rows: np.ndarray, rates: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray]]:
+    def trained(rows: np.ndarray, rates: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         scaler = StandardScaler().fit(x[rows])
         heads = Heads(x.shape[1], int(y.max()) + 1, rates)
         batch = min(batch_size, max(1, len(rows) // _STEPS))
@@ -125,15 +127,15 @@ def linear_probe(
         more = grid
         while more:
             before = max(tuned.values(), default=0.0)
-            for rate, (kernel, bias) in zip(more, trained(fit, more), strict=True):
-                tuned[rate] = _accuracy(x[tune], y[tune], kernel, bias)
+            for rate, arrays in zip(more, trained(fit, more), strict=True):
+                tuned[rate] = _accuracy(x[tune], y[tune], *arrays)
             widens = rates is None and before < tuned[best()] < 1
             more = _beyond(best(), tuned) if widens else []
     rate = best()
-    ((kernel, bias),) = trained(np.arange(len(x)), [rate])
-    accuracy = _accuracy(held_out, truth, kernel, bias)
+    (arrays,) = trained(np.arange(len(x)), [rate])
+    accuracy = _accuracy(held_out, truth, *arrays)
     interval = accuracy_interval(round(accuracy * len(truth)), len(truth))
-    return LinearProbe(accuracy, interval, rate, dict(sorted(tuned.items())), kernel, bias)
+    return LinearProbe(accuracy, interval, rate, dict(sorted(tuned.items())), *arrays)
 
 
 def _beyond(best: float, tried: Collection[float]) -> list[float]:
@@ -144,8 +146,8 @@ def _beyond(best: float, tried: Collection[float]) -> list[float]:
     return sorted(float(f"{(1, 3)[step % 2]}e{step // 2}") for step in steps)
 
 
-def _accuracy(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> float:
-    return float(((x @ kernel + bias).argmax(axis=1) == y).mean())
+def _accuracy(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, bias: np.ndarray, center: np.ndarray) -> float:
+    return float((((x - center) @ kernel + bias).argmax(axis=1) == y).mean())
 
 
 class Heads:

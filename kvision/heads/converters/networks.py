@@ -1,0 +1,22 @@
+"""The multi-layer perceptron of scikit-learn becomes Dense layers."""
+
+import keras
+from sklearn.neural_network import MLPClassifier
+
+from kvision.heads.converters.contract import Converter, dense, refused
+from kvision.layers import Decision
+
+__all__ = ["CONVERTERS"]
+
+_ACTIVATIONS = {"identity": None, "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
+
+
+def _perceptron(estimator: MLPClassifier) -> list[keras.layers.Layer]:
+    if estimator._label_binarizer.y_type_.startswith("multilabel"):
+        raise refused(estimator, "was fitted on several labels for each row", expected="one label for each row")
+    activations = [_ACTIVATIONS[estimator.activation]] * (len(estimator.coefs_) - 1) + [None]
+    layers = zip(estimator.coefs_, estimator.intercepts_, activations, strict=True)
+    return [*(dense(kernel, bias, activation) for kernel, bias, activation in layers), Decision("softmax")]
+
+
+CONVERTERS: dict[type, Converter] = {MLPClassifier: _perceptron}

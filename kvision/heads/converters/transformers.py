@@ -1,0 +1,85 @@
+"""Transformers of scikit-learn that stand in front of a classifier become layers."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_selection import (
+    SelectFdr,
+    SelectFpr,
+    SelectFromModel,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+    VarianceThreshold,
+)
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, RobustScaler, StandardScaler
+
+from kvision.heads.converters.contract import Converter, dense, refused
+from kvision.layers import ColumnScaling
+
+__all__ = ["TRANSFORMERS"]
+
+def _standard(scaler: StandardScaler) -> list[keras.layers.Layer]:
+    center = scaler.mean_ if scaler.with_mean else 0.0
+    return [ColumnScaling.of(scaler.n_features_in_, center=center, factor=1 / scaler.scale_ if scaler.with_std else 1.0)]
+
+
+def _robust(scaler: RobustScaler) -> list[keras.layers.Layer]:
+    center = scaler.center_ if scaler.with_centering else 0.0
+    factor = 1 / scaler.scale_ if scaler.with_scaling else 1.0
+    return [ColumnScaling.of(scaler.n_features_in_, center=center, factor=factor)]
+
+
+def _min_max(scaler: MinMaxScaler) -> list[keras.layers.Layer]:
+    low, clip = scaler.feature_range[0], scaler.feature_range if scaler.clip else None
+    layer = ColumnScaling.of(
+        scaler.n_features_in_, center=scaler.data_min_, factor=scaler.scale_, offset=low, clip=clip
+    )
+    return [layer]
+
+
+def _max_abs(scaler: MaxAbsScaler) -> list[keras.layers.Layer]:
+    clip = (-1, 1) if getattr(scaler, "clip", False) else None  # new in scikit-learn 1.9
+    return [ColumnScaling.of(scaler.n_features_in_, factor=1 / scaler.scale_, clip=clip)]
+
+
+def _normalizer(normalizer: Normalizer) -> list[keras.layers.Layer]:
+    if normalizer.norm != "l2":
+        raise refused(normalizer, f"has norm={normalizer.norm!r}", expected="norm='l2'")
+    return [keras.layers.UnitNormalization(axis=1, dtype="float32")]
+
+
+def _components(pca: PCA) -> list[keras.layers.Layer]:
+    kernel = pca.components_.T
+    if pca.whiten:
+        scale = np.sqrt(pca.explained_variance_)
+        kernel = kernel / np.maximum(scale, np.finfo(scale.dtype).eps)
+    return [ColumnScaling.of(len(kernel), center=pca.mean_), dense(kernel, None)]
+
+
+def _singular(svd: TruncatedSVD) -> list[keras.layers.Layer]:
+    return [dense(svd.components_.T, None)]
+
+
+def _selection(selector: Any) -> list[keras.layers.Layer]:
+    return [dense(np.eye(selector.n_features_in_, dtype="float32")[:, selector.get_support()], None)]
+
+
+TRANSFORMERS: dict[type, Converter] = {
+    StandardScaler: _standard,
+    RobustScaler: _robust,
+    MinMaxScaler: _min_max,
+    MaxAbsScaler: _max_abs,
+    Normalizer: _normalizer,
+    PCA: _components,
+    TruncatedSVD: _singular,
+    VarianceThreshold: _selection,
+    SelectKBest: _selection,
+    SelectPercentile: _selection,
+    SelectFpr: _selection,
+    SelectFdr: _selection,
+    SelectFwe: _selection,
+    SelectFromModel: _selection,
+}
