@@ -243,12 +243,6 @@ def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages
     from kvision.backbones import weights
 
     classes = len(train.class_names)
-    model = _classifier(backbone, classes, config.seed)
-    path = stages.path("finetune.weights.h5")
-    if record := stages.done("finetune", **_RECORD, history=dict):
-        weights.load(model, path)
-        return record, model
-    clock = kv.training.Clock()
     options = {
         "epochs": config.epochs,
         "images": len(fit),
@@ -257,6 +251,12 @@ def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages
     }
     preset = kv.schedules.preset(config.preset, rate=config.rate, **options)
     head = _probe(backbone, train, fit, tune, features, stages, cache) if preset.head == "logistic" else classes
+    model = _classifier(backbone, head, config.seed)
+    path = stages.path("finetune.weights.h5")
+    if record := stages.done("finetune", **_RECORD, history=dict):
+        weights.load(model, path)
+        return record, model
+    clock = kv.training.Clock()
     best, found = kv.training.KeepBest("val_accuracy"), None
     with kv.distribute.pick_strategy(config.strategy).scope():
         augment = preset.augment(config.seed) if preset.augment and config.augment else None

@@ -64,13 +64,19 @@ def model_card(
 {data}
 
 ## Use
-{_use_of_masks(len(labels)) if dense else _use(model.input_shape[1], len(labels))}
+{_use_of_masks(len(labels)) if dense else _use(model.input_shape[1], len(labels))}{_note(model)}
 {_tflite_table(tflite or {})}
 ## Origin
 Command: `{command}`
 Versions: {versions}
 SHA-256 of all weights: `{checksum(model)}`
 """
+
+
+def _note(model: "keras.Model") -> str:
+    """What the head says about its outputs (`kvision.layers.Chain`)."""
+    note = getattr(model.layers[-1], "note", "")
+    return f"\n\n{note}" if note else ""
 
 
 def _use(side: int, classes: int) -> str:

@@ -79,7 +79,7 @@ class ForestHead(Head):
         if not 0 <= self.depth_ <= _DEEPEST or _depth(roots, left, right) != self.depth_:
             raise ValueError(f"depth_ is {self.depth_!r}, which its trees have not (at most {_DEEPEST})")
 
-    def to_layer(self):
+    def _layer(self):
         return forest_layer({name: getattr(self, f"{name}_") for name in _ARRAYS})
 
 

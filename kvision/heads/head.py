@@ -47,9 +47,21 @@ class Head(ClassifierMixin, BaseEstimator, ABC):
             raise ValueError(f"{name} is not ({', '.join(str(n or 'N') for n in shape)}) finite numbers of 32 bits")
         return array
 
-    @abstractmethod
     def to_layer(self) -> keras.layers.Layer:
-        """A layer: features (B, D) float32 -> probabilities (B, C) float32, columns in the order of `classes_`."""
+        """Creates the layer that computes `predict_proba`.
+
+        Returns:
+            A layer from features `(batch, width)` to probabilities `(batch, classes)`, float32, columns as `classes_`.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: If the head is not fitted.
+        """
+        check_is_fitted(self)
+        return self._layer()
+
+    @abstractmethod
+    def _layer(self) -> keras.layers.Layer:
+        """Creates the layer of the learned arrays."""
 
     def predict_proba(self, X) -> np.ndarray:
         """(N, D) -> (N, C) probabilities, columns in the order of `classes_`."""

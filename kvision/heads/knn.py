@@ -1,4 +1,4 @@
-"""The k nearest training images vote."""
+"""The nearest training images vote."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,18 @@ __all__ = ["KNNHead"]
 
 
 class KNNHead(Head):
-    """k nearest neighbours (Cover & Hart 1967) on features; scikit-learn's votes, ties to the lowest index.
+    """Votes of the k nearest neighbors of a query among the training features, as scikit-learn counts them.
 
-    k: neighbours. weights: "uniform" or "distance". metric: "euclidean" or "cosine". Defaults as scikit-learn's.
-    Learned: `bank_` (N, D) float32, `targets_` (N,) int32.
+    Of equally near rows the one with the lower index counts; `kvision.layers.NearestNeighbors` says what float32 takes
+    for equally near. The learned arrays are `bank_` `(rows, width)` float32 and `targets_` `(rows,)` int32.
+
+    Args:
+        k: Number of neighbors, at most the number of rows.
+        weights: "uniform" or "distance".
+        metric: "euclidean" or "cosine".
+
+    References:
+        Cover and Hart 1967, Nearest neighbor pattern classification. Defaults as in scikit-learn.
     """
 
     def __init__(self, k: int = 5, *, weights: str = "uniform", metric: str = "euclidean"):
@@ -29,6 +37,10 @@ class KNNHead(Head):
     def _learn(self, X, codes):
         # brute force: in hundreds of dimensions no tree is faster, and the layer is brute force too
         KNeighborsClassifier(self.k, weights=self.weights, metric=self.metric, algorithm="brute").fit(X, codes)
+        if self.k > len(X):
+            raise checks.error(
+                "k", expected=f"at most the number of rows, {len(X)}", received=self.k, hint="Choose a smaller k"
+            )
         return {"bank_": np.ascontiguousarray(X), "targets_": codes}
 
     def _check_learned(self):
@@ -54,8 +66,6 @@ class KNNHead(Head):
                 right[k] += int((self.classes_[votes.argmax(axis=1)] == y[rows]).sum())
         return {k: count / len(X) for k, count in right.items()}
 
-    def to_layer(self):
-        k = min(self.k, len(self.bank_))  # a class or two of single images is what few-shot means
-        return neighbors_layer(
-            self.bank_, self.targets_, classes=len(self.classes_), k=k, weights=self.weights, metric=self.metric
-        )
+    def _layer(self):
+        options = {"k": self.k, "weights": self.weights, "metric": self.metric}
+        return neighbors_layer(self.bank_, self.targets_, classes=len(self.classes_), **options)

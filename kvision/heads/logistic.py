@@ -1,5 +1,6 @@
 """Multinomial logistic regression on features: the linear probe."""
 
+import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
@@ -16,8 +17,8 @@ class LogisticHead(Head):
     C: inverse strength of the penalty, scikit-learn's 1. max_iter: L-BFGS iterations; 1000 as CLIP's linear probes
     (Radford et al. 2021, arXiv 2103.00020).
 
-    Standardization is folded into `kernel_` (D, C) and `bias_` (C,) float32, but for columns that are so far from 0 that
-    float32 would notice: `center_` (D,) is subtracted from the features first, and is 0 in all other columns.
+    Standardization is folded into `kernel_` (D, C) and `bias_` (C,) float32. Where a column is so far from 0 that
+    float32 would notice, its mean is subtracted first: `center_` (D,) holds these means, and 0 for other columns.
     """
 
     def __init__(self, C: float = 1.0, *, max_iter: int = 1000):
@@ -37,7 +38,9 @@ class LogisticHead(Head):
     def _check_learned(self):
         self._check_array("kernel_", "f", self.n_features_in_, len(self.classes_))
         self._check_array("bias_", "f", len(self.classes_))
+        if not hasattr(self, "center_"):  # files that were written before there was a center
+            self.center_ = np.zeros(self.n_features_in_, "float32")
         self._check_array("center_", "f", self.n_features_in_)
 
-    def to_layer(self):
+    def _layer(self):
         return linear_layer(self.kernel_, self.bias_, self.center_)

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 
+import kvision as kv
 from kvision.export import checksum, model_card
 
 
@@ -43,3 +44,11 @@ def test_card_tells_what_smaller_files_lose(model):
     )
     assert "300 held-out images" in card
     assert "| model_int8.tflite | 0.5000 | 0.4000 - 0.6000 | 0.8750 | 1.23 | 0.50 |" in card
+
+
+def test_card_tells_what_the_head_notes(model):
+    head = kv.layers.Chain([keras.layers.Dense(3), kv.layers.Decision("softmax")], note="These are not calibrated.")
+    noted = keras.Model(model.input, head(model.layers[-1].input))
+    results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}}
+    card = model_card(noted, data="d", command="c", results=results, best="knn", labels=["a", "b", "c"])
+    assert "These are not calibrated." in card

@@ -1,19 +1,32 @@
+import re
+from pathlib import Path
+
+import keras
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import PowerTransformer, StandardScaler
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.heads.convert import forest_arrays
+from kvision.export import litert
+from kvision.heads.converters import CLASSIFIERS, TRANSFORMERS
 
 ACCEPTED = [
     LogisticRegression(max_iter=1000),
@@ -43,15 +56,11 @@ def test_fitted_estimators_become_layers(blobs, estimator, classes):
 @pytest.mark.parametrize(
     "estimator",
     [
-        SVC(),
-        LinearSVC(),
-        RidgeClassifier(),
-        HistGradientBoostingClassifier(max_iter=2),
-        MLPClassifier((3,), max_iter=3000),
-        KNeighborsClassifier(metric="manhattan"),
-        KNeighborsClassifier(weights=np.exp),
-        make_pipeline(MinMaxScaler(), LogisticRegression()),
-        make_pipeline(StandardScaler(), KNeighborsClassifier()),
+        GaussianNB(),
+        RandomForestRegressor(2),
+        make_pipeline(PowerTransformer(), LogisticRegression()),
+        make_pipeline(StandardScaler(), GaussianNB()),
+        CalibratedClassifierCV(LogisticRegression(max_iter=500), cv=2),
     ],
     ids=repr,
 )
@@ -59,21 +68,57 @@ def test_others_are_refused_by_name(blobs, estimator):
     (features, labels), _ = blobs
     with pytest.raises(UserError) as refusal:
         kv.heads.from_sklearn(estimator.fit(features, labels))
-    assert type(estimator).__name__ in str(refusal.value) and "RandomForestClassifier" in str(refusal.value)
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    strange = "PowerTransformer" if "PowerTransformer" in repr(estimator) else type(last).__name__
+    assert f"{strange} is no" in str(refusal.value)
+    assert ("StandardScaler" if strange == "PowerTransformer" else "RandomForestClassifier") in str(refusal.value)
 
 
-def test_unfitted_ones_and_strange_things():
+def test_pipelines_and_searches_of_supported_ones(converted, blobs):
+    (features, labels), _ = blobs
+    inner = make_pipeline(StandardScaler(), "passthrough", PCA(6, random_state=0))
+    search = GridSearchCV(make_pipeline(inner, SVC(break_ties=True)), {"svc__C": [1, 3]}, cv=2)
+    layer = converted(search)
+    assert [type(step).__name__ for step in layer.steps] == ["ColumnScaling", "ColumnScaling", "Dense", "Chain"]
+    assert "SVC" in layer.note
+    converted(make_pipeline(StandardScaler(), KNeighborsClassifier(3)))
+    converted(make_pipeline(StandardScaler(), RandomizedSearchCV(KNeighborsClassifier(), {"p": [2]}, n_iter=1)))
+    with pytest.raises(UserError, match="GridSearchCV kept no best estimator"):
+        kv.heads.from_sklearn(GridSearchCV(SVC(), {"C": [1]}, refit=False, cv=2).fit(features, labels))
+
+
+def test_every_row_of_the_readmes_table_and_no_other_is_converted():
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    table = text.split("| scikit-learn's classifier |")[1].split("\n\n")[0]
+    named = set(re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines()[2:])))
+    assert named == {kind.__name__ for kind in (*CLASSIFIERS, *TRANSFORMERS)} | {"Pipeline", "GridSearchCV"}
+
+
+def test_saved_exported_and_as_tflite(tmp_path, blobs):
+    """One of each kind of layer, through every file."""
+    (features, labels), (queries, _) = blobs
+    front = make_pipeline(StandardScaler(), PCA(6, random_state=0)).fit(features)
+    small, asked = front.transform(features), front.transform(queries)
+    estimators = [
+        make_pipeline(front, SVC().fit(small, labels)),
+        make_pipeline(front, GradientBoostingClassifier(n_estimators=3).fit(small, labels)),
+        make_pipeline(front, SGDClassifier(loss="modified_huber", random_state=0).fit(small, labels)),
+    ]
+    inputs = keras.Input((24,), name="features")
+    model = keras.Model(inputs, [kv.heads.from_sklearn(estimator)(inputs) for estimator in estimators])
+    expected = [np.asarray(output) for output in model.predict_on_batch(queries)]
+    for estimator, output in zip(estimators[1:], expected[1:], strict=True):
+        np.testing.assert_allclose(output, estimator[-1].predict_proba(asked), atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.models.load_model(tmp_path / "model.keras")
+    interpreter = litert.interpreter(litert.convert(model))
+    lite = interpreter.get_signature_runner()(features=queries) if interpreter.get_signature_list() else None
+    for place, output in enumerate(expected):
+        np.testing.assert_array_equal(reloaded.predict_on_batch(queries)[place], output)
+        if lite is not None:
+            assert min(np.abs(found - output).max() for found in lite.values() if found.shape == output.shape) < 1e-5
+
+
+def test_unfitted_ones():
     with pytest.raises(NotFittedError):
         kv.heads.from_sklearn(LogisticRegression())
-
-
-def test_a_threshold_between_two_floats_keeps_its_side():
-    """scikit-learn compares float32 features with float64 thresholds; rounding to nearest sends one the other way."""
-    low = np.nextafter(np.float32(100), np.float32(200))
-    high = np.nextafter(low, np.float32(200))
-    features = np.array([[low], [high]], "float32")
-    tree = DecisionTreeClassifier().fit(features, [0, 1])
-    threshold = tree.tree_.threshold[0]
-    assert low < threshold < high and np.float32(threshold) == high, "the control: rounding to nearest is wrong here"
-    assert forest_arrays([tree])["threshold"][0] == low
-    np.testing.assert_array_equal(np.asarray(kv.heads.from_sklearn(tree)(features)).argmax(1), [0, 1])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.neighbors import KNeighborsClassifier
 
 import kvision as kv
 
@@ -56,9 +57,9 @@ def test_far_from_the_origin_float32_still_ranks_right():
     np.testing.assert_allclose(kv.heads.KNNHead(5).fit(bank, targets).predict_proba(queries), expected, atol=1e-6)
 
 
-def test_fewer_images_than_k_all_vote():
-    head = kv.heads.KNNHead(5).fit(np.eye(3), [0, 1, 1])
-    np.testing.assert_allclose(head.predict_proba(np.eye(3)), [[1 / 3, 2 / 3]] * 3, atol=1e-6)
+def test_more_neighbors_than_rows_are_refused():
+    with pytest.raises(kv.checks.UserError, match=r"`k`.*number of rows, 3"):
+        kv.heads.KNNHead(5).fit(np.eye(3), [0, 1, 1])
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -79,3 +80,54 @@ def test_one_search_scores_every_k_as_the_head_of_that_k_would(blobs, weights, m
     assert len(set(found.values())) > 2
     with pytest.raises(kv.checks.UserError, match=r"`counts`.*1 to 40"):
         kv.heads.KNNHead(40).fit(bank, targets).scores(queries, answers, [41])
+
+
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("offset", [0, 5_000])
+def test_ties_of_integers_go_to_the_lower_index(k, offset):
+    """Also after centering, which made 565 of 1,200 such votes another one's."""
+    random = np.random.default_rng(0)
+    bank, queries = random.integers(0, 4, (300, 6)) + offset, random.integers(0, 4, (400, 6)) + offset
+    targets = np.arange(300) % 5
+    expected = oracle(bank, targets, queries, k=k, weights="uniform", metric="euclidean", classes=5)
+    np.testing.assert_allclose(kv.heads.KNNHead(k).fit(bank, targets).predict_proba(queries), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_clusters_far_from_each_other(metric):
+    """No one center serves them: a matrix product in float32 keeps no digits of the distances inside a cluster."""
+    random = np.random.default_rng(0)
+    bank = (random.normal(size=(200, 32)) + 1e4 * np.array([[-1], [1]])[np.arange(200) % 2]).astype("float32")
+    targets = np.arange(200) % 50
+    head = kv.heads.KNNHead(1, metric=metric).fit(bank, targets)
+    assert head.score(bank, targets) == 1
+    queries = (bank + random.normal(0, 0.1, bank.shape)).astype("float32")
+    expected = oracle(bank, targets, queries, k=1, weights="uniform", metric=metric, classes=50)
+    np.testing.assert_array_equal(head.predict(queries), expected.argmax(axis=1))
+
+
+def test_neighbors_that_are_nearly_equally_near():
+    """Some rows compete within float32's roundings of the product: those alone are compared by their differences."""
+    random = np.random.default_rng(0)
+    bank = (random.normal(size=(100, 1, 16)) * 100 + random.normal(size=(100, 4, 16)) * 0.01).reshape(400, 16)
+    bank = bank.astype("float32")
+    targets = np.arange(400) % 4
+    head = kv.heads.KNNHead(1).fit(bank, targets)
+    assert 1 < head.to_layer().sizes["candidates"] < 400
+    assert head.score(bank, targets) == 1
+
+
+@pytest.mark.parametrize("weights", ["uniform", "distance"])
+def test_the_cosine_of_a_row_of_zeros_is_0(weights):
+    """It was .5: nearer than half of the rows."""
+    random = np.random.default_rng(0)
+    bank, queries = random.normal(size=(30, 5)).astype("float32"), random.normal(size=(50, 5)).astype("float32")
+    bank[:6] = 0
+    targets = np.arange(30) % 5
+    head = kv.heads.KNNHead(9, metric="cosine", weights=weights).fit(bank, targets)
+    reference = KNeighborsClassifier(9, metric="cosine", weights=weights).fit(bank.astype("float64"), targets)
+    with np.errstate(all="ignore"):
+        expected = reference.predict_proba(queries.astype("float64"))
+    np.testing.assert_allclose(head.predict_proba(queries), expected, atol=1e-4)
+    first = [(targets[:9] == label).mean() for label in range(5)]
+    np.testing.assert_allclose(head.predict_proba(0 * queries[:1]), [first], atol=1e-6)  # all rows are equally near

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import threadpoolctl
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -44,3 +45,22 @@ def test_blas_has_one_thread_while_it_fits_and_all_of_them_after(blobs, monkeypa
     before = threads()
     kv.heads.LogisticHead().fit(features, labels)
     assert seen and set(seen) == {1} and threads() == before
+
+
+@pytest.mark.parametrize("mean", [1e4, 1e6])
+def test_columns_far_from_0_keep_their_digits(tmp_path, blobs, mean):
+    """Their mean folded into the bias was wrong by .001 and by .15."""
+    (features, labels), (queries, _) = blobs
+    far = np.where(np.arange(24) < 3, mean, 0)
+    features, queries = (features + far).astype("float32"), (queries + far).astype("float32")
+    scaler = StandardScaler().fit(features.astype("float64"))
+    reference = LogisticRegression(max_iter=1000).fit(scaler.transform(features.astype("float64")), labels)
+    head = kv.heads.LogisticHead().fit(features.astype("float64"), labels)
+    expected = reference.predict_proba(scaler.transform(queries.astype("float64")))
+    np.testing.assert_allclose(head.predict_proba(queries), expected, atol=1e-4)  # L-BFGS began from float32 here
+    layer = head.to_layer()
+    assert np.count_nonzero(head.center_) == 3 and len(layer.trainable_weights) == 2
+    kv.heads.save(head, tmp_path / "head.npz")
+    np.testing.assert_array_equal(
+        kv.heads.load(tmp_path / "head.npz").predict_proba(queries), head.predict_proba(queries)
+    )

@@ -174,3 +174,12 @@ def test_names_that_are_python_objects_are_saved_as_text(tmp_path, blobs):
     loaded = kv.heads.load(tmp_path / "head.npz")
     assert loaded.classes_.dtype.kind == "U"
     np.testing.assert_array_equal(loaded.predict(x), head.predict(x))
+
+
+def test_a_file_from_before_there_was_a_center(tmp_path, blobs):
+    (x, y), _ = blobs
+    head = LogisticHead().fit(x, y)
+    kv.heads.save(head, tmp_path / "head.npz")
+    with np.load(tmp_path / "head.npz") as file:
+        np.savez(tmp_path / "old.npz", **{name: file[name] for name in file.files if name != "center_"})
+    np.testing.assert_array_equal(kv.heads.load(tmp_path / "old.npz").predict_proba(x), head.predict_proba(x))

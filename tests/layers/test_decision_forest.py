@@ -31,3 +31,14 @@ def test_state_is_saved_and_never_trained(tmp_path):
     reloaded = keras.models.load_model(tmp_path / "forest.keras")
     queries = np.random.default_rng(0).normal(size=(20, 2)).astype("float32")
     np.testing.assert_array_equal(reloaded.predict_on_batch(queries), model.predict_on_batch(queries))
+
+
+def test_trees_side_by_side_are_added_by_column():
+    forest = kv.layers.DecisionForest(trees=4, nodes=4, leaves=4, classes=1, depth=0, side_by_side=2, total=True)
+    forest.roots.assign([0, 1, 2, 3])
+    forest.left.assign([0, 1, 2, 3])
+    forest.right.assign([0, 1, 2, 3])
+    forest.leaf.assign([0, 1, 2, 3])
+    forest.values.assign([[1], [10], [2], [20]])
+    np.testing.assert_array_equal(forest(np.zeros((1, 2), "float32")), [[3, 30]])
+    assert forest.compute_output_shape((None, 2)) == (None, 2)

@@ -22,7 +22,7 @@ def test_votes_by_hand():
 
 def test_state_is_saved_and_never_trained():
     knn = layer(weights="distance", metric="cosine")
-    assert not knn.trainable_weights and len(knn.non_trainable_weights) == 3
+    assert not knn.trainable_weights and len(knn.non_trainable_weights) == 4
     copy = keras.layers.deserialize(keras.layers.serialize(knn))
     assert copy.get_config() == knn.get_config()
 
@@ -39,3 +39,17 @@ def test_stays_float32_under_mixed_precision():
 def test_bad_settings(change):
     with pytest.raises(UserError, match=f"`{next(iter(change))}`"):
         layer(**change)
+
+
+def test_rows_are_compared_by_their_differences_where_asked():
+    """Three ways to the same neighbors: the product, a few candidates, and all rows."""
+    random = np.random.default_rng(0)
+    bank, x = random.normal(size=(6, 2)), random.normal(size=(20, 2)).astype("float32")
+    found = []
+    for candidates in (2, 4, 6):
+        knn = layer(candidates=candidates)
+        knn.bank.assign(bank)
+        found.append(np.asarray(knn.nearest(x)))
+    expected = np.argsort(np.square(x[:, None] - bank).sum(axis=2), axis=1)[:, :2]
+    for index in found:
+        np.testing.assert_array_equal(index, expected)

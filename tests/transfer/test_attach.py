@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
@@ -66,7 +68,7 @@ def test_a_feature_map_is_averaged(backbone):
 
 def test_others_are_refused_by_name(backbone):
     features = kv.backbones.embed(backbone, IMAGES, progress=False)
-    for estimator in (SVC(), GradientBoostingClassifier(n_estimators=2)):
+    for estimator in (GaussianNB(), SVC(kernel=lambda a, b: a @ b.T)):
         with pytest.raises(UserError, match=type(estimator).__name__):
             kv.transfer.attach(backbone, estimator.fit(features, LABELS))
     for head in (1, True, "knn", None):
@@ -95,3 +97,25 @@ def test_random_changes_work_in_training_alone_and_no_export_holds_them(tmp_path
 
     lite = Runner(folder / "assets.extra" / "model.tflite")(images)["probabilities"]
     np.testing.assert_allclose(lite, still, atol=1e-5)
+
+
+def test_swapped_arguments_are_told(backbone):
+    head = keras.Sequential([keras.Input((8,)), keras.layers.Dense(3)])
+    for swapped in (3, kv.heads.KNNHead(), LogisticRegression(), keras.layers.Dense(3), head):
+        with pytest.raises(UserError, match=r"`backbone` .*swapped: call kv.transfer.attach\(backbone, head\)"):
+            kv.transfer.attach(swapped, backbone)
+    with pytest.raises(UserError, match="`backbone`") as error:
+        kv.transfer.attach("ResNet50", 3)
+    assert "swapped" not in str(error.value)
+
+
+def test_heads_of_another_width_unfitted_ones_and_classes_are_told(backbone):
+    features = np.random.default_rng(0).normal(size=(12, 5))
+    for head in (kv.heads.ForestHead(3), RandomForestClassifier(3), kv.heads.LogisticHead()):
+        with pytest.raises(UserError, match=r"fitted on 5 features. Expected 8 features, as 'small' gives"):
+            kv.transfer.attach(backbone, head.fit(features, np.arange(12) % 2))
+    with pytest.raises(NotFittedError):
+        kv.transfer.attach(backbone, kv.heads.KNNHead())
+    with pytest.raises(UserError, match="`head`"):
+        kv.transfer.attach(backbone, kv.heads.KNNHead)
+    assert kv.transfer.attach(backbone, np.int64(3)).output_shape == (None, 3)

@@ -1,7 +1,5 @@
 """Boosted trees of scikit-learn become a `DecisionForest` whose leaves are added."""
 
-from typing import Any
-
 import keras
 import numpy as np
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier
@@ -24,12 +22,11 @@ def _gradient(estimator: GradientBoostingClassifier) -> list[keras.layers.Layer]
     if estimator.init not in (None, "zero"):
         raise refused(estimator, f"starts from init={estimator.init!r}", expected="init=None or 'zero'")
     stages = estimator.estimators_  # (rounds, scores)
-    trees = [
-        tree_arrays(tree.tree_, estimator.learning_rate * tree.tree_.value[:, 0, :]) for stage in stages for tree in stage
-    ]
+    rate = estimator.learning_rate
+    trees = [tree_arrays(tree.tree_, rate * tree.tree_.value[:, 0, :]) for stage in stages for tree in stage]
     anywhere = np.zeros((1, estimator.n_features_in_), "float32")
     said = [[tree.predict(anywhere)[0] for tree in stage] for stage in stages]
-    base = np.ravel(estimator.decision_function(anywhere)) - estimator.learning_rate * np.sum(said, axis=0)
+    base = np.ravel(estimator.decision_function(anywhere)) - rate * np.sum(said, axis=0)
     factor = 2.0 if estimator.loss == "exponential" else 1.0  # its probability is the sigmoid of twice the score
     return _added(trees, factor * base, side_by_side=stages.shape[1], factor=factor)
 
@@ -38,7 +35,7 @@ def _histogram(estimator: HistGradientBoostingClassifier) -> list[keras.layers.L
     rounds = estimator._predictors
     trees = [predictor.nodes for stage in rounds for predictor in stage]
     if any(nodes["is_categorical"].any() for nodes in trees) or estimator.is_categorical_ is not None:
-        raise refused(estimator, "splits by categories", expected="features that are numbers, categorical_features=None")
+        raise refused(estimator, "splits by categories", expected="categorical_features=None")
     scores = len(rounds[0])
     base = np.broadcast_to(np.ravel(estimator._baseline_prediction), scores)
     return _added([_histogram_arrays(nodes) for nodes in trees], base, side_by_side=scores)
@@ -62,7 +59,9 @@ def _adaptive(estimator: AdaBoostClassifier) -> list[keras.layers.Layer]:
     kind = type(estimator.estimator_)
     if kind not in (DecisionTreeClassifier, ExtraTreeClassifier):
         raise refused(
-            estimator, f"boosts {kind.__name__}", expected="estimator=None, DecisionTreeClassifier or ExtraTreeClassifier"
+            estimator,
+            f"boosts {kind.__name__}",
+            expected="trees",
         )
     classes, weights = len(estimator.classes_), np.asarray(estimator.estimator_weights_)
     trees = []

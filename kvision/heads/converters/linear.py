@@ -66,7 +66,8 @@ def linear_layer(kernel: np.ndarray, bias: np.ndarray, center: np.ndarray) -> ke
 
 def _coefficients(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
     """Of the decision function: `(scores, width)` and `(scores,)`; one score for two classes."""
-    coef = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else estimator.coef_  # `sparsify` was called
+    # `sparsify` leaves a sparse matrix
+    coef = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else estimator.coef_
     coef = np.atleast_2d(coef)
     return coef, np.broadcast_to(estimator.intercept_, len(coef))
 

@@ -13,8 +13,9 @@ from kvision.layers.support_vectors import KERNELS
 __all__ = ["CONVERTERS"]
 
 _NOTE = (
-    "{name} of scikit-learn has no probabilities here: `probabilities` is the softmax of its decision function of shape"
-    " 'ovr'. They are not calibrated. Where classes have equally many votes, the summed scores decide (break_ties=True)."
+    "{name} of scikit-learn has no probabilities here: `probabilities` is the softmax of its decision function"
+    " of shape 'ovr'. They are not calibrated. Where classes have equally many votes, the summed scores decide"
+    " (break_ties=True)."
 )
 
 

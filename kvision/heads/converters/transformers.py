@@ -21,9 +21,12 @@ from kvision.layers import ColumnScaling
 
 __all__ = ["TRANSFORMERS"]
 
+
 def _standard(scaler: StandardScaler) -> list[keras.layers.Layer]:
     center = scaler.mean_ if scaler.with_mean else 0.0
-    return [ColumnScaling.of(scaler.n_features_in_, center=center, factor=1 / scaler.scale_ if scaler.with_std else 1.0)]
+    return [
+        ColumnScaling.of(scaler.n_features_in_, center=center, factor=1 / scaler.scale_ if scaler.with_std else 1.0)
+    ]
 
 
 def _robust(scaler: RobustScaler) -> list[keras.layers.Layer]:
