@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kvision.checks import UserError
 from kvision.heads.converters import CLASSIFIERS, TRANSFORMERS
-from kvision.heads.converters.contract import refused
+from kvision.heads.converters.contract import Layers, refused
 from kvision.layers import Chain
 
 __all__ = ["from_sklearn"]
@@ -54,7 +54,7 @@ def _note(layer: keras.layers.Layer) -> str:
     return getattr(layer, "note", "")
 
 
-def _classifier(estimator: Any) -> list[keras.layers.Layer]:
+def _classifier(estimator: Any) -> Layers:
     if isinstance(estimator, Pipeline):
         *front, (_, last) = estimator.steps
         return [*(layer for _, step in front for layer in _transformer(step)), *_classifier(last)]
@@ -70,7 +70,7 @@ def _classifier(estimator: Any) -> list[keras.layers.Layer]:
     return CLASSIFIERS[type(estimator)](estimator)
 
 
-def _transformer(step: Any) -> list[keras.layers.Layer]:
+def _transformer(step: Any) -> Layers:
     if step is None or step == "passthrough":
         return []
     if isinstance(step, Pipeline):

@@ -61,6 +61,5 @@ def test_columns_far_from_0_keep_their_digits(tmp_path, blobs, mean):
     layer = head.to_layer()
     assert np.count_nonzero(head.center_) == 3 and len(layer.trainable_weights) == 2
     kv.heads.save(head, tmp_path / "head.npz")
-    np.testing.assert_array_equal(
-        kv.heads.load(tmp_path / "head.npz").predict_proba(queries), head.predict_proba(queries)
-    )
+    loaded = kv.heads.load(tmp_path / "head.npz")
+    np.testing.assert_array_equal(loaded.predict_proba(queries), head.predict_proba(queries))

@@ -1,24 +1,23 @@
 """Boosted trees of scikit-learn become a `DecisionForest` whose leaves are added."""
 
-import keras
 import numpy as np
 from sklearn.ensemble import AdaBoostClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from kvision.heads.converters.contract import Converter, refused
+from kvision.heads.converters.contract import Converter, Layers, refused
 from kvision.heads.converters.trees import forest_layer, joined, rounded_down, tree_arrays
 from kvision.layers import ColumnScaling, Decision
 
 __all__ = ["CONVERTERS"]
 
 
-def _added(trees: list[dict], base: np.ndarray, *, side_by_side: int, factor: float = 1.0) -> list[keras.layers.Layer]:
+def _added(trees: list[dict], base: np.ndarray, *, side_by_side: int, factor: float = 1.0) -> Layers:
     """Softmax of `factor` times the sum of the trees' leaves, plus `base` `(scores,)`."""
     forest = forest_layer(joined(trees), side_by_side=side_by_side, total=True)
     return [forest, ColumnScaling.of(len(base), factor=factor, offset=base), Decision("softmax")]
 
 
-def _gradient(estimator: GradientBoostingClassifier) -> list[keras.layers.Layer]:
+def _gradient(estimator: GradientBoostingClassifier) -> Layers:
     if estimator.init not in (None, "zero"):
         raise refused(estimator, f"starts from init={estimator.init!r}", expected="init=None or 'zero'")
     stages = estimator.estimators_  # (rounds, scores)
@@ -31,7 +30,7 @@ def _gradient(estimator: GradientBoostingClassifier) -> list[keras.layers.Layer]
     return _added(trees, factor * base, side_by_side=stages.shape[1], factor=factor)
 
 
-def _histogram(estimator: HistGradientBoostingClassifier) -> list[keras.layers.Layer]:
+def _histogram(estimator: HistGradientBoostingClassifier) -> Layers:
     rounds = estimator._predictors
     trees = [predictor.nodes for stage in rounds for predictor in stage]
     if any(nodes["is_categorical"].any() for nodes in trees) or estimator.is_categorical_ is not None:
@@ -55,7 +54,7 @@ def _histogram_arrays(nodes: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _adaptive(estimator: AdaBoostClassifier) -> list[keras.layers.Layer]:
+def _adaptive(estimator: AdaBoostClassifier) -> Layers:
     kind = type(estimator.estimator_)
     if kind not in (DecisionTreeClassifier, ExtraTreeClassifier):
         raise refused(

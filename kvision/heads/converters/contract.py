@@ -9,11 +9,12 @@ import numpy as np
 from kvision import checks
 from kvision.layers import Chain, Decision
 
-__all__ = ["NO_PROBABILITIES", "Converter", "decided", "dense", "refused"]
+__all__ = ["NO_PROBABILITIES", "Converter", "Layers", "decided", "dense", "refused"]
 
-# A fitted scikit-learn estimator of one class -> layers that compute its answer, called one after the other. It reads
-# every parameter that changes the answer, and raises `refused(...)` for a value that it cannot convert.
-Converter = Callable[[Any], list[keras.layers.Layer]]
+Layers = Sequence[keras.layers.Layer]  # called one after the other
+# From a fitted scikit-learn estimator of one class to the layers that compute its answer. It reads every parameter that
+# changes the answer, and raises `refused(...)` for a value that it cannot convert.
+Converter = Callable[[Any], Layers]
 
 NO_PROBABILITIES = (
     "{name} of scikit-learn has no probabilities: `probabilities` is the softmax of its decision function. The order"
@@ -39,7 +40,7 @@ def dense(kernel: np.ndarray, bias: np.ndarray | None, activation: str | None = 
     return layer
 
 
-def decided(estimator: Any, scores: Sequence[keras.layers.Layer]) -> list[keras.layers.Layer]:
+def decided(estimator: Any, scores: Layers) -> Layers:
     """The layers of an estimator without `predict_proba`: softmax of its scores, and the note for the model card."""
     note = NO_PROBABILITIES.format(name=type(estimator).__name__)
     return [Chain([*scores, Decision("softmax")], note=note)]

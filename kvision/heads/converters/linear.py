@@ -16,7 +16,7 @@ from sklearn.linear_model import (
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from kvision.heads.converters.contract import Converter, decided, dense, refused
+from kvision.heads.converters.contract import Converter, Layers, decided, dense, refused
 from kvision.layers import Chain, ColumnScaling, Decision
 
 __all__ = ["CONVERTERS", "linear_arrays", "linear_layer"]
@@ -77,7 +77,7 @@ def _scores(estimator: Any) -> keras.layers.Layer:
     return dense(coef.T.astype("float32"), intercept.astype("float32"))
 
 
-def _softmax(estimator: Any) -> list[keras.layers.Layer]:
+def _softmax(estimator: Any) -> Layers:
     classes = len(estimator.classes_)
     rule = getattr(estimator, "multi_class", "auto")  # until scikit-learn 1.7
     apart = rule == "ovr" or getattr(estimator, "solver", None) == "liblinear"
@@ -90,13 +90,13 @@ def _softmax(estimator: Any) -> list[keras.layers.Layer]:
     return [linear_layer(*linear_arrays(*_coefficients(estimator)))]
 
 
-def _stochastic(estimator: SGDClassifier) -> list[keras.layers.Layer]:
+def _stochastic(estimator: SGDClassifier) -> Layers:
     rule = {"log_loss": "sigmoids", "modified_huber": "clipped"}.get(estimator.loss)
     scores = [_scores(estimator)]
     return decided(estimator, scores) if rule is None else [*scores, Decision(rule)]
 
 
-def _margins(estimator: Any) -> list[keras.layers.Layer]:
+def _margins(estimator: Any) -> Layers:
     labels = getattr(estimator, "_label_binarizer", None)
     if labels is not None and labels.y_type_.startswith("multilabel"):
         raise refused(estimator, "was fitted on several labels for each row", expected="one label for each row")

@@ -1,10 +1,9 @@
 """The nearest neighbors of scikit-learn become a `NearestNeighbors` layer."""
 
-import keras
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from kvision.heads.converters.contract import Converter, refused
+from kvision.heads.converters.contract import Converter, Layers, refused
 from kvision.layers import ColumnScaling, NearestNeighbors
 
 __all__ = ["CONVERTERS", "neighbors_layer"]
@@ -12,9 +11,7 @@ __all__ = ["CONVERTERS", "neighbors_layer"]
 _FAR = 4  # standard deviations: values about a mean that far from 0 lie within a factor of 2, and differ exactly
 _QUERIES = 64
 _ROUNDINGS = 4
-_OFTEN = (
-    0.05  # of the queries: of 10,000 photographs' features one in a hundred has two neighbors that float32 confuses
-)
+_OFTEN = 0.05  # share of the queries: few have two neighbors as near as that by chance
 _MOST = 256  # candidates: (256, 256, 1280) float32 are 335 MB
 _EXPECTED = "metric 'euclidean', 'minkowski' with p=2 (columns may have weights `w`) or 'cosine'"
 
@@ -67,7 +64,7 @@ def _candidates(bank: np.ndarray, k: int) -> int:
     return most if most <= min(_MOST, len(bank) // 2) else len(bank)
 
 
-def _neighbors(estimator: KNeighborsClassifier) -> list[keras.layers.Layer]:
+def _neighbors(estimator: KNeighborsClassifier) -> Layers:
     metric, settings, bank = estimator.effective_metric_, dict(estimator.effective_metric_params_), estimator._fit_X
     weights = estimator.weights or "uniform"
     importance = None

@@ -1,9 +1,8 @@
 """The multi-layer perceptron of scikit-learn becomes Dense layers."""
 
-import keras
 from sklearn.neural_network import MLPClassifier
 
-from kvision.heads.converters.contract import Converter, dense, refused
+from kvision.heads.converters.contract import Converter, Layers, dense, refused
 from kvision.layers import Decision
 
 __all__ = ["CONVERTERS"]
@@ -11,7 +10,7 @@ __all__ = ["CONVERTERS"]
 _ACTIVATIONS = {"identity": None, "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 
 
-def _perceptron(estimator: MLPClassifier) -> list[keras.layers.Layer]:
+def _perceptron(estimator: MLPClassifier) -> Layers:
     if estimator._label_binarizer.y_type_.startswith("multilabel"):
         raise refused(estimator, "was fitted on several labels for each row", expected="one label for each row")
     activations = [_ACTIVATIONS[estimator.activation]] * (len(estimator.coefs_) - 1) + [None]

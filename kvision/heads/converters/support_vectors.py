@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from sklearn.svm import SVC, NuSVC
 
-from kvision.heads.converters.contract import Converter, decided, dense, refused
+from kvision.heads.converters.contract import Converter, Layers, decided, dense, refused
 from kvision.layers import Chain, Decision, SupportVectors
 from kvision.layers.support_vectors import KERNELS
 
@@ -19,7 +19,7 @@ _NOTE = (
 )
 
 
-def _machine(estimator: Any) -> list[keras.layers.Layer]:
+def _machine(estimator: Any) -> Layers:
     kernel, name = estimator.kernel, type(estimator).__name__
     if kernel not in ("linear", *KERNELS):
         shown = kernel if isinstance(kernel, str) else "a function"

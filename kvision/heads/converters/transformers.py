@@ -16,26 +16,25 @@ from sklearn.feature_selection import (
 )
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, Normalizer, RobustScaler, StandardScaler
 
-from kvision.heads.converters.contract import Converter, dense, refused
+from kvision.heads.converters.contract import Converter, Layers, dense, refused
 from kvision.layers import ColumnScaling
 
 __all__ = ["TRANSFORMERS"]
 
 
-def _standard(scaler: StandardScaler) -> list[keras.layers.Layer]:
+def _standard(scaler: StandardScaler) -> Layers:
     center = scaler.mean_ if scaler.with_mean else 0.0
-    return [
-        ColumnScaling.of(scaler.n_features_in_, center=center, factor=1 / scaler.scale_ if scaler.with_std else 1.0)
-    ]
+    factor = 1 / scaler.scale_ if scaler.with_std else 1.0
+    return [ColumnScaling.of(scaler.n_features_in_, center=center, factor=factor)]
 
 
-def _robust(scaler: RobustScaler) -> list[keras.layers.Layer]:
+def _robust(scaler: RobustScaler) -> Layers:
     center = scaler.center_ if scaler.with_centering else 0.0
     factor = 1 / scaler.scale_ if scaler.with_scaling else 1.0
     return [ColumnScaling.of(scaler.n_features_in_, center=center, factor=factor)]
 
 
-def _min_max(scaler: MinMaxScaler) -> list[keras.layers.Layer]:
+def _min_max(scaler: MinMaxScaler) -> Layers:
     low, clip = scaler.feature_range[0], scaler.feature_range if scaler.clip else None
     layer = ColumnScaling.of(
         scaler.n_features_in_, center=scaler.data_min_, factor=scaler.scale_, offset=low, clip=clip
@@ -43,18 +42,18 @@ def _min_max(scaler: MinMaxScaler) -> list[keras.layers.Layer]:
     return [layer]
 
 
-def _max_abs(scaler: MaxAbsScaler) -> list[keras.layers.Layer]:
+def _max_abs(scaler: MaxAbsScaler) -> Layers:
     clip = (-1, 1) if getattr(scaler, "clip", False) else None  # new in scikit-learn 1.9
     return [ColumnScaling.of(scaler.n_features_in_, factor=1 / scaler.scale_, clip=clip)]
 
 
-def _normalizer(normalizer: Normalizer) -> list[keras.layers.Layer]:
+def _normalizer(normalizer: Normalizer) -> Layers:
     if normalizer.norm != "l2":
         raise refused(normalizer, f"has norm={normalizer.norm!r}", expected="norm='l2'")
     return [keras.layers.UnitNormalization(axis=1, dtype="float32")]
 
 
-def _components(pca: PCA) -> list[keras.layers.Layer]:
+def _components(pca: PCA) -> Layers:
     kernel = pca.components_.T
     if pca.whiten:
         scale = np.sqrt(pca.explained_variance_)
@@ -62,11 +61,11 @@ def _components(pca: PCA) -> list[keras.layers.Layer]:
     return [ColumnScaling.of(len(kernel), center=pca.mean_), dense(kernel, None)]
 
 
-def _singular(svd: TruncatedSVD) -> list[keras.layers.Layer]:
+def _singular(svd: TruncatedSVD) -> Layers:
     return [dense(svd.components_.T, None)]
 
 
-def _selection(selector: Any) -> list[keras.layers.Layer]:
+def _selection(selector: Any) -> Layers:
     return [dense(np.eye(selector.n_features_in_, dtype="float32")[:, selector.get_support()], None)]
 
 

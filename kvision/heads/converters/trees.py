@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from kvision.heads.converters.contract import Converter
+from kvision.heads.converters.contract import Converter, Layers
 from kvision.layers import DecisionForest
 
 __all__ = ["CONVERTERS", "forest_arrays", "forest_layer", "joined", "rounded_down", "tree_arrays"]
@@ -104,7 +103,7 @@ def forest_layer(arrays: dict[str, np.ndarray], *, side_by_side: int = 1, total:
     return layer
 
 
-def _forest(estimator: Any) -> list[keras.layers.Layer]:
+def _forest(estimator: Any) -> Layers:
     return [forest_layer(forest_arrays(getattr(estimator, "estimators_", [estimator])))]
 
 
