@@ -2,10 +2,9 @@
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from kvision.heads.converters.linear import linear_arrays, linear_layer
+from kvision.heads.converters.linear import linear_arrays, linear_layer, standardizer
 from kvision.heads.head import Head
 
 __all__ = ["LogisticHead"]
@@ -26,7 +25,7 @@ class LogisticHead(Head):
         self.max_iter = max_iter
 
     def _learn(self, X, codes):
-        scaler = StandardScaler().fit(X)
+        scaler = standardizer(X)
         X = scaler.transform(X)
         # NumPy's and SciPy's BLAS, called in turns, each keep their threads spinning in the other's way: on 2 cores
         # 6,400 x 1,280, 10 classes, C=0.01 took 1.7 s with them and 0.45 s without

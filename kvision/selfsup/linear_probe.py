@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from keras import ops
-from sklearn.preprocessing import StandardScaler
 
 from kvision import checks, data, distribute, training
-from kvision.heads.converters.linear import linear_arrays, linear_layer
+from kvision.heads.converters.linear import linear_arrays, linear_layer, standardizer
 from kvision.metrics import accuracy_interval
 from kvision.schedules import Cosine
 from kvision.selfsup.inputs import feature_rows, label_rows
@@ -109,7 +108,7 @@ def linear_probe(
         raise checks.error("train_labels", expected="at least two classes", received=f"class {y[0]} alone")
 
     def trained(rows: np.ndarray, rates: Sequence[float]) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        scaler = StandardScaler().fit(x[rows])
+        scaler = standardizer(x[rows])
         heads = Heads(x.shape[1], int(y.max()) + 1, rates)
         batch = min(batch_size, max(1, len(rows) // _STEPS))
         heads.train(scaler.transform(x[rows]), y[rows], epochs=epochs, batch_size=batch, seed=seed)

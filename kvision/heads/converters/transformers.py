@@ -23,9 +23,12 @@ __all__ = ["TRANSFORMERS"]
 
 
 def _standard(scaler: StandardScaler) -> Layers:
-    center = scaler.mean_ if scaler.with_mean else 0.0
-    factor = 1 / scaler.scale_ if scaler.with_std else 1.0
-    return [ColumnScaling.of(scaler.n_features_in_, center=center, factor=factor)]
+    width, factor = scaler.n_features_in_, 1 / scaler.scale_ if scaler.with_std else 1.0
+    if not scaler.with_mean:
+        return [ColumnScaling.of(width, factor=factor)]
+    # Features are float32, and newer versions of scikit-learn round the mean to it: what is left there tells.
+    near = scaler.mean_.astype("float32")
+    return [ColumnScaling.of(width, center=near, factor=factor, offset=scaler.transform(near[None])[0])]
 
 
 def _robust(scaler: RobustScaler) -> Layers:

@@ -15,6 +15,7 @@ from sklearn.svm import LinearSVC
 import kvision as kv
 from kvision.checks import UserError
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 BY_SCORES = [
     LinearSVC(),
     LinearSVC(multi_class="crammer_singer"),
@@ -22,7 +23,7 @@ BY_SCORES = [
     RidgeClassifierCV(),
     Perceptron(),
     SGDClassifier(random_state=0),
-    SGDClassifier(loss="squared_error", alpha=1, learning_rate="optimal", average=True, random_state=0),
+    SGDClassifier(loss="squared_hinge", average=True, random_state=0),
 ]
 
 
