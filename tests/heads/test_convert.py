@@ -104,19 +104,26 @@ def test_saved_exported_and_as_tflite(tmp_path, blobs):
         make_pipeline(front, GradientBoostingClassifier(n_estimators=3).fit(small, labels)),
         make_pipeline(front, SGDClassifier(loss="modified_huber", random_state=0).fit(small, labels)),
     ]
+    heads = [kv.heads.from_sklearn(estimator) for estimator in estimators]
+    for place, head in enumerate(heads):
+        head.name = f"head_{place}"
     inputs = keras.Input((24,), name="features")
-    model = keras.Model(inputs, [kv.heads.from_sklearn(estimator)(inputs) for estimator in estimators])
+    model = keras.Model(inputs, [head(inputs) for head in heads])
     expected = [np.asarray(output) for output in model.predict_on_batch(queries)]
     for estimator, output in zip(estimators[1:], expected[1:], strict=True):
         np.testing.assert_allclose(output, estimator[-1].predict_proba(asked), atol=1e-5)
     model.save(tmp_path / "model.keras")
-    reloaded = keras.models.load_model(tmp_path / "model.keras")
+    reloaded = keras.models.load_model(tmp_path / "model.keras").predict_on_batch(queries)
     interpreter = litert.interpreter(litert.convert(model))
-    lite = interpreter.get_signature_runner()(features=queries) if interpreter.get_signature_list() else None
-    for place, output in enumerate(expected):
-        np.testing.assert_array_equal(reloaded.predict_on_batch(queries)[place], output)
-        if lite is not None:
-            assert min(np.abs(found - output).max() for found in lite.values() if found.shape == output.shape) < 1e-5
+    index = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(index, queries.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(index, queries)
+    interpreter.invoke()
+    lite = [interpreter.get_tensor(output["index"]) for output in interpreter.get_output_details()]
+    for output, again in zip(expected, reloaded, strict=True):
+        np.testing.assert_array_equal(again, output)
+        assert min(np.abs(found - output).max() for found in lite) < 1e-5
 
 
 def test_unfitted_ones():
