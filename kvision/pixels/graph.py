@@ -1,5 +1,6 @@
 """The TensorFlow half: works eagerly, in `tf.data` and inside an exported graph."""
 
+import functools
 from typing import TYPE_CHECKING
 
 from kvision.pixels import bmp, gif, jpeg, orientation, png, webp
@@ -21,6 +22,19 @@ def decode(data: "tf.Tensor") -> "tf.Tensor":
     channel or palette, is passed over; damage within a GIF's compressed pixels may be. tf.errors.InvalidArgumentError
     if it cannot be decoded.
     """
+    return _traced()(data)
+
+
+@functools.cache
+def _traced():
+    """`_decode` as a function that is traced once in a process: each graph that decodes calls it."""
+    import tensorflow as tf
+
+    return tf.function(_decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+
+
+def _decode(data: "tf.Tensor") -> "tf.Tensor":
+    """The graph of `decode`."""
     import tensorflow as tf
 
     def only_if(condition, data):

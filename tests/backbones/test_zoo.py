@@ -19,7 +19,7 @@ FAMILIES = (
     *("ResNet20", "ResNet50"),
 )
 # in CI: with and without squeeze-and-excitation, and what has no BatchNormalization
-FITTED, EXPORTED = ("MobileNetV3Small", "ResNet20"), ("ConvNeXtTiny", "MobileNetV3Small")
+FITTED, EXPORTED = ("MobileNetV3Small", "ResNet20"), ("MobileNetV3Small",)
 
 
 def members(quick: tuple[str, ...]) -> list:
@@ -153,7 +153,7 @@ for name in sys.argv[2:]:
 
 
 @pytest.mark.parametrize(
-    "names", [("ConvNeXtTiny", "MobileNetV3Small"), pytest.param(("NASNetMobile",), marks=pytest.mark.slow)]
+    "names", [("MobileNetV3Small",), pytest.param(("ConvNeXtTiny", "NASNetMobile"), marks=pytest.mark.slow)]
 )
 def test_names_that_change_with_the_session_do_not_matter(names, tmp_path):
     """Three families name layers by a counter: their files must load into a later model, and in another process."""
