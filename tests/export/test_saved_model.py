@@ -122,7 +122,7 @@ def test_an_export_that_fails_half_way_leaves_no_version_and_no_process(model, i
 
 
 def test_a_checking_process_that_cannot_start_is_no_success(model, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="no version was written"):
         kv.export.write(model, tmp_path / "models", probe=images)
     assert list((tmp_path / "models").iterdir()) == []
