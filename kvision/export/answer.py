@@ -10,6 +10,7 @@ import numpy as np
 
 from kvision import checks
 from kvision.export.alone import import_tensorflow
+from kvision.export.plain_path import plain_path
 from kvision.pixels import MAX_PIXELS, BadImage, pillow, read_header
 from kvision.pixels.label_colors import palette
 
@@ -132,8 +133,8 @@ def _saved_model(path: Path, trust: bool) -> Opened:
     import tensorflow as tf
 
     try:
-        with quiet():  # the first operation looks for a GPU, loudly
-            loaded = tf.saved_model.load(str(path))
+        with quiet(), plain_path(path) as reachable:  # the first operation looks for a GPU, loudly
+            loaded = tf.saved_model.load(str(reachable))
         if "serve_bytes" not in loaded.signatures:
             raise ValueError(f"its signatures are {', '.join(loaded.signatures)}")
         serve = loaded.signatures["serve_bytes"]

@@ -60,6 +60,8 @@ def interpreter(model: str | bytes, *, threads: int | None = None):
     """A LiteRT interpreter of a file's path or a flatbuffer; threads: None takes every core."""
     from ai_edge_litert.interpreter import Interpreter
 
+    if isinstance(model, str) and not model.isprintable():  # LiteRT takes paths in UTF-8 alone
+        model = Path(model).read_bytes()
     source = {"model_content": model} if isinstance(model, bytes) else {"model_path": model}
     with quiet():  # it announces its delegate
         return Interpreter(**source, num_threads=threads or os.cpu_count() or 1)

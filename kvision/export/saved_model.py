@@ -12,6 +12,7 @@ import numpy as np
 
 from kvision import atomic, checks, child
 from kvision.export import classifier, dense, probabilities, quantize, seal, tflite_metadata, versions, warmup
+from kvision.export.plain_path import plain_path
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
@@ -97,7 +98,7 @@ def write(
         target = folder / str(max(versions.numbers(folder), default=0) + 1)
         return target
 
-    with atomic.folder(next_version) as temporary:
+    with atomic.folder(next_version) as made, plain_path(made) as temporary:
         extra = temporary / "assets.extra"
         extra.mkdir()
         with _verify(model, temporary, lambda path: task.write_probe(model, images, path, longest_side)) as is_written:
@@ -113,7 +114,7 @@ def write(
             warmup.write(temporary, task.warmup(images))
         if card is not None:  # after the other process, beside which nothing can be timed
             text = card if isinstance(card, str) else card(extra)
-            (extra / "model_card.md").write_text(text, encoding="utf-8")
+            (extra / "model_card.md").write_text(text, encoding="utf-8", errors="backslashreplace")  # paths in it
         seal.write(temporary)  # the last: whatever changes after it breaks it
     return target
 

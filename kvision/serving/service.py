@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kvision import checks
 from kvision.export.alone import import_tensorflow
+from kvision.export.plain_path import plain_path
 from kvision.quiet import quiet
 from kvision.serving import inputs
 
@@ -34,8 +35,8 @@ class Service:
             from tensorflow.core.protobuf import saved_model_pb2
         self.name, self.version = name, int(folder.name) if folder.name.isdecimal() else 1
         try:
-            with quiet():  # it looks for a GPU, loudly
-                self._loaded = tf.saved_model.load(str(folder))  # kept: the signatures hold its variables weakly
+            with quiet(), plain_path(folder) as path:  # it looks for a GPU, loudly
+                self._loaded = tf.saved_model.load(str(path))  # kept: the signatures hold its variables weakly
             file = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         except Exception as reason:  # a damaged file fails in many ways, protobuf's among them
             raise checks.error(
