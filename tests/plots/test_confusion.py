@@ -16,3 +16,9 @@ def test_many_classes_leave_out_names():
     labels = np.arange(40)
     axes = confusion_matrix(figure.Figure().subplots(), labels, labels, [f"class {i}" for i in range(40)])
     assert axes.images[0].get_array().shape == (40, 40) and not axes.texts
+
+
+def test_large_counts_are_written_out():
+    labels = np.repeat([0, 1], [99_999, 5])
+    axes = confusion_matrix(figure.Figure().subplots(), labels, labels, ["a", "b"])
+    assert [text.get_text() for text in axes.texts] == ["99,999", "0", "0", "5"]
