@@ -35,9 +35,12 @@ def file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text; a kill leaves the old file or the new one."""
+    """Writes UTF-8 text; a kill leaves the old file or the new one.
+
+    Bytes of a file name that are not UTF-8 become escapes such as `\\udce9`. In JSON this is the same string again.
+    """
     with file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

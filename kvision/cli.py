@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import __version__, checks
+from kvision import __version__, checks, unicode_output
 
 __all__ = ["main"]
 
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
+    unicode_output.escape_names()
     if not argv or argv[0] in ("-h", "--help", "help", "list"):
         print(_help())
         return 0

@@ -17,6 +17,7 @@ from kvision import atomic, checks, npz
 from kvision.export import engines
 from kvision.export.fastest import fastest
 from kvision.progress import Bar
+from kvision.raw_pixels import RawPixels
 
 __all__ = ["cache_key", "embed", "embed_each"]
 
@@ -157,16 +158,10 @@ def _batch_count(images, count: int | None, batch_size: int) -> float:
 
 
 def _batches(model: keras.Model, images, batch_size: int) -> Iterator[np.ndarray]:
+    look: RawPixels | None = RawPixels()
     if isinstance(images, np.ndarray):
-        if images.dtype != np.uint8 and images.size and 0 < images.max() <= 1:
-            raise checks.error(
-                "images",
-                problem="look scaled to [0, 1]",
-                expected="values in [0, 255]: scaling is inside the model",
-                received=f"{images.dtype} up to {images.max():.3g}",
-                hint="Multiply them by 255",
-            )
-        batches = (images[i : i + batch_size] for i in range(0, len(images), batch_size))
+        look(images)
+        batches, look = (images[i : i + batch_size] for i in range(0, len(images), batch_size)), None
     else:
         batches = iter(images)
     for batch in batches:
@@ -180,6 +175,8 @@ def _batches(model: keras.Model, images, batch_size: int) -> Iterator[np.ndarray
                 received=batch.shape,
                 hint="Resize them, or create the backbone with their image_size",
             )
+        if look is not None:
+            look(batch)
         yield batch
 
 

@@ -230,7 +230,12 @@ def arrays(
     """Images (N, H, W, 3), or grey (N, H, W), uint8, resized batch by batch. labels: (N,) int; None gives zeros."""
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
         raise checks.error(
-            "images", expected="uint8 (N, H, W, 3) or (N, H, W)", received=f"{images.dtype} {images.shape}"
+            "images",
+            expected="uint8 (N, H, W, 3) or (N, H, W)",
+            received=f"{images.dtype} {images.shape}",
+            hint=""
+            if images.dtype == np.uint8
+            else "Convert values in [0, 1] by (255 * images).round().astype('uint8')",
         )
     labels = np.zeros(len(images), "int32") if labels is None else np.asarray(labels, "int32").reshape(-1)
     if len(labels) != len(images):

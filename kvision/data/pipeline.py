@@ -101,7 +101,8 @@ def mask_pipeline(
 
     def one(number: int) -> tuple[np.ndarray, np.ndarray]:
         epoch, row = divmod(int(number), len(images))
-        return augment(*images.pair(row), np.random.default_rng([seed, epoch, row]))
+        # NumPy takes [seed, epoch, 0] for [seed, epoch], the stream of the epoch's order: no row may be 0
+        return augment(*images.pair(row), np.random.default_rng([seed, epoch, row + 1]))
 
     tolerant = Tolerant(
         one, lambda number: images.path(number % len(images)), count=len(images), fraction=lost_fraction

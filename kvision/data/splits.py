@@ -112,5 +112,8 @@ def write_manifest(
         for i in indices:
             splits[i] = name
     rows = zip(names, (class_names[label] for label in labels), splits, file_hashes, strict=True)
-    with atomic.file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        atomic.file(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         csv.writer(stream).writerows([("path", "label", "split", "sha256"), *rows])

@@ -14,6 +14,7 @@ from kvision import atomic, checks, child
 from kvision.export import classifier, dense, probabilities, quantize, seal, tflite_metadata, versions, warmup
 from kvision.export.plain_path import plain_path
 from kvision.quiet import quiet
+from kvision.raw_pixels import RawPixels
 
 if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
     import keras
@@ -131,6 +132,8 @@ def _check(model: "keras.Model") -> None:
 
 
 def _check_representatives(model: "keras.Model", images: np.ndarray | None) -> None:
+    if images is not None:
+        RawPixels("representatives")(images)
     if images is None or images.shape[1:] != model.input_shape[1:] or not len(images) or not 1 < images.max() <= 255:
         raise checks.error(
             "representatives",

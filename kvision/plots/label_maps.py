@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
-from kvision.plots.names import drawn, legend
 from kvision.pixels.label_colors import colored
+from kvision.plots.names import drawn, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from kvision import __version__, atomic, checks, flags, installation, writable
+from kvision import __version__, atomic, checks, flags, installation, unicode_output, writable
 from kvision.export import quantize
 from kvision.quiet import quiet
 from kvision.runs import wrong_images
@@ -37,6 +37,7 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
     """Runs a recipe's command; returns the exit status (2: an input that the user can mend)."""
     name = recipe.__name__.rpartition(".")[2] if recipe.__name__ != "__main__" else Path(recipe.__file__ or "").stem
     argv = sys.argv[1:] if argv is None else list(argv)
+    unicode_output.escape_names()
     arguments = vars(_parser(recipe, name).parse_args(argv))
     smoke, again, bad_images = (arguments.pop(name) for name in ("smoke", "again", "bad_images"))
     kinds, out = arguments.pop("tflite"), Path(arguments.pop("out") or Path("saved_models", name))

@@ -153,6 +153,9 @@ def test_a_foreign_cache_is_made_again(tmp_path, capsys, features):
     assert "are damaged" in capsys.readouterr().out
 
 
+BROKEN = np.full((4, SIZE, SIZE, 3), [[[[1]]], [[[2]]], [[[3]]], [[[np.nan]]]], "float32")
+
+
 def test_bad_input_is_named():
     model = network()
     for images, text in [
@@ -161,6 +164,9 @@ def test_bad_input_is_named():
         (np.zeros((SIZE, SIZE, 3), "uint8"), "another shape"),
         (np.zeros((0, SIZE, SIZE, 3), "uint8"), "are empty"),
         ([], "are empty"),
+        (BROKEN, "NaN or infinity in image 3"),
+        ([BROKEN[:2], BROKEN[2:]], "NaN or infinity in image 3"),
+        ([(photographs() / 255.0, 0)], r"scaled to \[0, 1\]"),
         ("folder", "kv.data.folders"),
     ]:
         with pytest.raises(UserError, match=text):

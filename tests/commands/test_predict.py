@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from PIL import Image
 from processes import within
 
 import kvision as kv
+from kvision import cli
 from kvision.commands import predict as command
 
 SIZE, LABELS = 32, ["dark", "hell", "größer"]
@@ -175,3 +177,23 @@ def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):
     result = predict(path, folder / "day.jpg")
     assert result.returncode == 2 and "another number of class names" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_file_name_that_is_not_utf8_loses_no_answer(folder, tmp_path, capsysbinary):
+    model = folder / "models/2/assets.extra/model.tflite"
+    name = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(folder / "day.jpg", name)
+    assert cli.main(["predict", str(model), str(name), str(folder / "night.png"), "--json"]) == 0
+    rows = json.loads(capsysbinary.readouterr().out)
+    assert [row["image"] for row in rows] == [str(name), str(folder / "night.png")], "the very name"
+    assert cli.main(["predict", str(model), str(name)]) == 0
+    assert rb"caf\udce9.jpg" in capsysbinary.readouterr().out
+
+
+def test_two_classes_of_one_name_are_told_apart(folder, tmp_path):
+    whole = (folder / "models/2/assets.extra/model.tflite").read_bytes()
+    path = tmp_path / "x.tflite"
+    path.write_bytes(whole[: whole.rindex(b"PK\3\4")])
+    litert.write_inside(path, {"labels.txt": "a\nb\na"})
+    row = json.loads(predict(path, folder / "night.png", "--json").stdout)[0]
+    assert list(row["probabilities"]) == ["a (class 0)", "b", "a (class 2)"] and row["label"] == "a (class 0)"

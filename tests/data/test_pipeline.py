@@ -190,3 +190,18 @@ def test_a_mask_that_vanishes_is_stood_in_for(tmp_path, capsys):
     assert sum(len(batch[0]) for epoch in (0, 1) for batch in read(pipe.source, epoch)) == 12
     assert [lost.path for lost in pipe.lost] == [str(tmp_path / "images/04.png")]
     assert "Lost (1 of 1 allowed)" in capsys.readouterr().err
+
+
+def test_no_image_is_drawn_from_the_stream_of_the_order(tmp_path):
+    scenes.write(tmp_path, 3)
+    images = kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    first = []
+
+    def augment(image, labels, random):
+        first.append(random.bit_generator.state["state"]["state"])
+        return image, labels
+
+    source = kv.data.mask_pipeline(images, augment, size=(40, 56), batch_size=3, seed=5).source
+    read(source, 2)
+    order = np.random.default_rng([5, 2])
+    assert len(set(first)) == 3 and order.bit_generator.state["state"]["state"] not in first

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="needs the extra `plots`")
 
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.figure import Figure
 
-from kvision import plots  # noqa: E402
-from kvision.plots.names import drawn  # noqa: E402
+from kvision import plots
+from kvision.plots.names import drawn
 
 NAMES = ["a$b$", r"$\frac{1}$", "_x", "\u7363\ue000"]
 IMAGE, LABELS = np.zeros((4, 4, 3), "uint8"), np.arange(16, dtype="uint8").reshape(4, 4) % 4
