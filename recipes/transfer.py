@@ -106,6 +106,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         seed=config.seed,
         train_per_class=config.train_per_class,
         test_per_class=config.test_per_class,
+        small=max(_SMALL_SIZE, kv.backbones.smallest_size(config.backbone)),
         cache=cache,
     )
     # a class must be on both sides of the split that k, C and the epoch are chosen on: better said now

@@ -35,6 +35,8 @@ class Preprocess(keras.layers.Layer):
     statistics of the network's first two, in their order. Of more, three are RGB and the rest get the mean statistics.
     """
 
+    takes_raw_pixels = True  # see `kvision.training.raw_images`
+
     def __init__(self, mode: str, *, name: str = "preprocess", dtype=None, trainable: bool = True):
         super().__init__(name=name, dtype=dtype, trainable=trainable)
         self.mode = checks.one_of("mode", mode, MODES)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["labeled", "unlabeled"]
 
 _HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
+_LOOKED_AT = 16  # images whose sizes stand for all
 
 
 def labeled(
@@ -29,13 +30,22 @@ def labeled(
     seed: int,
     train_per_class: int | None = None,
     test_per_class: int | None = None,
+    small: int | None = None,
     cache: Path | None = None,
 ) -> Data:
-    """Training and held-out images (`kv.data.Images`) of one source, without those that are in both.
+    """Reads the training and held-out images (`kv.data.Images`) of one source, without those that are in both.
 
-    path: a folder with one sub-folder per class, or with `train` and `test`; an .npz file; None: scikit-learn's digits.
-    image_size: pixels. seed: of the split, where the data has none, and of `train_per_class`, `test_per_class`: so many
-    images of each class. cache: a folder for what was scanned; None keeps nothing.
+    Args:
+        path: A folder with one sub-folder per class, or with `train` and `test`; an .npz file; `None` takes
+            scikit-learn's digits.
+        image_size: Size of the images in pixels.
+        batch_size: Images in a batch.
+        seed: Seed of the split, where the data has none, and of `train_per_class` and `test_per_class`.
+        train_per_class: Number of training images of each class. `None` takes all.
+        test_per_class: Number of held-out images of each class. `None` takes all.
+        small: Size in pixels that the command's flag `--small` takes, for a note where images are enlarged. `None`
+            if the command has no such flag.
+        cache: A folder for what was scanned. If None, nothing is kept.
     """
     from kvision import data
 
@@ -43,7 +53,7 @@ def labeled(
         limits.two_per_class("--train-per-class", train_per_class)
     checks.positive({"--test-per-class": test_per_class})
     images, held_out, name, bad, found = _source(path, image_size, batch_size, cache)
-    notes = list(found)
+    notes = [*found, *([] if path is None else _enlarged(images, small))]
     if isinstance(held_out, data.Images):
         train, val = images, held_out
         leaks = data.leaks(train.digests, val.digests)
@@ -72,6 +82,18 @@ def labeled(
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         notes=tuple(notes),
     )
+
+
+def _enlarged(images: "Images", small: int | None) -> list[str]:
+    """A note where images have less than half of the size at which the network sees them."""
+    some = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(int)
+    side, size = int(np.median([max(images.original(i).shape) for i in some])), images.image_size
+    if 2 * side > size or (small is not None and small >= size):
+        return []
+    faster = (
+        "a smaller --image-size is faster" if small is None else f"--small ({small} pixels) or --image-size is faster"
+    )
+    return [f"images of about {side} pixels are enlarged to {size}: {faster}"]
 
 
 def _source(path: str | Path | None, size: int, batch_size: int, cache: Path | None):

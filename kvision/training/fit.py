@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from kvision import checks, distribute
-from kvision.training import guard, preemption, unsafe_gradients
+from kvision.training import guard, preemption, raw_images, unsafe_gradients
 from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
@@ -60,6 +60,7 @@ def fit(
     checks.one_of("non_finite", non_finite, guard.POLICIES)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
         batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=_crosses(model))
+        raw_images.look(model, batches, "train")
         if checkpoints is not None and not batches.enters:
             raise checks.error(
                 "checkpoints",
@@ -83,7 +84,9 @@ def fit(
         kept = "" if resume is None else f"; the last good checkpoint, if there is one, is in {resume.folder}"
         watcher = stack.enter_context(guard.watching(model, non_finite, batches, kept))
         stack.enter_context(distribute.extended(model))
-        validation = None if validation_data is None else _held_out(model, validation_data, batch_size)
+        validation = (
+            None if validation_data is None else _held_out(model, validation_data, batch_size, "validation_data")
+        )
         before, after = stack.enter_context(averaged(model, final=final))
         keeper = Keeper(resume, start, steps=batches.steps, others=callbacks, notice=notice)
         pace = Pace(batches.rows, distribute.local_replica_count())
@@ -155,7 +158,7 @@ def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -
 def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto") -> dict[str, float]:
     """Keras' own `evaluate`, on all replicas of the model's strategy -> logs by name. data: as `fit` takes it."""
     with distribute.scope_of(model):
-        batches = _held_out(model, data, batch_size)
+        batches = _held_out(model, data, batch_size, "data")
         _build(model, batches)
         with distribute.extended(model), _said(batches):
             return model.evaluate(batches.start(Position()), verbose=verbosity(verbose), return_dict=True)
@@ -168,6 +171,7 @@ def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | in
     """
     with distribute.scope_of(model):
         batches = feed(data, batch_size=batch_size, seed=None)
+        raw_images.look(model, batches, "data")
         with distribute.extended(model), _said(batches):
             found = model.predict(batches.start(Position()), verbose=verbosity(verbose))
         if distribute.replica_count() == 1:
@@ -192,10 +196,12 @@ def _crosses(model: keras.Model) -> bool:
     return getattr(model, "drops_tail", False)
 
 
-def _held_out(model: keras.Model, data, batch_size: int) -> Feed:
+def _held_out(model: keras.Model, data, batch_size: int, argument: str) -> Feed:
     """What is judged: all of it, unless replicas would all have a tail, and a loss across examples see it twice."""
     drops_tail = _crosses(model) and distribute.replica_count() > 1
-    return feed(data, batch_size=batch_size, seed=None, drops_tail=drops_tail)
+    batches = feed(data, batch_size=batch_size, seed=None, drops_tail=drops_tail)
+    raw_images.look(model, batches, argument)
+    return batches
 
 
 def _build(model: keras.Model, batches: Feed) -> None:

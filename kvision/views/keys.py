@@ -79,6 +79,8 @@ class Keyed(keras.layers.Layer):
     Raises UserError for images of another shape and for a key that has not two numbers.
     """
 
+    takes_raw_pixels = True  # see `kvision.training.raw_images`
+
     def __init__(self, *, seed: int | None = None, name: str | None = None):
         # not cast by Keras: a batch's indices and labels pass through as they are
         super().__init__(name=name, dtype="float32", autocast=False)

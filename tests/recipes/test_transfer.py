@@ -187,7 +187,7 @@ def write_npz(path: Path, **changes) -> str:
 def test_load_takes_an_npz_and_leaves_leaks_out(tmp_path):
     data = transfer.load(dataclasses.replace(SMALL, data=write_npz(tmp_path / "d.npz")))
     assert len(data.train) == 290 and len(data.val) == 110
-    assert data.notes == ("10 training images equal a held-out one and are left out of training",)
+    assert "10 training images equal a held-out one and are left out of training" in data.notes
     limited = dataclasses.replace(SMALL, data=str(tmp_path / "d.npz"), train_per_class=5, test_per_class=2)
     data = transfer.load(limited)
     assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.val.labels).tolist() == [2] * 10

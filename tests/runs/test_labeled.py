@@ -33,7 +33,7 @@ def test_images_in_both_parts_of_a_file_leave_training(tmp_path):
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=test, y_test=np.arange(6) % 2, class_names=["a", "b"])
     data = runs.labeled(tmp_path / "x.npz", **OPTIONS)
     assert len(data.train) == 10 and len(data.val) == 6
-    assert data.notes == ("2 training images equal a held-out one and are left out of training",)
+    assert "2 training images equal a held-out one and are left out of training" in data.notes
 
 
 def test_three_images_of_a_class_are_enough_and_two_are_told_so(tmp_path):
@@ -45,7 +45,7 @@ def test_three_images_of_a_class_are_enough_and_two_are_told_so(tmp_path):
     (folder / "bird").mkdir()
     data = runs.labeled(folder, **OPTIONS)
     assert data.class_names == ("cat", "dog") and np.bincount(data.train.labels).tolist() == [2, 2]
-    assert [note.partition(":")[0] for note in data.notes] == ["the folder bird is not taken for a class"]
+    assert data.notes[0].startswith("the folder bird is not taken for a class")
     (folder / "cat/2.png").unlink()
     with pytest.raises(UserError, match=r"at least 3 distinct images of each class. Received: 'cat: 2'.*Add images"):
         runs.labeled(folder, **OPTIONS)
@@ -54,6 +54,20 @@ def test_three_images_of_a_class_are_enough_and_two_are_told_so(tmp_path):
 def test_one_image_of_a_class_to_train_on_names_the_flag():
     with pytest.raises(UserError, match=r"`--train-per-class` leaves too few images.*at least 2"):
         runs.labeled(None, train_per_class=1, **OPTIONS)
+
+
+def test_images_that_are_enlarged_are_told_with_the_faster_flag(tmp_path):
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, 256, (12, 8, 8, 3)).astype("uint8"), np.arange(12) % 2
+    np.savez(tmp_path / "x.npz", x_train=x[:8], y_train=y[:8], x_test=x[8:], y_test=y[8:], class_names=["a", "b"])
+
+    def notes(**options):
+        return runs.labeled(tmp_path / "x.npz", **{**OPTIONS, **options}).notes
+
+    assert notes(image_size=15) == notes(image_size=64, small=64) == ()
+    (told,) = notes(image_size=224, small=64)
+    assert told == "images of about 8 pixels are enlarged to 224: --small (64 pixels) or --image-size is faster"
+    assert "a smaller --image-size" in notes(image_size=16)[0]
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
