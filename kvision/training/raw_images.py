@@ -35,7 +35,7 @@ def look(model: keras.Model, batches: Feed, argument: str) -> None:
         if _is_float(batches.spec):
             batches.dataset = dataset.map(_passing(batches, pixels))
     elif isinstance(batches.data, keras.utils.PyDataset):
-        batches.data = _Looking(batches.data, pixels)
+        batches.data = _Looking(batches.data, pixels, batches)
     elif type(batches.data).__name__ == "generator":
         batches.data = (_looked_at(batch, pixels, batches) for batch in batches.data)
 
@@ -100,11 +100,11 @@ def _passing(batches: Feed, pixels: RawPixels) -> Callable:
 
     def call(images: np.ndarray) -> np.ndarray:
         _looked_at(images, pixels, batches)
-        return np.True_
+        return np.array(True)
 
     @tf.autograph.experimental.do_not_convert
     def check(*parts):
-        batch = parts if len(parts) > 1 else parts[0]
+        batch: Any = parts[0] if len(parts) == 1 else parts
         with tf.control_dependencies([tf.numpy_function(call, [_images(batch)], tf.bool)]):
             return keras.tree.map_structure(tf.identity, batch)
 
@@ -123,16 +123,16 @@ def _looked_at(batch: Any, pixels: RawPixels, batches: Feed) -> Any:
 
 
 class _Looking(keras.utils.PyDataset):
-    def __init__(self, data: keras.utils.PyDataset, pixels: RawPixels):
+    def __init__(self, data: keras.utils.PyDataset, pixels: RawPixels, batches: Feed):
         super().__init__(data.workers, data.use_multiprocessing, data.max_queue_size)
-        self.data, self.pixels, self.failure = data, pixels, None
+        self.data, self.pixels, self.batches = data, pixels, batches
 
     @property
     def num_batches(self) -> int | None:
         return self.data.num_batches
 
     def __getitem__(self, index: int) -> Any:
-        return _looked_at(self.data[index], self.pixels, self)
+        return _looked_at(self.data[index], self.pixels, self.batches)
 
     def on_epoch_end(self) -> None:
         self.data.on_epoch_end()
