@@ -5,6 +5,7 @@ import numpy as np
 
 from kvision import checks
 from kvision.pixels import pillow
+from kvision.raw_pixels import RawPixels
 
 __all__ = ["label_image"]
 
@@ -19,6 +20,7 @@ def label_image(model: keras.Model, image: np.ndarray, *, longest_side: int | No
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3:
         raise checks.error("image", expected="(H, W, 3)", received=image.shape)
+    RawPixels("image")(image[None])
     small = pillow.fit(image, longest_side)
     scores = keras.ops.convert_to_numpy(model.predict_on_batch(small[None].astype("float32")))[0]
     return pillow.largest(scores, image.shape[:2])
