@@ -114,6 +114,6 @@ def write_manifest(
     rows = zip(names, (class_names[label] for label in labels), splits, file_hashes, strict=True)
     with (
         atomic.file(path) as temporary,
-        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         csv.writer(stream).writerows([("path", "label", "split", "sha256"), *rows])
