@@ -12,7 +12,7 @@ from kvision.distribute import strategy
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["on_replicas", "split", "stream", "untuned"]
+__all__ = ["on_replicas", "split", "stream", "untuned", "watched"]
 
 
 def stream(
@@ -82,6 +82,24 @@ def untuned(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
+
+
+def watched(
+    dataset: "tf.data.Dataset", part: Callable[[Any], Any], look: Callable[[np.ndarray], Any]
+) -> "tf.data.Dataset":
+    """Returns the same dataset, of which `look` is called with a part of each batch, as an array, and may raise."""
+    import tensorflow as tf
+
+    def call(values: np.ndarray) -> np.ndarray:
+        look(values)
+        return np.array(True)
+
+    def give(*parts):
+        batch: Any = parts[0] if len(parts) == 1 else parts
+        with tf.control_dependencies([tf.numpy_function(call, [part(batch)], tf.bool)]):
+            return keras.tree.map_structure(tf.identity, batch)
+
+    return dataset.map(_plain(give))
 
 
 def _plain(function: Callable) -> Callable:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from kvision import checks
+from kvision.distribute import inputs
 from kvision.raw_pixels import RawPixels
 from kvision.training.feed import Feed
 from kvision.training.objective import Objective
@@ -33,7 +34,7 @@ def look(model: keras.Model, batches: Feed, argument: str) -> None:
             batches.source = replace(source, read=_reading(source, pixels))
     elif (dataset := getattr(batches, "dataset", None)) is not None:
         if _is_float(batches.spec):
-            batches.dataset = dataset.map(_passing(batches, pixels))
+            batches.dataset = inputs.watched(dataset, _images, lambda images: _looked_at(images, pixels, batches))
     elif isinstance(batches.data, keras.utils.PyDataset):
         batches.data = _Looking(batches.data, pixels, batches)
     elif type(batches.data).__name__ == "generator":
@@ -93,22 +94,6 @@ def _reading(source, pixels: RawPixels) -> Callable:
         return batch
 
     return read
-
-
-def _passing(batches: Feed, pixels: RawPixels) -> Callable:
-    import tensorflow as tf
-
-    def call(images: np.ndarray) -> np.ndarray:
-        _looked_at(images, pixels, batches)
-        return np.array(True)
-
-    @tf.autograph.experimental.do_not_convert
-    def check(*parts):
-        batch: Any = parts[0] if len(parts) == 1 else parts
-        with tf.control_dependencies([tf.numpy_function(call, [_images(batch)], tf.bool)]):
-            return keras.tree.map_structure(tf.identity, batch)
-
-    return check
 
 
 def _looked_at(batch: Any, pixels: RawPixels, batches: Feed) -> Any:
