@@ -39,7 +39,7 @@ def _fonts(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]
     from matplotlib import font_manager, get_data_path, rcParams
 
     families = list(rcParams["font.family"])
-    paths = {font_manager.findfont(font_manager.FontProperties(family=family)) for family in families}
+    paths = {font_manager.findfont(font_manager.FontProperties(family=[family])) for family in families}
     missing = {ord(c) for c in characters if c != "\n"}.difference(*map(_characters, paths))
     if missing:
         # matplotlib brings fonts of formulas, whose tables are not Unicode's, and one of boxes for every character
