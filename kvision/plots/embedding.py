@@ -9,7 +9,6 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from kvision import checks
-from kvision.plots.names import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,12 +43,11 @@ def embedding_map(
         places = TSNE(perplexity=perplexity, init="random", random_state=seed).fit_transform(features)
     few = len(class_names) <= 20  # beyond, a legend is larger than the picture
     colors = np.arange(len(class_names)) / max(len(class_names) - 1, 1)
-    handles = []
-    for index in range(len(class_names)):
+    for index, name in enumerate(class_names):
         x, y = places[labels == index].T
-        handles.append(axes.scatter(x, y, s=6, color=_palette(few)(index if few else colors[index]), linewidths=0))
+        axes.scatter(x, y, s=6, color=_palette(few)(index if few else colors[index]), label=name, linewidths=0)
     if few:
-        legend(axes, handles, class_names, markerscale=3, fontsize="small")
+        axes.legend(markerscale=3, fontsize="small")
     axes.set(xticks=[], yticks=[], title=f"{len(places)} images by t-SNE")
     return axes
 
