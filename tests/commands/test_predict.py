@@ -194,6 +194,7 @@ def test_two_classes_of_one_name_are_told_apart(folder, tmp_path):
     whole = (folder / "models/2/assets.extra/model.tflite").read_bytes()
     path = tmp_path / "x.tflite"
     path.write_bytes(whole[: whole.rindex(b"PK\3\4")])
-    litert.write_inside(path, {"labels.txt": "a\nb\na"})
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("labels.txt", "a\nb\na")
     row = json.loads(predict(path, folder / "night.png", "--json").stdout)[0]
     assert list(row["probabilities"]) == ["a (class 0)", "b", "a (class 2)"] and row["label"] == "a (class 0)"
