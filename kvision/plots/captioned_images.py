@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
+from kvision.plots.names import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,13 +34,14 @@ def captioned_images(axes: "Axes", images: Sequence[np.ndarray], captions: Seque
     """
     if not len(images):
         raise checks.error("images", problem="are empty", expected="one image or more", received=0)
-    for number, (image, caption) in enumerate(zip(images, captions, strict=True)):
+    texts, properties = drawn(captions)
+    for number, (image, caption) in enumerate(zip(images, texts, strict=True)):
         row, column = divmod(number, _COLUMNS)
         left, top = column * (_IMAGE + _GAP), row * (_IMAGE + _CAPTION + _GAP)
         height, width = (side / max(image.shape[:2]) for side in image.shape[:2])
         middle, bottom = left + _IMAGE / 2, top + (_IMAGE + height) / 2
         axes.imshow(image, extent=(middle - width / 2, middle + width / 2, bottom, bottom - height))
-        axes.text(middle, top + _IMAGE + 0.03, caption, ha="center", va="top", fontsize="small", parse_math=False)
+        axes.text(middle, top + _IMAGE + 0.03, caption, ha="center", va="top", fontsize="small", **properties)
     rows = -(-len(images) // _COLUMNS)
     width = min(len(images), _COLUMNS) * (_IMAGE + _GAP) - _GAP
     axes.set(xlim=(0, width), ylim=(rows * (_IMAGE + _CAPTION + _GAP), 0), aspect="equal")

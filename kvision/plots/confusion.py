@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from kvision.plots.names import drawn
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -19,7 +21,6 @@ def confusion_matrix(axes: "Axes", labels: np.ndarray, predicted: np.ndarray, cl
         labels,
         predicted,
         labels=range(len(class_names)),
-        display_labels=class_names if few else None,
         include_values=few,
         values_format=",d",  # the default, .2g, shows 99,999 as 1e+05
         xticks_rotation="vertical",
@@ -27,4 +28,8 @@ def confusion_matrix(axes: "Axes", labels: np.ndarray, predicted: np.ndarray, cl
         colorbar=not few,
         ax=axes,
     )
+    if few:
+        texts, properties = drawn(class_names)
+        axes.set_xticks(range(len(texts)), texts, **properties)
+        axes.set_yticks(range(len(texts)), texts, **properties)
     return axes

@@ -9,6 +9,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from kvision import checks
+from kvision.plots.names import legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,11 +44,12 @@ def embedding_map(
         places = TSNE(perplexity=perplexity, init="random", random_state=seed).fit_transform(features)
     few = len(class_names) <= 20  # beyond, a legend is larger than the picture
     colors = np.arange(len(class_names)) / max(len(class_names) - 1, 1)
-    for index, name in enumerate(class_names):
+    handles = []
+    for index in range(len(class_names)):
         x, y = places[labels == index].T
-        axes.scatter(x, y, s=6, color=_palette(few)(index if few else colors[index]), label=name, linewidths=0)
+        handles.append(axes.scatter(x, y, s=6, color=_palette(few)(index if few else colors[index]), linewidths=0))
     if few:
-        axes.legend(markerscale=3, fontsize="small")
+        legend(axes, handles, class_names, markerscale=3, fontsize="small")
     axes.set(xticks=[], yticks=[], title=f"{len(places)} images by t-SNE")
     return axes
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kvision import checks
 from kvision.pixels.label_colors import colored
+from kvision.plots.names import drawn, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,13 +41,11 @@ def label_maps(
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    shown = np.unique(np.concatenate([labels.ravel() for labels in (*predictions, *references)]))
-    patches = [
-        Patch(facecolor=np.array(colors[label]) / 255, edgecolor="gray", label=class_names[label])
-        for label in shown
-        if label < len(class_names)
-    ]
-    axes.legend(handles=patches, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
+    found = np.unique(np.concatenate([labels.ravel() for labels in (*predictions, *references)]))
+    shown = [label for label in found if label < len(class_names)]
+    patches = [Patch(facecolor=np.array(colors[label]) / 255, edgecolor="gray") for label in shown]
+    names = [class_names[label] for label in shown]
+    legend(axes, patches, names, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize="small")
     return axes
 
 
@@ -55,6 +54,8 @@ def class_bars(axes: "Axes", values: Sequence[float], class_names: Sequence[str]
     known = np.nan_to_num(np.asarray(values, "float64"))
     bars = axes.barh(range(len(known)), known, color="#4878a8")
     axes.bar_label(bars, ["-" if np.isnan(v) else f"{v:.2f}" for v in values], padding=3)
-    axes.set(xlim=(0, 1), yticks=range(len(known)), yticklabels=class_names, xlabel=label)
+    texts, properties = drawn(class_names)
+    axes.set_yticks(range(len(known)), texts, **properties)
+    axes.set(xlim=(0, 1), xlabel=label)
     axes.invert_yaxis()
     return axes

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from kvision import checks
+from kvision.plots.names import drawn, legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,8 +55,10 @@ def method_table(axes: "Axes", rows: Mapping[str, Judged]) -> "Axes":
         for name, style in styles.items():
             line = float(getattr(rows[name], measure))
             axes.axvline(line, color=color, linestyle=style, label=f"{text}, {name} {100 * line:.1f} %")
-    axes.set(xlim=(0, 1), yticks=range(len(methods)), yticklabels=methods)
+    labels, properties = drawn(methods)
+    axes.set_yticks(range(len(methods)), labels, **properties)
+    axes.set_xlim(0, 1)
     axes.set_xlabel("accuracy on held-out images (bars: 95 % interval)")
     axes.invert_yaxis()
-    axes.legend(fontsize="small")
+    legend(axes, *axes.get_legend_handles_labels(), fontsize="small")
     return axes
