@@ -18,6 +18,7 @@ from kvision.backbones.keras_cv import keras_cv
 from kvision.backbones.plain_residual import plain_residual
 from kvision.backbones.pyramid import pyramid
 from kvision.backbones.resnet18 import resnet18
+from kvision.backbones.single import single
 from kvision.backbones.stages import stages
 from kvision.backbones.vit import transformer, vit, vit_tokens
 
@@ -39,6 +40,7 @@ __all__ = [
     "pyramid",
     "require_imagenet",
     "resnet18",
+    "single",
     "smallest_size",
     "stages",
     "transformer",

@@ -14,10 +14,12 @@ import numpy as np
 from tqdm import tqdm
 
 from kvision import atomic, checks, npz
+from kvision.backbones.single import single
 from kvision.export import engines
 from kvision.export.fastest import fastest
 from kvision.progress import Bar
 from kvision.raw_pixels import RawPixels
+from kvision.training.match import check_shape
 
 __all__ = ["cache_key", "embed", "embed_each"]
 
@@ -68,6 +70,8 @@ def embed_each(
     progress: bool = True,
 ) -> list[np.ndarray]:
     """Features of several sets of images, as `embed` of each would be, by one engine, which is started once."""
+    model = single(model, argument="model")
+    sets = [np.asarray(images) if hasattr(images, "__array__") else images for images in sets]
     if len(model.output_shape) != 2:
         raise checks.error(
             "model",
@@ -161,20 +165,13 @@ def _batches(model: keras.Model, images, batch_size: int) -> Iterator[np.ndarray
     look: RawPixels | None = RawPixels()
     if isinstance(images, np.ndarray):
         look(images)
+        check_shape("images", images.shape, model.input_shape)  # not that of a part
         batches, look = (images[i : i + batch_size] for i in range(0, len(images), batch_size)), None
     else:
         batches = iter(images)
     for batch in batches:
         batch = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
-        expected = model.input_shape[1:]
-        if batch.ndim != 4 or any(e not in (None, size) for e, size in zip(expected, batch.shape[1:], strict=True)):
-            raise checks.error(
-                "images",
-                problem="have another shape than the model's input",
-                expected=f"batches (B, {', '.join(map(str, expected))})",
-                received=batch.shape,
-                hint="Resize them, or create the backbone with their image_size",
-            )
+        check_shape("images", batch.shape, model.input_shape)
         if look is not None:
             look(batch)
         yield batch

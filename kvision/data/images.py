@@ -20,6 +20,8 @@ from kvision.pixels import BadImage, pillow
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from kvision.training import Source
+
 __all__ = ["Images", "arrays", "folders"]
 
 
@@ -115,6 +117,19 @@ class Images:
             image = _read(found, self.content[index], self.image_size)
             self._pixels.put(self.content[index], image)
         return image
+
+    def as_source(self, *, seed: int | None = None) -> "Source":
+        """These images for `kv.training.fit`, permuted anew by `seed` in each epoch; see `kv.data.pipeline`."""
+        from kvision.data.pipeline import pipeline
+
+        return pipeline(self, seed=seed).source
+
+    def __repr__(self) -> str:
+        # Keras' own `fit` does not take images, and shows them in its message
+        return (
+            f"<{len(self)} images of {self.image_size} px, {len(self.class_names)} classes; Keras' own `fit` takes "
+            ".batches(shuffle_seed=0) of them>"
+        )
 
     def batches(
         self, *, shuffle_seed: int | None = None, first_epoch: int = 0, drop_remainder: bool = False

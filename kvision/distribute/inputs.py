@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from kvision import checks
 from kvision.distribute import strategy
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["on_replicas", "split", "stream", "untuned", "watched"]
+__all__ = ["class_weighted", "on_replicas", "split", "stream", "untuned", "watched"]
 
 
 def stream(
@@ -100,6 +101,35 @@ def watched(
             return keras.tree.map_structure(tf.identity, batch)
 
     return dataset.map(_plain(give))
+
+
+def class_weighted(dataset: "tf.data.Dataset", table: np.ndarray) -> "tf.data.Dataset":
+    """Batches (x, y) or (x, y, sample_weight) with a weight for the class of each label; see `training.class_weight`.
+
+    table: the weights by class number, the last one for all beyond.
+    """
+    import tensorflow as tf
+
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) < 2 or not isinstance(spec[1], tf.TensorSpec):
+        raise checks.error(
+            "class_weight",
+            problem="needs a label for each image, as one array",
+            expected="batches (x, y) or (x, y, sample_weight)",
+            received=spec,
+        )
+
+    def add(x, y, *weights):
+        labels, rank = y, y.shape.rank
+        if rank > 1 and y.shape[-1] == 1:
+            labels = y[..., 0]
+        elif rank == 2 or (rank > 2 and y.dtype.is_floating):
+            labels = tf.argmax(y, axis=-1)
+        numbers = tf.round(labels) if labels.dtype.is_floating else labels
+        found = tf.gather(table, tf.clip_by_value(tf.cast(numbers, tf.int64), 0, len(table) - 1))
+        return x, y, found * tf.cast(weights[0], found.dtype) if weights else found
+
+    return dataset.map(_plain(add), tf.data.AUTOTUNE)
 
 
 def _plain(function: Callable) -> Callable:

@@ -45,14 +45,37 @@ def find_rate(
     seed: int = 0,
     verbose: str | int = 0,
 ) -> FoundRate:
-    """Trains for `steps` steps while the rate grows from `lowest` to `highest` by equal factors (Smith 2017, arXiv
-    1506.01186, section 3.3, with fastai's values), until the smoothed loss is 4 times the best; then puts everything
-    in `model` back: weights, statistics, seeds, what trains. -> rates, smoothed losses and a suggestion.
+    """Looks for a learning rate by training while the rate grows from `lowest` to `highest` by equal factors.
 
-    model, train, loss, batch_size, seed: as `kv.schedules.fit` takes them. above, norm, layer_decay, layers: as
-    `kv.schedules.Unfreeze`. optimizer: of the kind that will train, not built yet; None takes Adam. The suggestion is
-    fastai's "valley": the middle of the longest stretch in which the loss falls. `kv.plots.rate_curve` draws it.
-    Compile the model, or call `kv.schedules.fit`, afterwards. UserError if the loss never falls.
+    The search ends after `steps` steps, or before them where the smoothed loss is 4 times the best or not finite. Then
+    weights, statistics, seeds and what trains are put back. `kv.plots.rate_curve` draws the result. Compile the model,
+    or call `kv.schedules.fit`, afterwards.
+
+    Args:
+        model: As `kv.schedules.fit` takes it.
+        train: As `kv.schedules.fit` takes it. It is run through as often as the steps need; an endless dataset works.
+        above: As `kv.schedules.Unfreeze` takes it.
+        norm: As `kv.schedules.Unfreeze` takes it.
+        layer_decay: As `kv.schedules.Unfreeze` takes it.
+        layers: As `kv.schedules.Unfreeze` takes it.
+        optimizer: An optimizer of the kind that will train, not built yet. None is Adam.
+        loss: As Keras' `compile` takes it.
+        lowest: The learning rate of the first step.
+        highest: The learning rate of step number `steps`.
+        steps: The number of steps, at least 10.
+        batch_size: As `kv.training.fit` takes it.
+        seed: As `kv.training.fit` takes it.
+        verbose: As Keras takes it.
+
+    Returns:
+        The rates and smoothed losses of the steps that ran, and a suggestion: fastai's "valley", the middle of the
+        longest stretch in which the loss falls.
+
+    Raises:
+        kvision.UserError: If the loss never falls, or `kv.training.fit` raises it.
+
+    References:
+        Smith 2017, arXiv 1506.01186, section 3.3, with fastai's values.
     """
     if not 0 < lowest < highest < math.inf:
         raise checks.error("lowest", expected="0 < lowest < highest", received=(lowest, highest))
@@ -74,7 +97,8 @@ def find_rate(
             training.fit(
                 model,
                 train,
-                epochs=steps,  # far more than it takes: the sweep ends it
+                epochs=1,
+                steps_per_epoch=steps,
                 batch_size=batch_size,
                 seed=seed,
                 callbacks=[sweep],
@@ -98,16 +122,14 @@ class _Sweep(keras.callbacks.Callback):
         self.lowest, self.growth, self.steps = lowest, (highest / lowest) ** (1 / (steps - 1)), steps
         self.rates: list[float] = []
         self.losses: list[float] = []
-        self._total = self._smooth = 0.0
+        self._smooth = 0.0
 
     def on_train_batch_begin(self, batch, logs=None):
+        self.model.reset_metrics()  # Keras logs the mean since the last reset, by rows: a small batch would count less
         self.model.optimizer.learning_rate = self.lowest * self.growth ** len(self.rates)
 
     def on_train_batch_end(self, batch, logs=None):
-        # Keras logs the mean of the epoch so far
-        total = (logs or {})["loss"] * (batch + 1)
-        loss, self._total = total - (self._total if batch else 0.0), total
-        self._smooth = _SMOOTHING * self._smooth + (1 - _SMOOTHING) * loss
+        self._smooth = _SMOOTHING * self._smooth + (1 - _SMOOTHING) * (logs or {})["loss"]
         self.rates.append(self.lowest * self.growth ** len(self.rates))
         self.losses.append(self._smooth / (1 - _SMOOTHING ** len(self.rates)))
         if len(self.rates) >= self.steps or self.losses[-1] > _DIVERGED * min(self.losses):

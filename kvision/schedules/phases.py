@@ -1,7 +1,7 @@
 """Phases of a training, run one after another with one optimizer."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,9 @@ def fit(
     *,
     epochs: int,
     validation_data=None,
+    validation_split: float = 0.0,
+    class_weight: Mapping[int, float] | None = None,
+    steps_per_epoch: int | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
     loss: str | keras.losses.Loss = "sparse_categorical_crossentropy",
     metrics: Sequence = ("accuracy",),
@@ -76,15 +79,38 @@ def fit(
     checkpoints: str | Path | training.Resume | None = None,
     non_finite: str = "stop",
 ) -> dict[str, list[float]]:
-    """Trains `model` (of `kv.transfer.attach`) through `steps` with Keras' own `fit`; -> logs by name, one an epoch.
+    """Trains a model through phases with Keras' own `fit`.
 
-    train, validation_data, batch_size, seed, checkpoints, non_finite: as `kv.training.fit` takes them; replicas and
-    machines as there, with `optimizer` made under the model's scope. steps: in the order of their epochs, the first at
-    0 and with a rate. epochs: in all. optimizer: `kv.training.Adam`, `AdamW`, `SGD`, `Lamb` or `Lars`, built
-    here once on every variable, so that moments, averages and iterations live through the phases; None takes Adam. Each
-    phase is compiled with it anew.
-    A model that computes in float16 (`kv.training.mixed`) has its loss scaled by `keras.optimizers.LossScaleOptimizer`.
-    Raises UserError for steps out of order or beyond `epochs`, and for another optimizer.
+    Each phase compiles the model anew with the same optimizer, so that moments, averages and iterations live through
+    all of them. A model that was saved and loaded goes on with `optimizer=model.optimizer`.
+
+    Args:
+        model: A model of `kv.transfer.attach`. One that computes in float16 (`kv.training.mixed`) has its loss scaled
+            by `keras.optimizers.LossScaleOptimizer`.
+        train: As `kv.training.fit` takes it, with labels in a tuple `(x, y)` or `(x, y, sample_weight)` of arrays.
+        steps: The phases in the order of their epochs; the first begins at epoch 0 and has a rate.
+        epochs: The number of epochs of all phases together.
+        validation_data: As `kv.training.fit` takes it.
+        validation_split: As `kv.training.fit` takes it.
+        class_weight: As `kv.training.fit` takes it.
+        steps_per_epoch: As `kv.training.fit` takes it.
+        optimizer: `kv.training.Adam`, `AdamW`, `SGD`, `Lamb` or `Lars`, made under the scope of the model; None is
+            Adam. It is built here, once, on every variable.
+        loss: As Keras' `compile` takes it.
+        metrics: As Keras' `compile` takes them.
+        batch_size: As `kv.training.fit` takes it.
+        seed: As `kv.training.fit` takes it.
+        callbacks: Keras callbacks.
+        verbose: As Keras takes it.
+        checkpoints: As `kv.training.fit` takes them.
+        non_finite: As `kv.training.fit` takes it.
+
+    Returns:
+        The logs by name, one value an epoch.
+
+    Raises:
+        kvision.UserError: If phases are out of order or beyond `epochs`, the optimizer is of another kind, or
+            `kv.training.fit` raises it.
     """
     starts = [step.epoch for step in steps]
     if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= epochs:
@@ -96,8 +122,7 @@ def fit(
     resume = training.Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
     with distribute.scope_of(model):
         optimizer, phased = phased_optimizer(model, training.Adam() if optimizer is None else optimizer)
-        if not optimizer.built:
-            optimizer.build(freeze(model, above="all", norm="train"))
+        (phased if optimizer.built else optimizer).build(freeze(model, above="all", norm="train"))
         if resume is not None:
             resume.anew()
             resume.restore(model, optimizer)  # before a phase says which variables are new in it
@@ -114,6 +139,9 @@ def fit(
                 train,
                 epochs=end,
                 validation_data=validation_data,
+                validation_split=validation_split,
+                class_weight=class_weight,
+                steps_per_epoch=steps_per_epoch,
                 batch_size=batch_size,
                 seed=seed,
                 callbacks=[rate, *callbacks],

@@ -190,5 +190,5 @@ def _flips_and_rotations(seed: int) -> keras.layers.Layer:
 
 def _adamw() -> keras.optimizers.Optimizer:
     optimizer = training.Adam(beta_2=0.99, epsilon=1e-5, weight_decay=0.01)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.decay_kernels_only()
     return optimizer

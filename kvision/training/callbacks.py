@@ -1,5 +1,7 @@
 """Keras callbacks for trainings that run as several `fit` calls, or go on in the middle of an epoch."""
 
+import math
+import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -39,8 +41,7 @@ class PhaseValue(keras.callbacks.Callback):
                 problem=f"does not say how many steps an epoch has, which {type(self).__name__} follows",
                 expected="arrays, kv.data.pipeline(...), a PyDataset or a tf.data.Dataset of known cardinality",
                 received=None,
-                hint="A dataset is told by .apply(tf.data.experimental.assert_cardinality(STEPS)), Keras' own fit by "
-                "steps_per_epoch",
+                hint="Say steps_per_epoch",
             )
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -86,16 +87,36 @@ class Clock(keras.callbacks.Callback):
         self.seconds, self._counted = self.seconds + now - self._counted, now
 
 
-class KeepBest(keras.callbacks.Callback):
-    """Remembers the weights of the epoch with the highest `monitor`, across several `fit` calls; ties: the first.
+# names of logs that fall and that rise as a model learns; a loss of accuracy is a loss
+_FALLS = re.compile(r"loss|error|entropy|divergence|hinge|perplexity|(^|_)r?m[as]l?e($|_)")
+_RISES = re.compile(
+    r"acc|auc|iou|dice|precision|recall|specificity|score|psnr|ssim|(^|_)(f1|f_beta|r2|knn|probe|map)($|_)"
+)
 
-    After training, `restore()` puts them back. Attributes: `epoch` (from 0), `value` and `weights` of the best one,
-    None before.
+
+class KeepBest(keras.callbacks.Callback):
+    """Remembers the weights of the best epoch, across several `fit` calls.
+
+    After training, `restore()` puts them back. Of equal epochs the first counts, and an epoch whose value is NaN never.
+
+    Attributes:
+        epoch: The best epoch, from 0; None before.
+        value: Its value; None before.
+        weights: The weights of the model at its end; None before.
+
+    Args:
+        monitor: The name of a log.
+        mode: `"max"` if a high value is good, `"min"` if a low one is. `"auto"` asks Keras' metric of that name, then
+            goes by the name: losses and errors fall, accuracies, scores and overlaps rise.
+
+    Raises:
+        kvision.UserError: At the first epoch's end if there is no such log, or `"auto"` does not know its direction.
     """
 
-    def __init__(self, monitor: str = "val_accuracy"):
+    def __init__(self, monitor: str = "val_accuracy", mode: str = "auto"):
         super().__init__()
         self.monitor = monitor
+        self.mode = checks.one_of("mode", mode, ("auto", "min", "max"))
         self.value: float | None = None
         self.epoch: int | None = None
         self.weights: list | None = None
@@ -109,9 +130,27 @@ class KeepBest(keras.callbacks.Callback):
                 received=self.monitor,
                 hint="Names with val_ come of validation_data" if self.monitor.startswith("val_") else "",
             )
-        value = (logs or {})[self.monitor]
-        if self.value is None or value > self.value:
-            self.value, self.epoch, self.weights = float(value), epoch, self.model.get_weights()
+        value = float((logs or {})[self.monitor])
+        better = self.value is None or (value > self.value if self._rises() else value < self.value)
+        if better and not math.isnan(value):
+            self.value, self.epoch, self.weights = value, epoch, self.model.get_weights()
+
+    def _rises(self) -> bool:
+        if self.mode != "auto":
+            return self.mode == "max"
+        name = self.monitor.removeprefix("val_")
+        metrics = [inner for metric in self.model.metrics for inner in getattr(metric, "metrics", [metric])]
+        told = [getattr(metric, "_direction", None) for metric in metrics if metric.name == name]  # not public
+        if told and told[0] is not None:
+            return told[0] == "up"
+        if _FALLS.search(name) or _RISES.search(name):
+            return not _FALLS.search(name)
+        raise checks.error(
+            "mode",
+            problem="does not follow from the name of the log",
+            expected="'max' if a high value is good, 'min' if a low one is",
+            received=f"'auto' for {self.monitor!r}",
+        )
 
     def restore(self) -> None:
         if self.weights is not None:

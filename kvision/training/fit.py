@@ -1,7 +1,7 @@
-"""The door to Keras' own `fit`, `evaluate` and `predict`: on replicas and machines, resumed, guarded."""
+"""`fit`, `evaluate` and `predict` for any Keras model: replicas, exact resume, a check for non-finite losses."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import keras
 import numpy as np
 
 from kvision import checks, distribute
-from kvision.training import guard, preemption, raw_images, unsafe_gradients
+from kvision.training import guard, match, preemption, raw_images, unsafe_gradients
 from kvision.training.averages import averaged
 from kvision.training.callbacks import Callbacks
 from kvision.training.feed import Feed, feed
+from kvision.training.given import divided, given
 from kvision.training.lines import verbosity
 from kvision.training.objective import Objective
 from kvision.training.pace import Pace
@@ -25,11 +26,16 @@ __all__ = ["evaluate", "fit", "predict"]
 def fit(
     model: keras.Model,
     train,
+    y=None,
     *,
     epochs: int,
+    sample_weight=None,
+    class_weight: Mapping[int, float] | None = None,
     validation_data=None,
+    validation_split: float = 0.0,
+    steps_per_epoch: int | None = None,
     batch_size: int = 32,
-    seed: int = 0,
+    seed: int | None = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
     initial_epoch: int = 0,
@@ -38,28 +44,66 @@ def fit(
     phase: int = 0,
     final: bool = True,
 ) -> keras.callbacks.History:
-    """Trains a compiled model with Keras' own `fit`; -> its History, of earlier, interrupted runs too.
+    """Trains a compiled model with Keras' own `fit`.
 
-    model: any `keras.Model`. Made under a strategy's scope it trains on all replicas: a batch is shared out, one that
-    does not divide is given whole to each with weight 1 / replicas, and normalization sees the global batch, so that
-    the numbers are those of one device. train: `kv.data.pipeline(...)`; arrays (x, y) or (x, y, sample_weight), in
-    global batches of `batch_size`, permuted by `seed` and epoch; a `tf.data.Dataset` of global batches, which brings
-    its own order (of several machines each reads it whole: `.shuffle(n, seed=...)`); on one replica also what else
-    Keras takes. validation_data: the same, unshuffled. initial_epoch, epochs: as Keras counts. checkpoints: a folder,
-    or a `Resume` that says more; the same call again goes on from what it holds, and ends bit-identical in a
-    deterministic process where the order follows from a seed; a rate or settings of callbacks that are new are taken.
-    SIGTERM then ends the process within a step, after a checkpoint, with exit code 75. non_finite: when a gradient or
-    the loss is not finite, "stop" raises before anything is written, "skip" leaves the step out and tells it
-    (TensorFlow; with float16 its loss scaling decides, in silence). phase, final: which phase of a schedule this is,
-    and whether it is the last.
-    An optimizer with `use_ema=True` trains the weights and has its averages judged: in validation, by callbacks at an
-    epoch's end, and in the model after `final`.
-    Raises UserError for data without a batch, batches that do not suit the method, settings that replicas cannot
-    run, and checkpoints of another model or of other batches; NonFinite, a UserError, names step, rate and layers.
+    A model that was made under a strategy's scope trains on all replicas, with the numbers of one device: each batch
+    is shared out, one that does not divide is given whole to every replica with weight 1 / replicas, and normalization
+    sees the global batch. An optimizer with `use_ema=True` trains the weights, and its averages are what validation
+    and callbacks see at the end of an epoch, and what the model holds after the training.
+
+    Args:
+        model: Any compiled `keras.Model`.
+        train: Arrays `x`, or a tuple `(x, y)` or `(x, y, sample_weight)` of arrays; `kv.data.Images`;
+            `kv.data.pipeline(...)`; a `tf.data.Dataset` of global batches, which brings its own order (each of several
+            machines reads it whole: `.shuffle(n, seed=...)`). On one replica also a `keras.utils.PyDataset`, a
+            generator or a PyTorch `DataLoader`.
+        y: Labels for arrays, as a separate argument.
+        epochs: The epoch to end at, as Keras counts.
+        sample_weight: The weight of each row of the arrays in the loss.
+        class_weight: The weight of each class in the loss, such as `{0: 1.0, 1: 5.0}`; 1 for a class without one. It
+            multiplies the weights of samples.
+        validation_data: Like `train`, not permuted.
+        validation_split: The share of the arrays, their last rows, to validate on, if there is no `validation_data`.
+        steps_per_epoch: Batches of an epoch; the next epoch goes on from there, and begins the data anew where it
+            ends. Needed for an endless dataset. None is all of the data.
+        batch_size: Rows in a batch of arrays, of all replicas together. Other data brings its own.
+        seed: Permutes arrays and `kv.data.Images` anew in each epoch; None keeps their order.
+        callbacks: Keras callbacks.
+        verbose: As Keras takes it.
+        initial_epoch: The epoch to begin at, as Keras counts.
+        checkpoints: A folder, or a `Resume` with more settings. The same call again continues from the last checkpoint
+            and ends bit-identical, in a deterministic process with data whose order follows from a seed. A new
+            learning rate and new settings of callbacks are taken. SIGTERM writes a checkpoint within a step and ends
+            the process with exit code 75.
+        non_finite: What to do when the loss or a gradient is not finite: `"stop"` raises before anything is written,
+            `"skip"` leaves the step out and reports it (TensorFlow alone). With float16, loss scaling skips such steps
+            in silence.
+        phase: The number of this phase of a schedule.
+        final: Whether this phase is the last.
+
+    Returns:
+        Keras' History, with the epochs of earlier, interrupted runs.
+
+    Raises:
+        kvision.UserError: If the model is not compiled, the data holds no batch or does not suit the model, replicas
+            cannot run the settings, or the checkpoints are of another model or of other batches.
+        kvision.training.NonFinite: If the loss or a gradient is not finite; names step, learning rate and layers.
     """
     checks.one_of("non_finite", non_finite, guard.POLICIES)
+    match.require_compiled(model)
+    train = given(train, y, sample_weight)
+    if validation_split and validation_data is None:
+        train, validation_data = divided(train, validation_split)
     with distribute.scope_of(model), contextlib.ExitStack() as stack:
-        batches = feed(train, batch_size=batch_size, seed=seed, drops_tail=_crosses(model))
+        batches = feed(
+            train,
+            batch_size=batch_size,
+            seed=seed,
+            drops_tail=_crosses(model),
+            class_weight=class_weight,
+            steps_per_epoch=steps_per_epoch,
+        )
+        _check(model, train, batches, "train")
         raw_images.look(model, batches, "train")
         if checkpoints is not None and not batches.enters:
             raise checks.error(
@@ -124,6 +168,7 @@ def _run(model: keras.Model, batches: Feed, every: Callbacks, keeper: Keeper, pa
             validation_data=validation,
             callbacks=every,
             shuffle=False,
+            **batches.options(position),
         )
 
     stopped = False
@@ -155,22 +200,52 @@ def _close_epoch(model: keras.Model, every: Callbacks, epoch: int, validation) -
     every.on_epoch_end(epoch, logs)
 
 
-def evaluate(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto") -> dict[str, float]:
-    """Keras' own `evaluate`, on all replicas of the model's strategy -> logs by name. data: as `fit` takes it."""
+def evaluate(
+    model: keras.Model, data, y=None, *, sample_weight=None, batch_size: int = 32, verbose: str | int = "auto"
+) -> dict[str, float]:
+    """Runs Keras' own `evaluate` on all replicas of the model's strategy.
+
+    Args:
+        model: A compiled model.
+        data: Like `train` of `fit`, in its own order.
+        y: Labels for arrays, as a separate argument.
+        sample_weight: The weight of each row of the arrays.
+        batch_size: Rows in a batch of arrays.
+        verbose: As Keras takes it.
+
+    Returns:
+        The logs by name.
+
+    Raises:
+        kvision.UserError: If the model is not compiled, or the data does not suit it.
+    """
+    match.require_compiled(model)
     with distribute.scope_of(model):
-        batches = _held_out(model, data, batch_size, "data")
+        batches = _held_out(model, given(data, y, sample_weight, argument="data"), batch_size, "data")
         _build(model, batches)
         with distribute.extended(model), _said(batches):
             return model.evaluate(batches.start(Position()), verbose=verbosity(verbose), return_dict=True)
 
 
 def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | int = "auto"):
-    """Keras' own `predict`, on all replicas of the model's strategy -> outputs of all rows, in their order.
+    """Runs Keras' own `predict` on all replicas of the model's strategy.
 
-    data: images as an array, or as `fit` takes them (labels are passed over). Every machine gets all rows.
+    Args:
+        model: Any model.
+        data: Images as an array, or data like `train` of `fit`, whose labels are ignored.
+        batch_size: Rows in a batch of arrays.
+        verbose: As Keras takes it.
+
+    Returns:
+        The outputs of all rows, in their order, on every machine.
+
+    Raises:
+        kvision.UserError: If the images do not suit the model.
     """
     with distribute.scope_of(model):
-        batches = feed(data, batch_size=batch_size, seed=None)
+        data = given(data, argument="data")
+        batches = feed(data, batch_size=batch_size, seed=None, argument="data")
+        match.check_inputs(model, data, batches.spec, argument="data")
         raw_images.look(model, batches, "data")
         with distribute.extended(model), _said(batches):
             found = model.predict(batches.start(Position()), verbose=verbosity(verbose))
@@ -182,13 +257,15 @@ def predict(model: keras.Model, data, *, batch_size: int = 32, verbose: str | in
 
 @contextlib.contextmanager
 def _said(*feeds: Feed | None) -> Iterator[None]:
-    """Raises what reading raised, which TensorFlow only quotes."""
+    """Raises the original error of the data, which TensorFlow wraps, and names labels that its step refuses."""
     try:
         yield
-    except Exception:
+    except Exception as failure:
         for each in feeds:
             if each is not None and each.failure is not None:
                 raise each.failure from None
+        if (wrong := match.wrong_label(failure)) is not None:
+            raise wrong from None
         raise
 
 
@@ -199,9 +276,20 @@ def _crosses(model: keras.Model) -> bool:
 def _held_out(model: keras.Model, data, batch_size: int, argument: str) -> Feed:
     """What is judged: all of it, unless replicas would all have a tail, and a loss across examples see it twice."""
     drops_tail = _crosses(model) and distribute.replica_count() > 1
-    batches = feed(data, batch_size=batch_size, seed=None, drops_tail=drops_tail)
+    data = given(data, argument=argument)
+    batches = feed(data, batch_size=batch_size, seed=None, drops_tail=drops_tail, argument=argument)
+    _check(model, data, batches, argument)
     raw_images.look(model, batches, argument)
     return batches
+
+
+def _check(model: keras.Model, data, batches: Feed, argument: str) -> None:
+    """Shapes and labels, where they are known before the first step."""
+    match.check_inputs(model, data, batches.spec, argument=argument)
+    if isinstance(data, tuple) and len(data) > 1:
+        match.check_labels(model, data[1], argument=argument)
+    elif hasattr(data, "as_source"):  # kv.data.Images
+        match.check_labels(model, data.labels, argument=argument)
 
 
 def _build(model: keras.Model, batches: Feed) -> None:

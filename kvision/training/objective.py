@@ -10,6 +10,13 @@ from kvision import checks, distribute
 __all__ = ["Objective"]
 
 
+class _Spread(keras.metrics.Mean):
+    """A mean that is NaN of nothing, not 0, which would be a collapse."""
+
+    def result(self):
+        return ops.where(self.count > 0, super().result(), float("nan"))
+
+
 class Objective(keras.Model):
     """Base of methods that are more than a model with labels. Final subclasses write
 
@@ -21,7 +28,8 @@ class Objective(keras.Model):
     and exported; saving the method itself is for resuming. views: a layer that makes views inside of the step; None,
     the default, for data that brings them. Logs: loss, trivial, and embedding_std, the mean over D of
     the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
-    0 where they have collapsed). drops_tail: a last batch that is smaller than the others is left out by
+    0 where they have collapsed, NaN where every batch is a single image, whose spread says nothing).
+    drops_tail: a last batch that is smaller than the others is left out by
     `kv.training.fit`, as a loss across examples needs (a `tf.data.Dataset` must leave it out itself, or is refused;
     a PyDataset or a generator must, and is not looked into); methods that look at each example alone set it to False.
     """
@@ -34,7 +42,7 @@ class Objective(keras.Model):
         # a batch is not cast, to half precision say: what reads it does that where it should
         super().__init__(autocast=False, **kwargs)
         self.trivial_value = keras.metrics.Mean(name="trivial")
-        self.spread = keras.metrics.Mean(name="embedding_std")
+        self.spread = _Spread(name="embedding_std")
 
     @abstractmethod
     def objective(self, outputs): ...
@@ -81,7 +89,7 @@ class Objective(keras.Model):
         rows = ops.shape(keras.tree.flatten(y_pred)[0])[0]
         unit = ops.normalize(ops.cast(self.embedding(y_pred), "float32"), axis=-1)
         self.trivial_value.update_state(ops.cast(self.trivial(y_pred), "float32"), sample_weight=rows)
-        self.spread.update_state(ops.mean(ops.std(unit, axis=0)), sample_weight=rows)
+        self.spread.update_state(ops.mean(ops.std(unit, axis=0)), sample_weight=ops.where(rows > 1, rows, 0))
         for extra in self.losses:  # weight decay in layers; they are in no loss otherwise
             loss = loss + self._aggregate_additional_loss(extra)
         return loss

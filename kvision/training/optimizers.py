@@ -24,10 +24,17 @@ class Phased:
     """
 
     active: tuple[int, ...] = ()
+    kernels_only = False  # what decays; see `decay_kernels_only`
+    # of an optimizer that was read from a file: the kinds of all variables that it was built on, and the active ones
+    _saved: tuple[Sequence, Sequence[int]] = ((), ())
 
     def build(self, variables) -> None:
+        if self.built:
+            self._replace_stand_ins(variables)
+            return
+        variables, active = self._with_stand_ins(variables)
         super().build(variables)
-        self.active = tuple(range(len(variables)))
+        self.active = active
         # the iteration at which a variable first trained; -1: not yet
         self.birth = self.add_variable((len(variables),), initializer="zeros", dtype="int", name="birth")
         self.birth.assign(-np.ones(len(variables), "int32"))
@@ -35,6 +42,47 @@ class Phased:
         if self.weight_decay is not None:  # a variable: a step that is traced already obeys a schedule
             start = keras.initializers.Constant(self.weight_decay)
             self.decay = self.add_variable((), initializer=start, dtype="float32", name="decay")
+
+    def _with_stand_ins(self, variables) -> tuple[list, tuple[int, ...]]:
+        """Adds what a saved optimizer was built on beside `variables`, and their indices.
+
+        Keras builds a loaded optimizer on the variables that train in the loaded model, which are fewer where layers
+        are frozen, and then drops its whole state.
+        """
+        every, active = self._saved
+        if not active or _kinds(variables) != [every[i] for i in active]:
+            return list(variables), tuple(range(len(variables)))
+        known = dict(zip(active, variables, strict=True))
+        with_stand_ins = [
+            known[i] if i in known else keras.Variable("zeros", shape=shape, dtype=dtype, trainable=False)
+            for i, (shape, dtype) in enumerate(every)
+        ]
+        return with_stand_ins, tuple(active)
+
+    def _replace_stand_ins(self, variables) -> None:
+        """Takes the variables of the loaded model, all of them at last, in place of the stand-ins."""
+        if _kinds(variables) == list(self._saved[0]):
+            vars(self)["_trainable_variables"] = [*variables]  # past TensorFlow's tracking, as Keras builds it
+            self._trainable_variables_indices.update({self._var_key(v): i for i, v in enumerate(variables)})
+
+    def get_config(self):
+        config = super().get_config()
+        if self.kernels_only:
+            config["kernels_only"] = True
+        if len(self.active) < len(self._trainable_variables):
+            config["built_on"] = {"variables": _kinds(self._trainable_variables), "active": list(self.active)}
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        built_on = config.pop("built_on", {"variables": [], "active": []})
+        kernels_only = config.pop("kernels_only", False)
+        optimizer = super().from_config(config, custom_objects)
+        optimizer.kernels_only = kernels_only
+        every = [(tuple(shape), dtype) for shape, dtype in built_on["variables"]]
+        vars(optimizer)["_saved"] = every, built_on["active"]  # past TensorFlow's tracking
+        return optimizer
 
     def activate(self, variables: Sequence, rates: Sequence[float] | None = None) -> None:
         """Names the variables of the next phase, a subset of those given to `build`, in the order of the model; rates:
@@ -81,6 +129,16 @@ class Phased:
         self._shrink(variable, rate)
         super().update_step(gradient, variable, rate)
 
+    def decay_kernels_only(self) -> None:
+        """Leaves biases, gains and scales, which are the variables of fewer than two axes, without weight decay.
+
+        By name alone, vectors with other names would decay, such as the layer scales of ConvNeXt.
+        """
+        self.kernels_only = True
+
+    def _use_weight_decay(self, variable) -> bool:
+        return super()._use_weight_decay(variable) and (len(variable.shape) > 1 or not self.kernels_only)
+
     def _shrink(self, variable, rate) -> None:
         """Decoupled weight decay."""
         if self.weight_decay is not None and self._use_weight_decay(variable):
@@ -116,9 +174,19 @@ class Phased:
         )
 
 
+def _kinds(variables) -> list[tuple[tuple[int, ...], str]]:
+    return [(tuple(v.shape), v.dtype) for v in variables]
+
+
 @keras.saving.register_keras_serializable(package="kvision")
 class SGD(Phased, keras.optimizers.SGD):
-    """`keras.optimizers.SGD` that lives through phases."""
+    """`keras.optimizers.SGD` that lives through phases.
+
+    As in Keras, the momentum remembers the learning rate of each gradient: `v = momentum * v - learning_rate * g`, then
+    `w = w + v`. PyTorch and most papers multiply after it: `v = momentum * v + g`, then `w = w - learning_rate * v`.
+    The two are equal at a constant rate. Where the rate falls, steps here are larger for some `1 / (1 - momentum)`
+    steps; the difference is small for a rate that changes slowly, and greatest right after a drop of `Steps`.
+    """
 
 
 @keras.saving.register_keras_serializable(package="kvision")
@@ -219,10 +287,10 @@ class Lars(Phased, keras.optimizers.Optimizer):
         self.momentum, self.trust, self.scales_undecayed = momentum, trust, scales_undecayed
 
     def build(self, variables) -> None:
-        if self.built:
-            return
+        built = self.built
         super().build(variables)
-        self._momentums = [self.add_variable_from_reference(v, name="momentum") for v in variables]
+        if not built:
+            self._momentums = self.add_optimizer_variables(self._trainable_variables, "momentum")
 
     def update_step(self, gradient, variable, learning_rate) -> None:
         index, (rate,) = self._own(variable, learning_rate)

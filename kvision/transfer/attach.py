@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from sklearn.base import BaseEstimator
 
-from kvision import checks, heads
+from kvision import backbones, checks, heads
 from kvision.layers import Body
 
 __all__ = ["attach"]
@@ -36,8 +36,7 @@ def attach(backbone: keras.Model, head: Any, *, augment: keras.layers.Layer | No
         sklearn.exceptions.NotFittedError: If the head is not fitted.
     """
     _check_order(backbone, head)
-    if len(backbone.inputs) != 1 or len(backbone.outputs) != 1:
-        raise checks.error("backbone", expected="a model with one input and one output", received=backbone.name)
+    backbone = backbones.single(backbone)
     image = keras.Input(backbone.input_shape[1:], name="image")
     features = Body(backbone)(image if augment is None else augment(image))
     if len(features.shape) == 4:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kvision as kv
 from kvision.checks import UserError
 from kvision.data import arrays, folders, pipeline, scan
 from kvision.pixels import pillow
@@ -204,3 +205,32 @@ def test_folders_of_a_path_names_what_it_leaves_out(pictures):
     with pytest.warns(UserWarning, match=r"1 images cannot be used[\s\S]*broken.jpg: the file is empty"):
         images = folders(pictures, image_size=SIZE)
     assert len(images) == len(folders(scan(pictures, progress=False), image_size=SIZE))
+
+
+def test_images_go_into_every_fit(eager):
+    """Permuted by the seed, as arrays are; Keras' own `fit` says what it takes of them."""
+    import keras
+
+    pixels, labels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype="uint8"), np.arange(12) % 2
+    images = kv.data.arrays(pixels, labels, image_size=8, batch_size=5)
+
+    def model():
+        keras.utils.set_random_seed(0)
+        image = keras.Input((8, 8, 3), name="image")
+        backbone = keras.Model(image, keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3)(image)))
+        made = kv.transfer.attach(backbone, 2)
+        made.compile("sgd", "sparse_categorical_crossentropy")
+        return made
+
+    options = {"epochs": 2, "seed": 4, "verbose": 0, "validation_data": images}
+    arrays = kv.training.fit(model(), pixels, labels, batch_size=5, **options).history
+    assert kv.training.fit(model(), images, **options).history["loss"] == pytest.approx(arrays["loss"])
+    phases = [kv.schedules.Unfreeze(0, "top", 1e-4)]
+    assert kv.schedules.fit(model(), images, phases, epochs=1, validation_data=images, verbose=0)["val_loss"]
+    assert len(kv.schedules.find_rate(model(), images, steps=10, lowest=1e-30, highest=1e-29).rates) == 10
+    trained = model()
+    assert kv.training.evaluate(trained, images, verbose=0)["loss"] > 0
+    np.testing.assert_allclose(kv.training.predict(trained, images, verbose=0), trained(pixels), atol=1e-6)
+    with pytest.raises(ValueError, match=r"12 images of 8 px, 2 classes; Keras' own `fit` takes \.batches"):
+        trained.fit(images)
+    assert trained.fit(images.batches(shuffle_seed=0), shuffle=False, verbose=0).history["loss"]

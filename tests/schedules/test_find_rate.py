@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -59,3 +61,26 @@ def test_errors():
         kv.schedules.find_rate(model, (IMAGES, LABELS), steps=3)
     with pytest.raises(UserError, match="learned nothing"):
         kv.schedules.find_rate(model, (0 * IMAGES, 0 * LABELS), lowest=1e-30, highest=1e-29, steps=20)
+
+
+class Constant(keras.losses.Loss):
+    """The mean of the targets, whatever the weights are: the losses of the steps are known."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.cast(keras.ops.mean(y_true), "float32") + 0 * keras.ops.mean(y_pred, axis=-1)
+
+
+def test_a_smaller_last_batch_counts_as_a_step_of_its_own_and_steps_are_those_asked_for(eager, monkeypatch):
+    """33 rows in batches of 32: the last one's loss is its own, though Keras' mean of the epoch hides it."""
+    module = sys.modules["kvision.schedules.find_rate"]  # the package has the function of that name
+    for name, value in {"_SMOOTHING": 0.0, "_DIVERGED": 1e9, "_found": lambda *found: found}.items():
+        monkeypatch.setattr(module, name, value)
+    model, targets = attached(), np.arange(1.0, 34.0)
+    optimizer = kv.training.SGD()
+    rates, losses = kv.schedules.find_rate(
+        model, (IMAGES[:33], targets), steps=11, loss=Constant(), optimizer=optimizer, highest=1e-6
+    )
+    orders = [np.random.default_rng([0, epoch]).permutation(33) for epoch in range(6)]
+    expected = [targets[part].mean() for order in orders for part in (order[:32], order[32:])]
+    np.testing.assert_allclose(losses, expected[:11], rtol=1e-5)
+    assert len(rates) == int(optimizer.iterations) == 11 and rates[-1] == pytest.approx(1e-6)

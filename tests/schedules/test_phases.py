@@ -192,3 +192,13 @@ def test_a_resume_whose_first_call_failed_looks_again(tmp_path, eager):
     kv.schedules.fit(again, data, steps, checkpoints=tmp_path, **options)
     for ours, theirs in zip(other.variables, again.variables, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(ours), keras.ops.convert_to_numpy(theirs))
+
+
+def test_weights_of_classes_a_part_to_validate_on_and_steps_of_an_epoch(eager):
+    optimizer, phases = kv.training.Adam(), [Unfreeze(0, "top", 1e-3), Unfreeze(1, "all")]
+    options = {"class_weight": {0: 0.0, 1: 0.0, 2: 0.0}, "validation_split": 0.25, "steps_per_epoch": 4, "verbose": 0}
+    history = kv.schedules.fit(
+        attached(), (IMAGES, LABELS.tolist()), phases, epochs=2, batch_size=8, optimizer=optimizer, **options
+    )
+    assert history["loss"] == [0, 0] and min(history["val_loss"]) > 0
+    assert int(optimizer.iterations) == 8

@@ -52,10 +52,10 @@ def test_fine_tune_is_fastais_rule():
     assert first.curve == OneCycle(rise=0.99) and second.curve == OneCycle(rise=0.3, div=5)
     assert second.layer_decay**5 == pytest.approx(1 / 100), "lr_mult, from the head to the first of five stages"
     optimizer = preset("fine_tune").optimizer()
-    kernel, bias = keras.Variable(1.0, name="kernel"), keras.Variable(1.0, name="bias")
-    optimizer.build([kernel, bias])
-    optimizer.apply([keras.ops.zeros(()), keras.ops.zeros(())], [kernel, bias])
-    assert float(kernel.value) < 1 and float(bias.value) == 1, "decay on kernels alone"
+    kernel, scale = keras.Variable([[1.0]], name="kernel"), keras.Variable([1.0], name="layer_scale")
+    optimizer.build([kernel, scale])
+    optimizer.apply([keras.ops.zeros((1, 1)), keras.ops.zeros((1,))], [kernel, scale])
+    assert float(kernel[0, 0]) < 1 and float(scale[0]) == 1, "decay on kernels alone"
 
 
 def test_bit_is_the_hyper_rule():

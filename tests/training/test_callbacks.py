@@ -256,3 +256,44 @@ def test_control_keras_own_list_begins_and_ends_twice():
     for epoch in range(2):
         m.fit(x, x, batch_size=2, initial_epoch=epoch, epochs=epoch + 1, callbacks=every)
     assert diary.said.count("begin") == diary.said.count("end") == 2
+
+
+class Logs(Given):
+    """Puts the scores under other names too."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        for name in ("val_loss", "val_mean_iou", "val_mine"):
+            logs[name] = self.scores[epoch]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "best"),
+    [
+        ("val_accuracy", "auto", 1),
+        ("val_loss", "auto", 2),
+        ("val_mean_iou", "auto", 1),
+        ("val_mine", "min", 2),
+        ("val_mine", "max", 1),
+        ("val_loss", "max", 1),
+    ],
+)
+def test_keep_best_knows_what_is_good_and_passes_over_nan(eager, monitor, mode, best):
+    m, x, keep = model(), np.ones((2, 1)), KeepBest(monitor, mode)
+    m.fit(x, x, epochs=4, callbacks=[Logs([np.nan, 0.9, 0.1, np.nan]), keep], verbose=0)
+    assert keep.epoch == best and not np.isnan(keep.value)
+    keep.restore()
+    assert m.get_weights()[0] == best
+
+
+def test_keep_best_asks_the_metric_and_says_what_it_cannot_know(eager):
+    m, x = model(), np.ones((2, 1))
+    m.compile("sgd", "mse", metrics=[keras.metrics.KLDivergence(name="mine")])
+    keep = KeepBest("mine")
+    m.fit(x, x, epochs=1, callbacks=[keep], verbose=0)
+    assert keep._rises() is False, "a divergence falls"
+    with pytest.raises(UserError, match=r"`mode` does not follow.*'max' if a high value is good.*'val_mine'"):
+        m = model()
+        m.fit(x, x, epochs=2, callbacks=[Logs([1.0, 2.0]), KeepBest("val_mine")], verbose=0)
+    with pytest.raises(UserError, match="Did you mean 'max'"):
+        KeepBest(mode="maxi")

@@ -115,7 +115,7 @@ def test_what_keras_takes_is_passed_on():
     batches = Batches()
     some = feed(batches, batch_size=1, seed=0)
     assert some.start(Position()) is batches and not some.enters and some.batch_of(0, 0) is None and some.spec is None
-    assert some.steps == 1 and feed(iter([]), batch_size=1, seed=0).steps is None
+    assert some.steps == 1 and feed((batch for batch in ()), batch_size=1, seed=0).steps is None
 
 
 def test_what_reading_raised_is_kept():
@@ -172,3 +172,41 @@ def test_two_devices_refuse_batches_that_a_loss_across_examples_would_see_twice(
     assert found["evaluate"] == text + "Expected 2. Received: 1."
     assert found["passed"] == [5, 4], "control: batches that divide, and a loss of each example alone"
     assert found["losses"][0] == found["losses"][1], "of a tail that is left out"
+
+
+def test_an_endless_dataset_goes_on_from_epoch_to_epoch_and_from_any_step():
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+    for data in (dataset.repeat(), dataset):  # what ends begins anew
+        endless = feed(data, batch_size=4, seed=None, steps_per_epoch=4)
+        assert endless.steps == 4 and endless.options(Position(epoch=1, step=3)) == {"steps_per_epoch": 1}
+        expected = [batch.tolist() for _, batch in dataset.repeat().take(12).as_numpy_iterator()]
+        for position in (Position(), Position(epoch=1, step=3)):
+            first = 4 * position.epoch + position.step
+            assert labels(endless.start(position).take(3)) == expected[first : first + 3]
+    with pytest.raises(UserError, match="`steps_per_epoch`"):
+        feed(dataset, batch_size=4, seed=None, steps_per_epoch=-1)
+
+
+def test_a_pydataset_that_ends_begins_anew():
+    class Batches(keras.utils.PyDataset):
+        ends = 0
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return index
+
+        def on_epoch_end(self):
+            self.ends += 1
+
+    data = Batches()
+    found = feed(data, batch_size=1, seed=None, steps_per_epoch=5)
+    endless = found.start(Position())
+    assert found.steps == 5 and endless.num_batches is None
+    assert [endless[i] for i in range(5)] == [0, 1, 0, 1, 0] and data.ends == 2
+
+
+def test_what_cannot_be_trained_on_is_said():
+    with pytest.raises(UserError, match=r"`data` is nothing that can be trained on.*kv\.data\.Images.*'object'"):
+        feed(object(), batch_size=4, seed=None, argument="data")

@@ -202,3 +202,83 @@ def test_a_strategy_with_one_replica_is_like_none():
         assert history[name] == pytest.approx(values)
     for a, b in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_what_kerass_own_fit_takes(eager):
+    """Arrays, weights of samples and of classes, and a part to validate on, by the same numbers."""
+    classes, weight = {0: 3.0, 1: 0.5}, np.linspace(0, 2, 22).astype("float32")
+    options = {"epochs": 2, "batch_size": 8, "verbose": 0}
+    cases = [
+        ({"sample_weight": weight}, {"sample_weight": weight}),
+        ({"class_weight": classes}, {"class_weight": classes}),
+        ({"validation_split": 0.25}, {"validation_split": 0.25}),
+        ({"class_weight": classes, "sample_weight": weight}, {"sample_weight": weight * np.where(Y, 0.5, 3)}),
+    ]
+    for ours, its in cases:
+        one, other = made(), made()
+        found = kv.training.fit(one, X, Y, seed=None, **ours, **options).history
+        expected = other.fit(X, Y, shuffle=False, **its, **options).history
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            assert found[name] == pytest.approx(values, abs=1e-6), (ours.keys(), name)
+        equal(one, other, within=1e-6)
+    assert kv.training.evaluate(one, X, Y, sample_weight=weight, verbose=0)["loss"] == pytest.approx(
+        one.evaluate(X, Y, sample_weight=weight, verbose=0)[0]
+    )
+
+
+def test_class_weights_of_every_kind_of_data(eager):
+    options = {"epochs": 1, "class_weight": {1: 4.0}, "verbose": 0}
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    losses = [
+        kv.training.fit(made(), data, seed=None, batch_size=8, **options).history["loss"][0]
+        for data in ((X, Y), (X.tolist(), Y.tolist()), kv.training.Source(lambda i: (X[i], Y[i]), 22, 8, SPEC), dataset)
+    ]
+    np.testing.assert_allclose(losses, losses[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("stop", [2, 4, 5])
+def test_an_endless_dataset_goes_on_after_a_stop(eager, tmp_path, stop):
+    """Epochs of 4 steps over 3 batches, stopped within one, at its end, and within the next."""
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8).repeat()
+
+    class Struck(keras.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+            if self.steps == stop:
+                raise KeyboardInterrupt
+
+    options = {"epochs": 2, "steps_per_epoch": 4, "verbose": 0}
+    whole, again = made(), made()
+    expected = kv.training.fit(whole, dataset, **options).history
+    assert int(whole.optimizer.iterations) == 8
+    keep = kv.training.Resume(tmp_path, every=1)
+    with pytest.raises(KeyboardInterrupt):
+        kv.training.fit(made(), dataset, callbacks=[Struck()], checkpoints=keep, **options)
+    history = kv.training.fit(again, dataset, checkpoints=tmp_path, **options).history
+    equal(whole, again, within=1e-7)
+    assert history["loss"] == pytest.approx(expected["loss"], abs=1e-6)
+
+
+def test_what_does_not_suit_the_model_is_said_before_the_first_step(eager):
+    model, raw = made(), keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    for call in (kv.training.fit, kv.training.evaluate):
+        options = {"epochs": 1} if call is kv.training.fit else {}
+        for arguments, text in [
+            ((raw, (X, Y)), "`model` is not compiled"),
+            ((model, (X[:, :3], Y)), r"has another shape.*Expected \(N, 4\). Received: \(22, 3\)"),
+            ((model, (X, Y + 1)), r"labels that are no class.*1 to 2.*subtract 1"),
+            ((model, (X, np.array(["cat", "dog"])[Y])), r"np\.unique"),
+            (
+                (model, tf.data.Dataset.from_tensor_slices((X, Y + 1)).batch(8)),
+                "no class numbers.*integers from 0 to 1",
+            ),
+        ]:
+            with pytest.raises(UserError, match=text):
+                call(*arguments, verbose=0, **options)
+    with pytest.raises(UserError, match=r"`data` has another shape.*Received: \(22, 3\)"):
+        kv.training.predict(model, X[:, :3])
+    with pytest.raises(UserError, match=r"`validation_data` has another shape"):
+        kv.training.fit(model, X, Y, epochs=1, validation_data=(X[:, :3], Y), verbose=0)

@@ -129,3 +129,18 @@ def test_two_devices_end_where_one_does_and_count_each_row_once():
 def data() -> str:
     views = {name: view.tolist() for name, view in VIEWS.items()}
     return f"VIEWS = {{name: np.array(view, 'float32') for name, view in {views!r}.items()}}\n"
+
+
+def test_a_single_image_has_no_spread_which_is_no_collapse():
+    """A last batch of one does not count, and an epoch of such batches gives NaN, on which nothing is stopped."""
+    from kvision.training.objective import _Spread
+
+    spread = _Spread()
+    spread.update_state(0.5, sample_weight=8)
+    spread.update_state(0.0, sample_weight=0)
+    assert float(spread.result()) == 0.5
+    spread.reset_state()
+    assert np.isnan(float(spread.result()))
+    guard = kv.selfsup.CollapseGuard(patience=1)
+    guard.on_epoch_end(0, {"embedding_std": float(spread.result())})
+    assert guard.count == 0

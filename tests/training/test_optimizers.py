@@ -425,3 +425,51 @@ def test_foreign_variable_and_config():
         optimizer.activate([keras.Variable(0.0)])
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert type(copy) is kv.training.Adam and float(copy.learning_rate) == pytest.approx(3e-4)
+
+
+@pytest.mark.parametrize("kind", ["Adam", "SGD", "Lars", "float16"])
+def test_a_saved_model_with_frozen_layers_keeps_the_whole_state(eager, tmp_path, kind):
+    """Keras builds a loaded optimizer on what trains alone. Here Keras' own fit goes on, and so do later phases."""
+    images, labels = np.random.default_rng(0).uniform(0, 255, (6, 16, 16, 3)), np.arange(6) % 3
+    constant = kv.schedules.Constant()
+    phases = [kv.schedules.Unfreeze(0, "all", 1e-3, "train", constant), kv.schedules.Unfreeze(1, "top", 1e-3)]
+    make = {"SGD": lambda: kv.training.SGD(momentum=0.9), "Lars": kv.training.Lars}.get(kind, kv.training.Adam)
+    model = trainings.attached()
+    if kind == "float16":
+        kv.training.mixed(model.get_layer("body"), "mixed_float16")
+    kv.schedules.fit(model, (images, labels), phases, epochs=2, optimizer=make(), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+
+    def alike(within: float = 0.0) -> None:
+        assert len(loaded.trainable_variables) == len(model.trainable_variables)
+        for ours, its in zip(trainings.arrays(model), trainings.arrays(loaded), strict=True):
+            np.testing.assert_allclose(its, ours, rtol=0, atol=within)
+
+    alike()
+    for each in (model, loaded):
+        each.fit(images, labels, shuffle=False, verbose=0)
+    alike(1e-6)
+    for each in (model, loaded):
+        kv.schedules.fit(each, (images, labels), phases, epochs=2, optimizer=each.optimizer, verbose=0)
+    alike(1e-5)
+
+
+def test_kernels_only_decay_and_a_file_keeps_that():
+    """ConvNeXt's layer scales are vectors called `variable`."""
+    optimizer = kv.training.SGD(0.5, weight_decay=0.5)
+    optimizer.decay_kernels_only()
+    for each in (optimizer, keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))):
+        variables = [keras.Variable(np.ones(shape), name=f"w{len(shape)}") for shape in [(), (3,), (3, 2), (1, 1, 2)]]
+        each.build(variables)
+        each.apply([keras.ops.zeros_like(v) for v in variables], variables)
+        assert [float(np.ravel(v)[0]) for v in variables] == [1, 1, 0.75, 0.75]
+
+
+def test_sgd_remembers_the_rate_of_each_gradient():
+    """As Keras, not as PyTorch: after a drop of the rate, earlier gradients still move by the rate that they had."""
+    optimizer, variable = kv.training.SGD(1.0, momentum=0.5), keras.Variable(np.zeros(1))
+    for rate in (1.0, 0.1):
+        optimizer.learning_rate = rate
+        optimizer.apply([keras.ops.ones((1,))], [variable])
+    assert float(variable[0]) == pytest.approx(-1 - (0.5 + 0.1))  # PyTorch: -1 - 0.1 * (0.5 + 1)

@@ -54,7 +54,7 @@ def test_arrays_of_any_structure_become_batches_and_doubles_singles():
     [
         ((np.zeros((3, 2)), np.zeros(4)), r"arrays of one length. Received: \[\(3, 2\), \(4,\)\]"),
         ((np.zeros((3, 2)), None, np.zeros(3)), "without a gap. Received: .*NoneType"),
-        ((np.zeros((0, 2)), np.zeros(0)), "gives no batch. Expected 2 rows or more. Received: 0"),
+        ((np.zeros((0, 2)), np.zeros(0)), "gives no batch. Expected at least one row. Received: 0"),
         ((), "arrays of one length"),
     ],
 )
@@ -66,7 +66,7 @@ def test_what_is_no_data_is_refused(arrays, text):
 def test_batches_that_cannot_be_are_refused():
     with pytest.raises(UserError, match=r"`batch_size` .*at least 1"):
         source(batch_size=0)
-    with pytest.raises(UserError, match=r"gives no batch. Expected 4 rows or more. Received: 3"):
+    with pytest.raises(UserError, match=r"gives no batch. Expected at least 4 rows. Received: 3"):
         source(3, drop_remainder=True)
 
 
@@ -84,3 +84,25 @@ def test_fresh_rows_are_numbered_on_from_epoch_to_epoch():
     for epoch in range(3):
         np.testing.assert_array_equal(fresh.order(epoch), plain.order(epoch) + 10 * epoch)
     assert len({*fresh.order(0), *fresh.order(1)}) == 20
+
+
+def test_an_epoch_of_so_many_steps_goes_on_through_the_passes():
+    def read(rows):
+        return rows
+
+    spec = keras.KerasTensor((None,), "int64")
+    whole, four = Source(read, 10, 4, spec, seed=1), Source(read, 10, 4, spec, seed=1, steps_per_epoch=4)
+    passes = [rows.tolist() for epoch in range(4) for rows in whole.rows(Position(epoch=epoch))]
+    found = [rows.tolist() for epoch in range(3) for rows in four.rows(Position(epoch=epoch))]
+    assert four.steps == 4 and found == passes
+    assert [rows.tolist() for rows in four.rows(Position(epoch=1, step=2))] == passes[6:8]
+    with pytest.raises(UserError, match="`steps_per_epoch`"):
+        Source(read, 10, 4, spec, steps_per_epoch=0)
+
+
+def test_words_are_no_numbers():
+    for labels in (np.array(["cat", "dog"]), np.array([0, 1], object)):
+        with pytest.raises(UserError, match=r"`train` holds no numbers.*np\.unique"):
+            from_arrays((np.zeros((2, 1)), labels), batch_size=2, seed=None)
+    with pytest.raises(UserError, match=r"one length.*np\.stack\(images\)"):
+        from_arrays(([np.zeros((3, 3)), np.zeros((3, 3))], np.zeros(2)), batch_size=2, seed=None)
