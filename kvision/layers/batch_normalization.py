@@ -14,17 +14,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Keras normalizes with some ten operations, each of which reads and writes the maps. TensorFlow has one kernel for
     all of them, and one for their gradient. The kernel is used for maps `(B, H, W, C)`: in training where the
-    statistics are those of one device, and in inference. Keras' own operations serve everything else: statistics over
-    replicas, masks, other ranks and backends, `renorm`, float64, and training compiled by XLA. In half precision the
-    kernel reads and writes half maps, and computes in float32 as Keras does.
+    statistics are those of one device, and in inference. Keras' own operations serve everything else: statistics that
+    are fixed while other layers train, statistics over replicas, masks, other ranks and backends, `renorm`, float64,
+    and training compiled by XLA. In half precision the kernel reads and writes half maps, and computes in float32 as
+    Keras does.
 
     References:
         Ioffe and Szegedy 2015, arXiv 1502.03167.
     """
 
     def call(self, inputs, training=None, mask=None):
-        learns = training and self.trainable
-        if not self._fuses(inputs) or (learns and not self._fuses_training(mask)):
+        learns = bool(training and self.trainable)
+        if not self._fuses(inputs, mask, learns):
             return super().call(inputs, training=training, mask=mask)
         x = ops.cast(inputs, self.compute_dtype)
         scale = ops.ones_like(self.moving_mean) if self.gamma is None else self.gamma
@@ -38,13 +39,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
             moving.assign(moving * self.momentum + new * (1 - self.momentum))
         return maps
 
-    def _fuses(self, inputs) -> bool:
+    def _fuses(self, inputs, mask, learns: bool) -> bool:
         maps = len(inputs.shape) == 4 and self.axis in (-1, 3) and self.variable_dtype == "float32"
-        return maps and fused.has_normalize(self.compute_dtype, training=False)
-
-    def _fuses_training(self, mask) -> bool:
         one_device = mask is None and not self.synchronized and not self.renorm
-        return one_device and fused.has_normalize(self.compute_dtype, training=True)
+        return maps and (one_device or not learns) and fused.has_normalize(self.compute_dtype, training=learns)
 
 
 def fuse_norms(model: keras.layers.Layer) -> None:

@@ -10,18 +10,18 @@ _MAPS = ("float32", "float16", "bfloat16")
 def has_normalize(dtype: str, *, training: bool) -> bool:
     """Returns whether `normalize` (in training) or `normalize_by` exists for maps of this type, and is right.
 
-    XLA compiles the training kernel with the variance E[x^2] - E[x]^2, which is negative for N(100, 0.01). On a GPU the
-    gradient of the other one is refused where operations are deterministic.
+    XLA compiles the training kernel with the variance E[x^2] - E[x]^2, which is negative for N(100, 0.01). Where a
+    gradient may be taken, `normalize_by` is not offered: the gradient of its kernel takes longer than that of Keras'
+    operations, since it computes those of scale and offset too, and a GPU has none that is deterministic.
     """
     if keras.backend.backend() != "tensorflow" or dtype not in _MAPS:
         return False
     import tensorflow as tf
-    from tensorflow.python.framework.config import is_op_determinism_enabled  # nothing public tells this, nor the next
+    from tensorflow.python.eager.record import could_possibly_record  # nothing public tells this, nor the next
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
     if not training:
-        return not (is_op_determinism_enabled() and tf.config.list_physical_devices("GPU"))
-
+        return not could_possibly_record()
     return not (tf.inside_function() and GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()))
 
 

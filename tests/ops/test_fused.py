@@ -55,6 +55,13 @@ def test_no_normalization_in_what_xla_compiles(compiled, expected):
     assert seen == [expected, expected]
 
 
+def test_no_kernel_of_fixed_statistics_where_a_gradient_may_be_taken():
+    """Its gradient takes longer than that of Keras' operations."""
+    with tf.GradientTape():
+        assert not fused.has_normalize("float32", training=False) and fused.has_normalize("float32", training=True)
+    assert fused.has_normalize("float32", training=False)
+
+
 def test_no_adam_for_halves_and_for_rows_of_a_table():
     variable, gradient = tf.Variable([1.0]), tf.constant([1.0])
     assert fused.has_adam(gradient, variable) and not fused.has_normalize("float64", training=True)
