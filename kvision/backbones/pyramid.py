@@ -11,22 +11,37 @@ from kvision.layers import Pyramid
 __all__ = ["pyramid"]
 
 
-def pyramid(backbone: keras.Model, strides: Sequence[int] | None = None) -> Pyramid:
-    """Feature maps of a backbone by stride, the finest first: image (B, H, W, 3) -> [(B, h, w, D), ...].
+def pyramid(backbone: keras.Model, strides: Sequence[int] | None = None, *, narrow: bool = False) -> Pyramid:
+    """Creates a model that returns one feature map of a backbone for each stride.
 
-    backbone: of `create`, a constructor of `keras.applications` (include_top=False or True), or your own functional or
-    Sequential model; pooling and dense layers at its end are left out. It shares its weights. strides: such as
-    (4, 8, 16, 32), in rising order; None takes all that exist (ConvNeXt begins at 4, VGG at 1, a ViT has 16 alone).
-    The tap of a stride is the last tensor of that size that every path crosses, padding skipped; in Xception and
-    NASNet, whose blocks overlap, the widest that enters a smaller size. Two are not what a paper would name:
-    ResNetV2's is the raw sum (give it a normalization and ReLU), DenseNet's the transition of half the width.
-    Returns a functional model with a list of outputs and the attributes `strides`, `channels` and
-    `sizes(height, width)`, true at odd sizes too. All are read off the graph: they survive saving. NASNet decides its
-    padding when it is built: give it a fixed image size.
-    Raises UserError for a stride that is missing or stands hidden in a nested model, naming those that exist.
+    The map of a stride is the last tensor of its size that every path from the image to the output crosses, padding
+    skipped. Xception and NASNet have no such tensor, since their blocks overlap: there it is the widest tensor that
+    enters a smaller size. Two maps are not what a paper would name: that of ResNetV2 is the raw sum, which needs a
+    normalization and ReLU, and that of DenseNet is the transition of half the width.
+
+    In networks of inverted residual blocks (EfficientNet, MobileNetV2 and V3) the last tensor of a size is the output
+    of a 1x1 convolution that widens a map of few channels: the expansion of the next block, and at the end the layer
+    that prepares the classifier. `narrow=True` returns the map before this convolution, which holds the same
+    information in 4 to 6 times fewer channels.
+
+    Args:
+        backbone: A model of `create`, of a constructor of `keras.applications` (with or without its top), or your own
+            functional or Sequential model. Pooling and dense layers at its end are left out. Weights are shared.
+        strides: Strides in rising order, such as `(4, 8, 16, 32)`. If None, all that exist: ConvNeXt begins at 4, VGG
+            at 1, and a ViT has 16 alone.
+        narrow: If True, each map is the one of fewest channels from which the map of the stride is computed pixel by
+            pixel, that is by 1x1 convolutions of stride 1, batch normalization, activations and dropout.
+
+    Returns:
+        A functional model from images `(batch, height, width, channels)` to a list of maps, the finest first, with the
+        attributes `strides`, `channels` and `sizes(height, width)`. They are read off the graph, are true at odd sizes
+        too, and survive saving. NASNet decides its padding when it is built: give it a fixed image size.
+
+    Raises:
+        kvision.UserError: If a stride is missing or hidden in a nested model. The message names the strides that exist.
     """
     model = graph(backbone)
-    found = {tap.stride: tap.tensor for tap in taps(model)}
+    found = {tap.stride: tap.narrow if narrow else tap.tensor for tap in taps(model)}
     hidden = [layer.name for layer in model.layers if _hides_strides(layer)]
     wanted = tuple(found) if strides is None else tuple(strides)
     missing = [stride for stride in wanted if stride not in found]

@@ -13,9 +13,17 @@ __all__ = ["Tap", "graph", "nodes", "taps"]
 
 @dataclass(frozen=True)
 class Tap:
-    """The tensor that stands for a stride; operation: the layer (or operation) whose output it is."""
+    """The tensor that stands for a stride.
+
+    Attributes:
+        tensor: The feature map.
+        narrow: The map of fewest channels from which `tensor` is computed pixel by pixel; often `tensor` itself.
+        operation: The layer or operation whose output `tensor` is.
+        stride: Pixels of the image for each pixel of the map.
+    """
 
     tensor: keras.KerasTensor
+    narrow: keras.KerasTensor
     operation: Any
     stride: int
 
@@ -59,8 +67,17 @@ def taps(model: keras.Model) -> list[Tap]:
         node = source[id(tensor)]
         return unpadded(node.input_tensors[0]) if _pads(node.operation) else tensor
 
+    def narrow(tensor):
+        best = tensor
+        while _is_pointwise(source[id(tensor)].operation):
+            (tensor,) = source[id(tensor)].input_tensors
+            if id(tensor) in raw:
+                break
+            best = min(best, tensor, key=lambda t: t.shape[-1])
+        return best
+
     last_use = {id(t): i for i, node in enumerate(ordered) for t in node.input_tensors}
-    trunk, reach, learned, last = set(), -1, False, None
+    trunk, raw, reach, learned, last = set(), set(), -1, False, None
     candidates: dict[int, dict[int, keras.KerasTensor]] = {}
     for i, node in enumerate(ordered):
         before, after = (
@@ -70,6 +87,8 @@ def taps(model: keras.Model) -> list[Tap]:
             if stride[id(tensor)] < stride[id(after[0])]:  # it enters a smaller size
                 candidates.setdefault(stride[id(tensor)], {})[id(tensor)] = tensor
         learned = learned or any(len(weight.shape) > 1 for weight in getattr(node.operation, "weights", ()))
+        if not learned:
+            raw |= {id(t) for t in node.output_tensors}
         if reach <= i:  # no edge jumps over this node: it is on every path
             trunk |= {id(t) for t in node.output_tensors}
             last = after[0] if after and learned and not _pads(node.operation) else last
@@ -78,10 +97,18 @@ def taps(model: keras.Model) -> list[Tap]:
         candidates[stride[id(last)]] = {id(last): last}
     # where the trunk's tensor is the last of its size, it is the only one that enters a smaller one
     widest = {s: max(found.values(), key=lambda t: (t.shape[-1], id(t) in trunk)) for s, found in candidates.items()}
-    return [Tap(tensor, source[id(tensor)].operation, s) for s, tensor in sorted(widest.items())]
+    return [Tap(tensor, narrow(tensor), source[id(tensor)].operation, s) for s, tensor in sorted(widest.items())]
 
 
 def _pads(operation: Any) -> bool:
     return isinstance(operation, keras.layers.ZeroPadding2D | keras.layers.Cropping2D) or (
         type(operation).__name__ == "Pad"  # of keras.ops.pad, which has no public class
     )
+
+
+def _is_pointwise(operation: Any) -> bool:
+    """Whether each pixel of the output depends on the same pixel of one input alone, batch statistics apart."""
+    if isinstance(operation, keras.layers.Conv2D):
+        return operation.kernel_size == operation.strides == (1, 1)
+    kinds = keras.layers.BatchNormalization | keras.layers.Activation | keras.layers.ReLU | keras.layers.Dropout
+    return isinstance(operation, kinds)

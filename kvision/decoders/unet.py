@@ -17,21 +17,39 @@ def unet(
     backbone: keras.Model, classes: int, *, widths: Sequence[int] = (256, 128, 64, 32, 16), merge: str = "concat",
     up: str = "bilinear", norm: str | None = "batch", strides: Sequence[int] | None = None,
 ) -> keras.Model:  # fmt: skip
-    """U-Net (Ronneberger, Fischer & Brox 2015, arXiv 1505.04597) on any backbone that has a pyramid:
-    image (B, H, W, C) in [0, 255], any H and W -> logits (B, H, W, classes) float32.
+    """Creates a U-Net on any backbone that has a pyramid.
 
-    backbone: as `kv.backbones.pyramid` takes it, weights are shared. widths: of the two 3x3 convolutions of each level,
-    the coarsest first: one for each stride but the last, and one more for the image's own size, where the first stride
-    is not 1; if that one is left out, logits are computed at the first stride and enlarged. More than needed are cut;
-    defaults of segmentation_models. The original has up-convolutions (up="transposed") and no normalization.
-    merge: "concat", or "add" (after 1x1 convolutions to one width): less memory. up: "bilinear", "nearest",
-    "transposed", "subpixel", "nails", "unpool". norm: "batch", "group" or None. strides: of the pyramid; None: all.
-    The backbone becomes the layer `body`, its statistics fixed, the rest is its head; `kv.schedules` freezes more.
-    Raises UserError for a backbone without a pyramid, too few widths, unknown options.
+    Each level enlarges the coarser map, merges it with the backbone's map of that stride, and applies two 3x3
+    convolutions. The maps are those of `kv.backbones.pyramid(..., narrow=True)`: of EfficientNet and MobileNet the
+    narrow outputs of the blocks, without the last 1x1 convolution, which only a classifier needs. The backbone becomes
+    the layer `body`, its batch statistics fixed, and the rest is its head; `kv.schedules` freezes more.
+
+    Args:
+        backbone: A model that `kv.backbones.pyramid` takes. Weights are shared.
+        classes: Number of classes, at least 2.
+        widths: Channels of the two convolutions of each level, the coarsest first: one for each stride but the last,
+            and one more for the size of the image where the first stride is not 1. If that one is left out, logits are
+            computed at the first stride and enlarged. More widths than needed are cut. The default is that of
+            segmentation_models.
+        merge: `"concat"`, or `"add"` after 1x1 convolutions to one width, which takes less memory.
+        up: How a map is enlarged: `"bilinear"`, `"nearest"`, `"transposed"`, `"subpixel"`, `"nails"` or `"unpool"`.
+            The original has `"transposed"`.
+        norm: `"batch"`, `"group"` or `None`. The original has none.
+        strides: Strides of the pyramid. If None, all.
+
+    Returns:
+        A model from images `(batch, height, width, channels)` in [0, 255] of any size to float32 logits
+        `(batch, height, width, classes)`.
+
+    Raises:
+        kvision.UserError: If the backbone has no pyramid, there are too few widths, or an option is unknown.
+
+    References:
+        Ronneberger, Fischer and Brox 2015, arXiv 1505.04597.
     """
     checks.one_of("merge", merge, ("concat", "add"))
     blocks.check(up, norm, classes)
-    features = pyramid(any_size(backbone), strides)
+    features = pyramid(any_size(backbone), strides, narrow=True)
     if len(features.strides) < 2:
         raise checks.error(
             "backbone",

@@ -267,3 +267,25 @@ def test_a_saved_pyramid_keeps_its_attributes_in_another_process(backend, tmp_pa
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.splitlines()[-1] == f"{backend} Pyramid (2, 4) (16, 24) ((17, 4), (9, 2))"
     np.testing.assert_allclose(np.load(tmp_path / "maps.npy"), model(images, training=False)[-1], atol=1e-5)
+
+
+NARROW = {  # {constructor: channels of the narrow maps}; of networks without inverted residual blocks they are the same
+    "MobileNetV2": (16, 24, 32, 96, 320),
+    "MobileNetV3Small": (16, 16, 24, 48, 96),
+    "EfficientNetB0": (16, 24, 40, 112, 320),
+    "EfficientNetV2B0": (16, 32, 48, 112, 192),
+    "ResNet50": tuple(CHANNELS["ResNet50"].values()),
+    "DenseNet121": tuple(CHANNELS["DenseNet121"].values()),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n if n in ("EfficientNetB0", "MobileNetV3Small") else pytest.param(n, marks=pytest.mark.slow) for n in NARROW],
+)
+def test_narrow_maps_are_those_before_the_expansions(name):
+    model = application(name)
+    found = kv.backbones.pyramid(model, narrow=True)
+    assert found.channels == NARROW[name] and found.strides == tuple(CHANNELS[name])
+    assert all(separates(tap, model) for tap in found.outputs)
+    assert list(kv.backbones.stages(found).values())[1:] == list(kv.backbones.stages(model).values())[1:]

@@ -54,3 +54,25 @@ def test_graph_leaves_the_model_as_it_was():
     )
     with pytest.raises(UserError, match=r"`backbone`.*functional or built Sequential"):
         trunk.graph(keras.Sequential([layers.Flatten()]))
+
+
+def narrowed(*parts) -> list[tuple[int, str]]:
+    image = keras.Input((32, 32, 3))
+    model = keras.Sequential([image, *parts])
+    return [(tap.stride, tap.narrow._keras_history.operation.name) for tap in trunk.taps(trunk.graph(model))]
+
+
+def test_what_is_computed_pixel_by_pixel_is_tapped_where_it_is_narrowest():
+    def widened(strides: int):
+        return [
+            layers.Conv2D(4, 3, 2, padding="same", name="half"),
+            layers.BatchNormalization(name="norm"),
+            layers.Conv2D(9, 1, strides, name="wide"),
+            layers.ReLU(name="relu"),
+        ]
+
+    assert narrowed(*widened(1)) == [(2, "norm")]
+    assert narrowed(*widened(1), layers.Conv2D(2, 1, name="narrow"), layers.ReLU(name="last")) == [(2, "last")]
+    assert narrowed(*widened(2)) == [(2, "norm"), (4, "relu")], "a stride is no pixel by pixel"
+    assert narrowed(*widened(1), layers.DepthwiseConv2D(3, padding="same", name="around")) == [(2, "around")]
+    assert narrowed(layers.Conv2D(9, 1, name="first"), layers.ReLU(name="relu")) == [(1, "relu")], "not the pixels"

@@ -113,7 +113,9 @@ def test_the_backbone_is_a_body_that_schedules_freeze():
     assert {id(v) for v in kv.schedules.freeze(model, above="top")} == {id(v) for v in decoder}
     some, everything = (len(kv.schedules.freeze(model, above=above, norm="train")) for above in ("stage4", "all"))
     assert len(decoder) < some < everything
-    stages = kv.backbones.stages(model.get_layer("body").backbone)
+    backbone = model.get_layer("body").backbone
+    assert backbone.channels == (16, 24, 40, 112, 320), "without the convolution that only a classifier needs"
+    stages = kv.backbones.stages(backbone)
     assert list(stages.values()) == list(kv.backbones.stages(kv.backbones.create("EfficientNetLite0")).values())
 
 
