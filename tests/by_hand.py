@@ -44,7 +44,7 @@ def projected(weights: list[np.ndarray], x: np.ndarray, *, norm: bool = True) ->
         if norm:
             kernel, gain, shift, _, _ = first
             x = x @ kernel
-            x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-3) * gain + shift
+            x = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5) * gain + shift
         else:
             kernel, bias = first
             x = x @ kernel + bias

@@ -95,6 +95,10 @@ def become(request: dict) -> None:
     for target, file in enumerate(request["files"]):
         os.dup2(file, target)
         os.close(file)
+    # those of the server belong to other files; these stay open as long as the process
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

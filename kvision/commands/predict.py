@@ -14,7 +14,6 @@ seal; any other is loaded with --trust only (exit status 2 without). A `.tflite`
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -69,7 +68,7 @@ def _rows(images: list[str], opened, out: Path) -> Iterator[dict]:
                     yield {"image": name, "error": outcome}
                 elif opened.colors is None:
                     probabilities = {
-                        label: float(p) for label, p in zip(_distinct(opened.names(len(outcome))), outcome, strict=True)
+                        label: float(p) for label, p in zip(opened.names(len(outcome)), outcome, strict=True)
                     }
                     best = max(probabilities, key=lambda label: probabilities[label])
                     yield {"image": name, "label": best, "probabilities": probabilities}
@@ -90,7 +89,7 @@ def _drawn(name: str, content: bytes, labels, opened, out: Path, taken: set[Path
         picture = pillow.decode(content)
     except BadImage as reason:  # the model's own decoder reads more of a damaged GIF
         return {"image": name, "error": str(reason)}
-    classes = _distinct(opened.names(len(opened.colors)))
+    classes = opened.names(len(opened.colors))
     if labels.max() >= len(classes):
         raise checks.error("MODEL", expected=f"labels of 0 to {len(classes) - 1}", received=int(labels.max()))
     stem = out / Path(name).stem
@@ -113,12 +112,6 @@ def _drawn(name: str, content: bytes, labels, opened, out: Path, taken: set[Path
     counts = np.bincount(labels.ravel(), minlength=len(classes))
     shares = {label: float(count / labels.size) for label, count in zip(classes, counts, strict=True)}
     return {"image": name, "shares": shares, **{kind: str(path) for kind, path in files.items()}}
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Returns the names, with its number behind each that another class has too."""
-    counts = Counter(names)
-    return [name if counts[name] == 1 else f"{name} (class {number})" for number, name in enumerate(names)]
 
 
 def _read(name: str) -> bytes | str:

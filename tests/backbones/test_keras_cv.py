@@ -80,7 +80,7 @@ def test_a_saved_file_needs_no_keras_cv(tmp_path):
 
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_cv", None)
-    with pytest.raises(UserError, match=r"extra `cv`, which is not installed.*pip install 'kvision\[cv\]'"):
+    with pytest.raises(UserError, match=r"extra `cv`, which is not installed.*pip install .*\[cv\]"):
         kv.backbones.create("ResNet18V2")
 
 

@@ -197,4 +197,4 @@ def test_two_classes_of_one_name_are_told_apart(folder, tmp_path):
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("labels.txt", "a\nb\na")
     row = json.loads(predict(path, folder / "night.png", "--json").stdout)[0]
-    assert list(row["probabilities"]) == ["a (class 0)", "b", "a (class 2)"] and row["label"] == "a (class 0)"
+    assert list(row["probabilities"]) == ["a (0)", "b", "a (2)"] and row["label"] == "a (0)"

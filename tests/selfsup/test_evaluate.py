@@ -88,7 +88,7 @@ def test_encoder_and_probe_make_one_model(encoder, found):
     assert (probabilities.argmax(axis=1) == TEST.labels).mean() == pytest.approx(found.linear, abs=1 / 200)
     features = kv.backbones.embed(encoder, images, progress=False)
     np.testing.assert_allclose(probabilities, found.probe.to_layer()(features), atol=1e-5)
-    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Body", "Dense"]
+    assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Body", "Chain"]
 
 
 def test_what_is_no_labeled_set_is_refused(encoder):

@@ -180,7 +180,7 @@ class Untrained:
     ],
 )
 def test_rates_are_added_until_the_best_is_not_at_the_edge(monkeypatch, peak, rates, rate, tried):
-    def accuracy(x, y, kernel, bias):
+    def accuracy(x, y, kernel, bias, center):
         return 0.5 if peak is None else 0.9 - abs(np.log10(bias[0] / peak)) / 10
 
     module = sys.modules["kvision.selfsup.linear_probe"]
