@@ -123,10 +123,11 @@ def test_a_version_that_was_removed_is_exported_again_from_the_finished_stages(f
     shutil.copytree(first / "runs", tmp_path / "runs")
     versions = {tmp_path / Path(report["exports"][-1]).name for report in reports(first)}
     for version in versions:
-        version.mkdir()
+        (version / "assets.extra").mkdir(parents=True)
+        (version / "assets.extra/model.tflite").touch()
     assert runs.main(RECIPE, ["--out", str(tmp_path), "--level", "4"]) == 0, "the control: the version is there"
     for version in versions:
-        version.rmdir()
+        shutil.rmtree(version)
     with pytest.raises(Exports):
         runs.main(RECIPE, ["--out", str(tmp_path), "--level", "4"])
 

@@ -57,7 +57,7 @@ def test_more_images_a_step_than_there_are(tmp_path):
 
 
 def test_a_budget_is_timed_without_tracing_and_kept(small_encoders, tmp_path, capsys):
-    config = dataclasses.replace(SMALL, minutes=0.05)
+    config = dataclasses.replace(SMALL, minutes=0.05, rate=1e-4)  # at its own rate so small an encoder collapses
     data = pretraining.load(config)
     stages = runs.Stages(tmp_path)
     _, record = pretraining.pretrain("npid", data.train, config, stages)
