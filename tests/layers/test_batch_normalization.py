@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -185,7 +187,7 @@ def test_a_network_of_keras_layers_gets_the_kernel_and_keeps_names_weights_and_v
     assert [weight.path for weight in model.weights] == paths
     np.testing.assert_allclose(model(MAPS[..., :3], training=False), expected, rtol=1e-5, atol=1e-5)
     model.save(tmp_path / "model.keras")
-    again = keras.models.load_model(tmp_path / "model.keras")
+    again: Any = keras.models.load_model(tmp_path / "model.keras")
     norms = [again.get_layer("norm"), again.get_layer("inner").get_layer("inside")]
     assert [type(layer) for layer in norms] == [kv.layers.BatchNormalization] * 2
     np.testing.assert_array_equal(again(MAPS[..., :3]), model(MAPS[..., :3]))

@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import keras
 import numpy as np
@@ -77,9 +78,10 @@ def test_a_smaller_last_batch_counts_as_a_step_of_its_own_and_steps_are_those_as
         monkeypatch.setattr(module, name, value)
     model, targets = attached(), np.arange(1.0, 34.0)
     optimizer = kv.training.SGD()
-    rates, losses = kv.schedules.find_rate(
+    found: Any = kv.schedules.find_rate(
         model, (IMAGES[:33], targets), steps=11, loss=Constant(), optimizer=optimizer, highest=1e-6
     )
+    rates, losses = found
     orders = [np.random.default_rng([0, epoch]).permutation(33) for epoch in range(6)]
     expected = [targets[part].mean() for order in orders for part in (order[:32], order[32:])]
     np.testing.assert_allclose(losses, expected[:11], rtol=1e-5)
