@@ -92,7 +92,7 @@ def test_the_queue_is_used_when_it_is_full_and_from_its_start_on(start, first):
         alone, expected = loss_by_hand(z, prototypes), loss_by_hand(z, prototypes)
         if step >= first:
             expected = loss_by_hand(z, prototypes, tuple(np.concatenate(queue[-2:]) for queue in held))
-            assert abs(expected - alone) > 1e-3, "control: the queue shows"
+            assert abs(expected - alone) > 5e-4, "control: the queue shows, ten times as much as may differ"
         assert float(method.objective(method(views, training=True))) == pytest.approx(expected, rel=1e-5), step
         for queue, name in zip(held, ("a", "b"), strict=True):
             queue.append(z[name])
