@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 
 from kvision import checks
+from kvision.layers import ColumnScaling
 from kvision.segmentation.rewrite import Copies, is_pointwise, refuse, walk
 
 __all__ = ["convolutionalize"]
@@ -19,7 +20,7 @@ _GLOBAL = {
 # of vectors; their `axis` is the last one
 _ALONG_THE_LAST = (
     *(layers.BatchNormalization, layers.LayerNormalization, layers.UnitNormalization),
-    *(layers.Softmax, layers.Concatenate, layers.Activation),
+    *(layers.Softmax, layers.Concatenate, layers.Activation, ColumnScaling),
 )
 # what depends on where a pixel stands, or on the size of the image
 _PLACED = (

@@ -8,7 +8,7 @@ from keras import layers
 
 from kvision import checks
 from kvision.backbones import trunk
-from kvision.layers import Body
+from kvision.layers import Body, Chain
 
 __all__ = ["Copies", "is_pointwise", "refuse", "walk"]
 
@@ -83,7 +83,8 @@ def is_pointwise(operation: Any) -> bool:
 def walk(model: keras.Model, start: Any, visit: Visit, *, fixed: bool = False) -> Any:
     """Runs a functional (or built Sequential) model with one input and one output on `start`, whatever that is.
 
-    visit: called in the place of each operation with what flows; nested models and `Body` are walked, not visited.
+    visit: called in the place of each operation with what flows; nested models, `Body` and `Chain` are walked, not
+    visited.
     """
     model = getattr(model, "_functional", None) or model  # of a Sequential
     if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:
@@ -99,6 +100,10 @@ def walk(model: keras.Model, start: Any, visit: Visit, *, fixed: bool = False) -
         if isinstance(inner, keras.Model):
             held = fixed or (isinstance(operation, Body) and operation.norm != "train")
             outputs = walk(inner, values[id(node.input_tensors[0])], visit, fixed=held)
+        elif isinstance(operation, Chain):
+            outputs = values[id(node.input_tensors[0])]
+            for step in operation.steps:
+                outputs = visit(step, (outputs,), {}, _meets_a_map(node, ordered), fixed)
         else:
             outputs = visit(operation, args, kwargs, _meets_a_map(node, ordered), fixed)
         for tensor, value in zip(node.outputs, keras.tree.flatten(outputs), strict=True):

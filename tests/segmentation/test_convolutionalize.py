@@ -200,6 +200,21 @@ def test_neighbors_and_trees_are_no_convolutions():
     assert convolutionalize(linear).output_shape == (None, None, None, 3)
 
 
+def test_a_head_that_subtracts_the_means_of_its_columns():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 3), name="image")
+    x = layers.Conv2D(4, 3, bias_initializer=keras.initializers.Constant(1000.0))(image)
+    backbone = keras.Model(image, layers.GlobalAveragePooling2D()(x))
+    random = np.random.default_rng(0)
+    head = kv.heads.LogisticHead().fit((1000 + random.normal(size=(30, 4))).astype("float32"), np.arange(30) % 3)
+    assert head.center_.any()
+    model = kv.transfer.attach(backbone, head)
+    expected = crops(model, IMAGE, 1)
+    found = answer(convolutionalize(model))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert expected.std(axis=(0, 1)).max() > 1e-3, "control: windows differ"
+
+
 class Forgets(layers.Layer):
     """Its configuration does not hold the factor: a copy of it does something else."""
 
