@@ -7,8 +7,8 @@ Run:      kvision segment                                      handwritten digit
           kvision segment --data FOLDER --classes classes.txt  images/ and masks/ with equal names, or train/ and val/
           kvision segment --data camvid --classes camvid --decoders unet,fcn8,fcn16,fcn32
 Expect:   CamVid, 184 training images of 240 x 180: mIoU of 101 held-out images .659 [.650, .668], boundary F1 .612 with
-          U-Net (seed 0, EfficientNetLite0, 47 minutes on 2 CPU cores beside other work, an epoch alone 29 s);
-          FCN-8s .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
+          U-Net (seed 0, EfficientNetLite0, 47 minutes on 2 CPU cores beside other work, an epoch alone 29 s,
+          before U-Net took narrow maps); FCN-8s .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
 
 Held-out images are read once, after training; nothing is chosen by them. The first decoder is exported.
 """
