@@ -1,5 +1,6 @@
 """The linear probe: what a linear classifier can read off frozen features, at the learning rate that suits them."""
 
+import functools
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -152,20 +153,19 @@ def _accuracy(x: np.ndarray, y: np.ndarray, kernel: np.ndarray, bias: np.ndarray
 class Heads:
     """Softmax classifiers side by side on the same features, one a learning rate: one pass over the data serves all.
 
-    Their losses are added, and none has a weight in common with another, so that each trains as if it were alone.
+    Their losses are added, and no weight belongs to two heads, so that each trains as if it were alone.
     width: D. classes: C. rates: of each head, R of them.
     """
 
     def __init__(self, width: int, classes: int, rates: Sequence[float]):
-        feature, outputs = keras.Input((width,), name="feature"), []
-        for index in range(len(rates)):
-            options = {"kernel_initializer": "zeros", "dtype": "float32", "name": f"head_{index}"}
-            outputs.append(keras.layers.Dense(classes, **options)(feature))
-        self.model = keras.Model(feature, ops.stack(outputs, axis=1), name="heads")
-        self.optimizer = training.SGD(1.0, momentum=0.9)
-        self.optimizer.build(self.model.trainable_variables)
-        self.optimizer.activate(self.model.trainable_variables, np.repeat(rates, 2))  # a kernel and a bias each
-        self.model.compile(self.optimizer, _summed_cross_entropy, auto_scale_loss=False)
+        # one layer for all: a head's rate stands before its loss, which moves its weights as the optimizer's rate would
+        feature = keras.Input((width,), name="feature")
+        logits = keras.layers.Dense(len(rates) * classes, kernel_initializer="zeros", dtype="float32")(feature)
+        self.model = keras.Model(feature, ops.reshape(logits, (-1, len(rates), classes)), name="heads")
+        loss = functools.partial(_summed_cross_entropy, weights=np.array(rates, "float32"))
+        self.model.compile(keras.optimizers.SGD(1.0, momentum=0.9), loss, auto_scale_loss=False)
+        self.model.optimizer.build(self.model.trainable_variables)  # so that there is a state before the first step
+        self._shape = (len(rates), classes)
 
     def train(
         self, x: np.ndarray, y: np.ndarray, *, epochs: int, batch_size: int, seed: int, first_epoch: int = 0,
@@ -181,8 +181,8 @@ class Heads:
 
     def arrays(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Kernel (D, C) and bias (C,) of each head."""
-        values = [distribute.read(variable) for variable in self.model.trainable_variables]
-        return list(zip(values[::2], values[1::2], strict=True))
+        kernel, bias = (distribute.read(variable) for variable in self.model.trainable_variables)
+        return list(zip(kernel.reshape(-1, *self._shape).swapaxes(0, 1), bias.reshape(self._shape), strict=True))
 
     @property
     def state(self) -> list[np.ndarray]:
@@ -195,10 +195,11 @@ class Heads:
             distribute.write(variable, array)
 
     def _variables(self) -> list:
-        return [*self.model.variables, *self.optimizer.variables]
+        return [*self.model.variables, *self.model.optimizer.variables]
 
 
-def _summed_cross_entropy(labels, logits):
-    """labels (B,), logits (B, R, C) -> (B,): the sum over the heads."""
+def _summed_cross_entropy(labels, logits, weights):
+    """labels (B,), logits (B, R, C), weights (R,) -> (B,): the weighted sum over the heads."""
     chosen = ops.reshape(ops.cast(labels, "int32"), (-1, 1, 1))
-    return -ops.sum(ops.take_along_axis(ops.log_softmax(logits, axis=-1), chosen, axis=2)[:, :, 0], axis=1)
+    losses = -ops.take_along_axis(ops.log_softmax(logits, axis=-1), chosen, axis=2)[:, :, 0]
+    return ops.sum(losses * weights, axis=1)

@@ -8,10 +8,12 @@ import argparse
 import statistics
 import time
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 
-import kvision as kv
 from kvision.export import engines
 from kvision.export.fastest import fastest
 

@@ -9,6 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import keras
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -18,7 +21,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-import kvision as kv
 from kvision.export import litert
 
 

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
 ROUNDS, STEPS, SIZE = 3, 4, 224
 # network, batch, precision, PyTorch's rate that is to be reached
 TRAINED = (
@@ -31,8 +33,6 @@ OURS, THEIRS = "fused", "keras"
 def network(name: str, norm: str, precision: str = "float32"):
     """A classifier on a backbone whose layers all train, statistics included, and one batch's labels."""
     import keras
-
-    import kvision as kv
 
     if norm == THEIRS:
         del kv.layers.BatchNormalization.call  # what it inherits

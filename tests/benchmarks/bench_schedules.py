@@ -12,10 +12,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import keras
 import numpy as np
 
-import kvision as kv
 from kvision import runs
 from kvision.recipes import transfer
 

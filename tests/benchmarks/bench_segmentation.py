@@ -14,12 +14,13 @@ import statistics
 import sys
 import time
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-
-import kvision as kv
 
 SIDE, WINDOW, STRIDE, ROUNDS = 256, 64, 8, 5
 

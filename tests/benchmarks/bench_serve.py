@@ -13,10 +13,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import numpy as np
 import tensorflow as tf
 
-import kvision as kv
 from kvision.pixels import pillow
 
 BATCH, SIZE, CLASSES = 32, 224, 10

@@ -12,10 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import keras
 import numpy as np
-
-import kvision as kv
 
 PAIRS, CLASSES = 7, 10
 
@@ -80,7 +81,7 @@ WORKER = """
 import os, sys, time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, sys.argv[1])
-import keras, kvision as kv
+import kvision as kv, keras
 strategy = kv.distribute.pick_strategy("auto")
 from bench_training import images, network
 times = []

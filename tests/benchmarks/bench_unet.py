@@ -15,11 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import kvision as kv  # before TensorFlow, which reads what it sets
+
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
-
-import kvision as kv
 
 CLASSES = 11
 ENCODERS = {
