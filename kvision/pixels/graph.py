@@ -57,7 +57,9 @@ def _decode(data: "tf.Tensor") -> "tf.Tensor":
 
     def frame_file(frame: Frame, read):
         good = fits(*frame.canvas) & frame.fits
-        return on_canvas_in_graph(read(only_if(good, frame.still), frame.alpha), frame)
+        return on_canvas_in_graph(read(only_if(good, frame.still), frame.alpha), frame), tf.convert_to_tensor(
+            frame.tiff
+        )
 
     def read_gif(still, _):
         return tf.io.decode_image(still, channels=3, expand_animations=False)
@@ -69,7 +71,7 @@ def _decode(data: "tf.Tensor") -> "tf.Tensor":
 
     def webp_file():
         frame = webp.first_frame_in_graph(only_if(gb.starts(data, b"RIFF") & gb.starts(data, b"WEBP", 8), data))
-        return orientation.turn_in_graph(frame_file(frame, read_webp), orientation.read_in_graph(frame.tiff))
+        return frame_file(frame, read_webp)
 
     def bmp_file():
         good = bmp.is_decoded_in_graph(data) & fits(*bmp.sides_in_graph(data))
@@ -85,17 +87,15 @@ def _decode(data: "tf.Tensor") -> "tf.Tensor":
 
         return tf.cond(gb.number(allowed, 28, 2) == 8, indices, colors)
 
-    def turned(read, exif):
-        return lambda: orientation.turn_in_graph(read(), orientation.read_in_graph(exif(data)))
-
     data = only_if(gb.size(data) <= MAX_BYTES, data)
-    cases = [
-        (tf.io.is_jpeg(data), turned(jpeg_file, jpeg.exif_in_graph)),
-        (gb.starts(data, b"\x89PNG"), turned(png_file, png.exif_in_graph)),
+    cases = [  # -> image, EXIF data
+        (tf.io.is_jpeg(data), lambda: (jpeg_file(), jpeg.exif_in_graph(data))),
+        (gb.starts(data, b"\x89PNG"), lambda: (png_file(), png.exif_in_graph(data))),
         (gb.starts(data, b"GIF8"), lambda: frame_file(gif.first_frame_in_graph(data), read_gif)),
-        (gb.starts(data, b"BM"), bmp_file),
+        (gb.starts(data, b"BM"), lambda: (bmp_file(), tf.constant(b""))),
     ]
-    return tf.ensure_shape(tf.case(cases, default=webp_file), (None, None, 3))
+    image, tiff = tf.case(cases, default=webp_file)
+    return tf.ensure_shape(orientation.turn_in_graph(image, orientation.read_in_graph(tiff)), (None, None, 3))
 
 
 def _over_white(image: "tf.Tensor") -> "tf.Tensor":

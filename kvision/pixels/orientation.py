@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "read_in_graph", "turn", "turn_in_graph"]
 
-_INTEGERS = {1: 1, 6: 1, 3: 2, 8: 2, 4: 4, 9: 4}  # TIFF's types of integers, and the bytes that each takes
+_INTEGERS = {1: (1, 6), 2: (3, 8), 4: (4, 9)}  # bytes, and TIFF's types of integers that take so many
+_BYTES = {kind: size for size, kinds in _INTEGERS.items() for kind in kinds}
 # orientation -> swap rows and columns, then turn rows round, then columns
 _TURNS = ((0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
 
@@ -30,7 +31,7 @@ def read(tiff: bytes) -> int:
     count = int.from_bytes(tiff[start : start + 2], order)
     for entry in range(start + 2, min(start + 2 + 12 * count, len(tiff) - 11), 12):
         if int.from_bytes(tiff[entry : entry + 2], order) == 0x0112:
-            size = _INTEGERS.get(int.from_bytes(tiff[entry + 2 : entry + 4], order), 0)
+            size = _BYTES.get(int.from_bytes(tiff[entry + 2 : entry + 4], order), 0)
             value = int.from_bytes(tiff[entry + 8 : entry + 8 + size], order)
             return value if 1 <= value <= 8 else 1
     return 1
@@ -62,8 +63,9 @@ def _directory_in_graph(data: "tf.Tensor") -> "tf.Tensor":
     whole = tf.maximum(tf.minimum(count, (length - start - 2) // 12), 0)
     entries = tf.reshape(tiff[start + 2 : start + 2 + 12 * whole], (-1, 12))
     types, values = number(entries[:, 2:4]), tf.zeros_like(entries[:, 0])
-    for kind, size in _INTEGERS.items():
-        values = tf.where(types == kind, number(entries[:, 8 : 8 + size]), values)
+    for size, kinds in _INTEGERS.items():
+        one_of = (types == kinds[0]) | (types == kinds[1])
+        values = tf.where(one_of, number(entries[:, 8 : 8 + size]), values)
     value = tf.concat([tf.boolean_mask(values, number(entries[:, :2]) == 0x0112), [1]], 0)[0]
     return tf.where(known & (value >= 1) & (value <= 8), value, 1)
 

@@ -1,3 +1,4 @@
+import functools
 import itertools
 
 import corpus
@@ -18,25 +19,29 @@ def lite0() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def loaded(model, tmp_path_factory):
-    """{name: (Keras model, its reloaded SavedModel)}."""
+    """A function from a name to a Keras model and its reloaded SavedModel."""
     import tensorflow as tf
 
-    pairs = {}
-    for each in (model, lite0()):
-        folder = str(tmp_path_factory.mktemp(each.name))
+    @functools.cache
+    def pair(name: str):
+        made, folder = model if name == "small" else lite0(), str(tmp_path_factory.mktemp(name))
         module = tf.Module()
-        module.weights = [variable.value for variable in each.variables]
-        tf.saved_model.save(module, folder, signatures=signatures.served(each, signatures.plain(each)))
-        pairs[each.name] = each, tf.saved_model.load(folder)
-    return pairs
+        module.weights = [variable.value for variable in made.variables]
+        tf.saved_model.save(module, folder, signatures=signatures.served(made, signatures.plain(made)))
+        return made, tf.saved_model.load(folder)
+
+    return pair
 
 
-@pytest.mark.parametrize("name", ["small", "lite0"])
+NAMES = ["small", pytest.param("lite0", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_rows_in_no_rows_out(loaded, name):
     """A convolution with batch normalization behind it, as most networks begin."""
     import tensorflow as tf
 
-    model, reloaded = loaded[name]
+    model, reloaded = loaded(name)
     image, width = tf.zeros((0, *model.input_shape[1:])), model.layers[-1].input.shape[1]
     for signature in ("predict", "serving_default"):
         outputs = reloaded.signatures[signature](image=image)
@@ -50,10 +55,10 @@ def test_no_rows_in_no_rows_out(loaded, name):
     }
 
 
-@pytest.mark.parametrize("name", ["small", "lite0"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 4])
 def test_other_batches_are_as_the_model_gives_them(loaded, name, count):
-    model, reloaded = loaded[name]
+    model, reloaded = loaded(name)
     image = np.random.default_rng(0).uniform(0, 255, (count, *model.input_shape[1:])).astype("float32")
     outputs = reloaded.signatures["predict"](image=image)
     np.testing.assert_allclose(outputs["probabilities"], model.predict_on_batch(image), atol=1e-5)
@@ -64,7 +69,7 @@ def test_other_batches_are_as_the_model_gives_them(loaded, name, count):
 
 def test_the_size_of_the_images_stays_known(loaded):
     """Padding by a computed count would forget it, and a server could not tell clients."""
-    _, reloaded = loaded["small"]
+    _, reloaded = loaded("small")
     (spec,) = reloaded.signatures["predict"].structured_input_signature[1].values()
     assert spec.shape.as_list() == [None, 32, 32, 3] and spec.name == "image"
     assert reloaded.signatures["predict"].structured_outputs["probabilities"].shape.as_list() == [None, 3]
@@ -74,7 +79,7 @@ def test_every_kind_of_file_goes_through_the_reloaded_model(loaded):
     """Row by row against Pillow's half, good and bad files mixed, in one batch and alone."""
     import tensorflow as tf
 
-    model, reloaded = loaded["small"]
+    model, reloaded = loaded("small")
     good, bad = corpus.decoded(), corpus.refused()
     assert len(good) + len(bad) >= 70
     names = [name for pair in itertools.zip_longest(good, bad) for name in pair if name]

@@ -25,7 +25,7 @@ HEADS = {
     "knn": (kv.heads.KNNHead(5), KNeighborsClassifier(5, algorithm="brute"), 1e-6),
     "knn distance": (kv.heads.KNNHead(7, weights="distance"), KNeighborsClassifier(7, weights="distance"), 1e-5),
     "knn cosine": (kv.heads.KNNHead(3, metric="cosine"), KNeighborsClassifier(3, metric="cosine"), 1e-6),
-    "forest": (kv.heads.ForestHead(40), RandomForestClassifier(40, random_state=0), 1e-6),
+    "forest": (kv.heads.ForestHead(15), RandomForestClassifier(15, random_state=0), 1e-6),
     "logistic": (
         kv.heads.LogisticHead(0.1),
         make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)),
@@ -34,7 +34,7 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("head", [kv.heads.KNNHead(), kv.heads.ForestHead(10), kv.heads.LogisticHead()], ids=repr)
+@pytest.mark.parametrize("head", [kv.heads.KNNHead(), kv.heads.ForestHead(3), kv.heads.LogisticHead()], ids=repr)
 def test_scikit_learns_contract(head):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, about the checks it skips

@@ -38,7 +38,7 @@ def test_alpha_over_white():
 def test_damaged_bytes_are_judged_alike():
     seeds = [corpus.decoded()[name] for name in NAMES]
     seen = {"refused": 0, "decoded": 0}
-    for i in range(600):
+    for i in range(300):
         data = bytearray(seeds[i % len(seeds)])
         where = int(RANDOM.integers(2, 70))
         data[where] = RANDOM.choice([0, 1, 3, 8, 24, 32, 40, 255, RANDOM.integers(256)])
@@ -52,4 +52,4 @@ def test_damaged_bytes_are_judged_alike():
         else:
             np.testing.assert_array_equal(decode(tf.constant(data)), expected)
             seen["decoded"] += 1
-    assert min(seen.values()) > 40
+    assert min(seen.values()) > 20

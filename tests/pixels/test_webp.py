@@ -59,7 +59,7 @@ def test_damaged_bytes_are_judged_alike():
     names = ("webp", "lossless webp", "webp with alpha", "animated webp with alpha", "webp on its side")
     seeds = [corpus.decoded()[name] for name in names]
     seen = {"refused": 0, "decoded": 0}
-    for i in range(400):
+    for i in range(200):
         data = bytearray(seeds[i % len(seeds)])
         where = int(RANDOM.integers(60)) if i % 2 else int(RANDOM.integers(len(data)))
         data[where] ^= 1 << int(RANDOM.integers(8))
@@ -73,4 +73,4 @@ def test_damaged_bytes_are_judged_alike():
         else:
             np.testing.assert_array_equal(decode(tf.constant(data)), expected)
             seen["decoded"] += 1
-    assert min(seen.values()) > 40
+    assert min(seen.values()) > 20

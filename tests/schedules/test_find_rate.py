@@ -25,7 +25,7 @@ def test_rates_grow_by_equal_factors_and_losses_fall_then_diverge():
     assert found.rates[0] < found.suggestion < found.rates[best]
 
 
-def test_the_suggestion_trains_better_than_a_hundredth_and_a_thousandfold():
+def test_the_suggestion_trains_better_than_a_hundredth_and_a_thousandfold(eager):
     rate = kv.schedules.find_rate(attached(), (IMAGES, LABELS), norm="train", batch_size=16).suggestion
     losses = {}
     for factor in (0.01, 1, 1000):
@@ -35,7 +35,7 @@ def test_the_suggestion_trains_better_than_a_hundredth_and_a_thousandfold():
     assert losses[1] == min(losses.values()), (rate, losses)
 
 
-def test_everything_is_put_back():
+def test_everything_is_put_back(eager):
     model = attached()
     kv.schedules.freeze(model, above="top")
     before, trainable = [keras.ops.convert_to_numpy(v).copy() for v in model.variables], len(model.trainable_variables)

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -6,9 +8,14 @@ import kvision as kv
 from kvision.checks import UserError
 
 
-def factors(name: str, decay: float, *, by: str, image_size: int = 64) -> tuple[keras.Model, dict[str, float]]:
+@functools.cache
+def attached(name: str) -> keras.Model:
+    return kv.transfer.attach(kv.backbones.create(name, image_size=64, pooling="avg"), 3)
+
+
+def factors(name: str, decay: float, *, by: str) -> tuple[keras.Model, dict[str, float]]:
     """{layer: factor}; all variables of a layer have one."""
-    model = kv.transfer.attach(kv.backbones.create(name, image_size=image_size, pooling="avg"), 3)
+    model = attached(name)
     rates, found = kv.schedules.rates(model, decay, by=by), {}
     assert set(rates) == {id(v) for v in model.variables}
     for layer in [*model.get_layer("body").backbone.layers, model.layers[-1]]:

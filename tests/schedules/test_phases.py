@@ -115,7 +115,7 @@ def test_layer_decay_slows_layers_by_their_depth_in_one_optimizer(eager):
     assert deltas.moved["conv/kernel"] == pytest.approx(0.5e-3, rel=1e-2)
 
 
-def test_float16_scales_the_loss_through_all_phases():
+def test_float16_scales_the_loss_through_all_phases(eager):
     """One LossScaleOptimizer around one optimizer: its counter goes on across the unfreezing, and all steps count."""
     model, optimizer = attached(), kv.training.Adam()
     kv.training.mixed(model.get_layer("body"), "mixed_float16")
@@ -132,7 +132,7 @@ def test_float16_scales_the_loss_through_all_phases():
     assert sorted(keras.ops.convert_to_numpy(optimizer.birth)) == [0, 0, 2, 2, 2, 2]
 
 
-def test_half_precision_learns_what_float32_learns():
+def test_half_precision_learns_what_float32_learns(eager):
     histories = {}
     for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
         model = attached()

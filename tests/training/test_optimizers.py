@@ -427,7 +427,9 @@ def test_foreign_variable_and_config():
     assert type(copy) is kv.training.Adam and float(copy.learning_rate) == pytest.approx(3e-4)
 
 
-@pytest.mark.parametrize("kind", ["Adam", "SGD", "Lars", "float16"])
+@pytest.mark.parametrize(
+    "kind", ["Adam", *(pytest.param(k, marks=pytest.mark.slow) for k in ("SGD", "Lars", "float16"))]
+)
 def test_a_saved_model_with_frozen_layers_keeps_the_whole_state(eager, tmp_path, kind):
     """Keras builds a loaded optimizer on what trains alone. Here Keras' own fit goes on, and so do later phases."""
     images, labels = np.random.default_rng(0).uniform(0, 255, (6, 16, 16, 3)), np.arange(6) % 3

@@ -13,6 +13,7 @@ from kvision.training.checkpoint import Checkpoints
 from kvision.training.resume import Resume
 from kvision.training.source import Position
 
+pytestmark = pytest.mark.usefixtures("eager")  # but for what a module shares: the training that is struck four times
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(22, 4)).astype("float32")
 Y = (X[:, :1] + RANDOM.normal(size=(22, 1)) > 0).astype("float32")
@@ -167,7 +168,7 @@ def fitted(folder, epochs, *, model=None, callbacks=(), **options):
     return model, kv.training.fit(model, (X, Y), epochs=epochs, **options).history
 
 
-def test_a_rate_that_was_asked_for_anew_is_taken_and_one_that_training_lowered_goes_on(tmp_path, capsys, eager):
+def test_a_rate_that_was_asked_for_anew_is_taken_and_one_that_training_lowered_goes_on(tmp_path, capsys):
     lower = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=0, min_delta=9)  # after each but the first
     fitted(tmp_path, 2, callbacks=[lower])
     same, _ = fitted(tmp_path, 2)
@@ -179,7 +180,7 @@ def test_a_rate_that_was_asked_for_anew_is_taken_and_one_that_training_lowered_g
     assert float(again.optimizer.learning_rate) == np.float32(0.05)
 
 
-def test_a_rate_that_an_earlier_training_of_this_process_left_is_no_wish(tmp_path, eager):
+def test_a_rate_that_an_earlier_training_of_this_process_left_is_no_wish(tmp_path):
     """A curve of its own, struck in an epoch, and called again with the same model: each epoch counts once."""
     curve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5)
     model = made()
@@ -210,7 +211,7 @@ def test_what_a_callback_brought_from_an_earlier_call_is_kept_too(tmp_path):
     assert (again.value, again.epoch) == (best.value, best.epoch)
 
 
-def test_one_resume_for_two_calls_is_like_its_folder(tmp_path, eager):
+def test_one_resume_for_two_calls_is_like_its_folder(tmp_path):
     resume, model = Resume(tmp_path / "object"), made()
     fitted(resume, 2, model=model)
     _, history = fitted(resume, 4, model=model)
@@ -222,7 +223,7 @@ def test_one_resume_for_two_calls_is_like_its_folder(tmp_path, eager):
     assert Resume(tmp_path / "object").position == Position(0, 4, 0)
 
 
-def test_another_seed_or_within_an_epoch_another_batch_is_refused(tmp_path, eager):
+def test_another_seed_or_within_an_epoch_another_batch_is_refused(tmp_path):
     with pytest.raises(Struck):
         fitted(Resume(tmp_path, every=2), 2, callbacks=[Strike(0, 3)])
     for options, text in ({"batch_size": 8}, "rows 4, .*rows 8, "), ({"seed": 1}, "seed 0, .*seed 1, "):
