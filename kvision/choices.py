@@ -1,7 +1,10 @@
 """Names that flags take, for commands that check them before Keras is imported."""
 
-__all__ = ["BACKBONES", "METHODS", "PIXEL_LOSSES", "PRECISIONS", "SCHEDULES", "SIZES", "STRATEGIES", "UPSCALINGS"]
+__all__ = [
+    "BACKBONES", "ENGINES", "METHODS", "PIXEL_LOSSES", "PRECISIONS", "SCHEDULES", "SIZES", "STRATEGIES", "UPSCALINGS",
+]  # fmt: skip
 
+ENGINES = ("tflite", "tensorflow")  # which file of an exported version answers
 STRATEGIES = ("auto", "single", "mirrored", "multiworker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 PIXEL_LOSSES = ("cross_entropy", "focal", "dice", "lovasz")

@@ -41,14 +41,6 @@ def pytest_testnodedown(node, error):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_configuration(tmp_path_factory):
-    """No test, and no process that one starts, touches the key in the home of whoever runs them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def forked_checks():
     """The process that checks an export is forked; tests/export has one that is not."""
     with pytest.MonkeyPatch.context() as patch:

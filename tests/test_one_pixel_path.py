@@ -56,8 +56,11 @@ def photographs() -> dict[str, bytes]:
     return found
 
 
-def predict(model, files) -> np.ndarray:
-    result = within(predict_command.main, model, *files, "--json")
+SAVED_MODEL = ("--engine", "tensorflow")
+
+
+def predict(model, files, *engine) -> np.ndarray:
+    result = within(predict_command.main, model, *files, "--json", *engine)
     assert result.returncode == 0, result.stderr
     return np.array([list(row["probabilities"].values()) for row in json.loads(result.stdout)])
 
@@ -90,8 +93,8 @@ def test_training_and_serving_see_the_same(tmp_path):
     assert served["valid"].numpy().all()
     answers = {
         "serve_bytes": served["probabilities"].numpy(),
-        "predict SavedModel": predict(version, paths),
-        "predict .tflite": predict(version / "assets.extra/model.tflite", paths),
+        "predict SavedModel": predict(version, paths, *SAVED_MODEL),
+        "predict .tflite": predict(version, paths),
     }
     for name, answer in answers.items():
         np.testing.assert_allclose(answer, seen, atol=1e-2, err_msg=name)
@@ -128,8 +131,9 @@ def test_a_folder_of_everything_trains_exports_and_serves(tmp_path):
         assert (name in manifest) == (name not in bad)
         assert name in bad or hashlib.sha256(data).hexdigest() in manifest
 
-    for model in ("1", "1/assets.extra/model.tflite"):
-        result = within(predict_command.main, out / model, "--json", *(tmp_path / "photos" / name for name in files))
+    for engine in ((), SAVED_MODEL):
+        photos = (tmp_path / "photos" / name for name in files)
+        result = within(predict_command.main, out, *engine, "--json", *photos)
         assert result.returncode == 1, result.stderr
         rows = json.loads(result.stdout)
         refused = {row["image"] for row in rows if "error" in row}

@@ -1,14 +1,14 @@
 """Classifies images, or labels their pixels, with an exported model.
 
-MODEL is a `.tflite` file (answered by LiteRT, without TensorFlow), or a SavedModel: a version folder, or the folder
-above it, whose newest version is taken. An image that cannot be read is listed with the reason, the others are
-answered, and the exit status is 1.
+MODEL is a `.tflite` file, the folder of an exported version, or the folder above it, whose newest version is taken.
+A version's model.tflite answers, by LiteRT and without TensorFlow. An image that cannot be read is listed with the
+reason, the others are answered, and the exit status is 1.
 
 A model with a label for each pixel draws: NAME.overlay.png, the image under its labels' colors, and NAME.mask.png,
 the labels themselves as numbers with a palette, into --out, and prints each class's share of the pixels.
 
-A SavedModel is code that can read and write your files. One that you exported here, unchanged since, is known by its
-seal; any other is loaded with --trust only (exit status 2 without). A `.tflite` file holds no such code.
+--engine tensorflow loads the version's SavedModel instead. A SavedModel is code that can read and write your files:
+load only those whose origin you know. A `.tflite` file holds no such code.
 """
 
 import json
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kvision import checks, flags, writable
+from kvision import checks, choices, flags, writable
 
 __all__ = ["main"]
 
@@ -27,20 +27,23 @@ _BATCH = 32
 def main(argv: Sequence[str]) -> int:
     """Runs the command; returns the exit status: 0, 1 if an image could not be read, 2 for a wrong call."""
     parser = flags.Parser(prog="kvision predict", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help=".tflite file or SavedModel folder")
+    parser.add_argument("model", metavar="MODEL", help=".tflite file or folder of an exported model")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, GIF, BMP or WebP file")
     parser.add_argument("--top", type=int, default=3, metavar="N", help="classes shown in the table (default: 3)")
     parser.add_argument("--json", action="store_true", help="a JSON list with every class's probability or share")
     parser.add_argument("--out", metavar="FOLDER", default=".", help="where pictures of labels go (default: here)")
-    parser.add_argument("--trust", action="store_true", help="load a SavedModel that you did not export here: its code")
+    parser.add_argument(
+        "--engine", default="tflite", metavar="NAME", help="tflite, or tensorflow, which loads code (default: tflite)"
+    )
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # oneDNN tells of each operation that it leaves to others
     try:
         if arguments.top < 1:
             raise checks.error("--top", expected="a count of at least 1", received=arguments.top)
+        checks.one_of("--engine", arguments.engine, choices.ENGINES)
         from kvision.export.answer import open_model
 
-        opened = open_model(Path(arguments.model), trust=arguments.trust)
+        opened = open_model(Path(arguments.model), engine=arguments.engine)
         if opened.colors is not None:
             writable.require(arguments.out)
         rows = list(_rows(arguments.images, opened, Path(arguments.out)))

@@ -1,6 +1,7 @@
 """Serves a SavedModel over gRPC as TF Serving does, to try clients.
 
-MODEL is a version folder, or the folder above it, whose newest version is taken. It speaks TF Serving's own messages:
+MODEL is a version folder, or the folder above it, whose newest version is taken. Its SavedModel is loaded, which is
+code that can read and write your files: serve only those whose origin you know. It speaks TF Serving's own messages:
 `PredictionService.Predict` and `GetModelMetadata`, with every input checked against the signature. Requests may hold
 256 MiB (gRPC's own limit is 4 MiB). It has no batching, no reload and no access control: for production take TF
 Serving. Ctrl-C stops it.
@@ -27,7 +28,6 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--name", help="the model's name in requests (default: the name of the folder of versions)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8500, help="0 takes a free one (default: 8500)")
-    parser.add_argument("--trust", action="store_true", help="load a SavedModel that is not your own export")
     arguments = parser.parse_args(argv)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # before the slow start: it can be stopped too
@@ -57,9 +57,6 @@ def _start(arguments: argparse.Namespace):
                 hint=f"Run: {installation.extra('serving')}",
             )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from kvision.export import seal
-
-    seal.require(folder, trust=arguments.trust)
     from kvision.serving import server, service
 
     name = arguments.name or (folder.parent.name if folder.name.isdecimal() else folder.name)

@@ -51,24 +51,45 @@ class Opened:
         return [f"{label} ({i})" if alike[label] > 1 else label for i, label in enumerate(self.labels)]
 
 
-def open_model(path: Path, *, trust: bool = False) -> Opened:
-    """A `.tflite` file, answered by LiteRT without TensorFlow, or a SavedModel: a version's folder, or that of all
-    versions, whose newest is taken.
+def open_model(path: Path, *, engine: str = "tflite") -> Opened:
+    """Opens an exported model.
 
-    trust: loads a SavedModel without a seal of this user's, too: its code. Raises UserError for what is no such model.
+    Args:
+        path: A `.tflite` file, the folder of a version, or the folder of all versions, whose newest is taken.
+        engine: One of `choices.ENGINES`, which says what of a version answers. "tflite" is its `model.tflite`, run by LiteRT without TensorFlow.
+            "tensorflow" is its SavedModel, which is code: loading it can read and write files.
+
+    Returns:
+        The opened model.
+
+    Raises:
+        kvision.UserError: If there is no such model, or it cannot be used.
     """
     from kvision.export import versions
 
     if path.suffix == ".tflite" and path.is_file():
         return _litert(path)
-    if version := versions.newest(path):
-        return _saved_model(version, trust)
-    raise checks.error(
-        "MODEL",
-        problem="names no model" if path.exists() else "does not exist",
-        expected="a .tflite file, a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
-        received=str(path),
-    )
+    version = versions.newest(path)
+    if version is None:
+        raise checks.error(
+            "MODEL",
+            problem="names no model" if path.exists() else "does not exist",
+            expected="a .tflite file, a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
+            received=str(path),
+        )
+    if engine == "tensorflow":
+        return _saved_model(version)
+    file = version / "assets.extra" / "model.tflite"
+    if not file.is_file():
+        raise checks.error(
+            "MODEL",
+            problem="has no assets.extra/model.tflite",
+            expected="a version that kvision exported",
+            received=str(version),
+            hint="--engine tensorflow loads the SavedModel, which is code that can read and write your files: do so if "
+            "you know where it comes from",
+        )
+    return _litert(file)
 
 
 def _litert(path: Path) -> Opened:
@@ -123,11 +144,9 @@ def _too_small(size: tuple[int, int], reason: Exception) -> str:
     return f"of {size[0]} x {size[1]} pixels the model makes nothing ({str(reason).splitlines()[0][:200]})"
 
 
-def _saved_model(path: Path, trust: bool) -> Opened:
-    from kvision.export import seal
+def _saved_model(path: Path) -> Opened:
     from kvision.quiet import quiet
 
-    seal.require(path, trust=trust)
     with quiet():
         import_tensorflow()
     import tensorflow as tf

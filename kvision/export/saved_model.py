@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import atomic, checks, child
-from kvision.export import classifier, dense, probabilities, quantize, seal, tflite_metadata, versions, warmup
+from kvision.export import classifier, dense, probabilities, quantize, tflite_metadata, versions, warmup
 from kvision.export.plain_path import plain_path
 from kvision.quiet import quiet
 from kvision.raw_pixels import RawPixels
@@ -116,7 +116,6 @@ def write(
         if card is not None:  # after the other process, beside which nothing can be timed
             text = card if isinstance(card, str) else card(extra)
             (extra / "model_card.md").write_text(text, encoding="utf-8", errors="backslashreplace")  # paths in it
-        seal.write(temporary)  # the last: whatever changes after it breaks it
     return target
 
 

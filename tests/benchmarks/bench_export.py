@@ -18,7 +18,7 @@ def once(backbone: str, size: int) -> None:
     import numpy as np
 
     import kvision as kv
-    from kvision.export import classifier, saved_model, seal, warmup
+    from kvision.export import classifier, saved_model, warmup
 
     model = kv.transfer.attach(kv.backbones.create(backbone, image_size=size, pooling="avg"), 10)
     images = np.random.default_rng(0).integers(0, 256, (4, size, size, 3)).astype("uint8")
@@ -45,7 +45,6 @@ def once(backbone: str, size: int) -> None:
         (saved_model, "write_tflite"),
         (warmup, "write"),
         (subprocess.Popen, "communicate"),
-        (seal, "write"),
     ]:
         stamped(owner, name)
     with tempfile.TemporaryDirectory() as folder:

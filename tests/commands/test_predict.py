@@ -47,12 +47,20 @@ def folder(tmp_path_factory):
     return root
 
 
+SAVED_MODEL = ("--engine", "tensorflow")
+
+
 @pytest.mark.parametrize(
-    ("model", "predict"),
-    [("models/2/assets.extra/model.tflite", in_a_process), ("models/2", predict), ("models", in_a_process)],
-    ids=["tflite", "version", "newest"],
+    ("predict", "model", "engine"),
+    [
+        (predict, "models/2/assets.extra/model.tflite", ()),
+        (predict, "models/2", ()),
+        (in_a_process, "models", ()),
+        (in_a_process, "models", SAVED_MODEL),
+    ],
+    ids=["tflite", "version", "newest", "SavedModel"],
 )
-def test_every_kind_of_model_gives_the_same_answer(folder, model, predict):
+def test_every_kind_of_model_gives_the_same_answer(folder, predict, model, engine):
     images = [
         folder / "night.png",
         folder / "broken.jpg",
@@ -60,7 +68,7 @@ def test_every_kind_of_model_gives_the_same_answer(folder, model, predict):
         folder / "absent.jpg",
         folder / "grey ö.JPEG",
     ]
-    result = predict(folder / model, *images, "--json")
+    result = predict(folder / model, *images, "--json", *engine)
     assert result.returncode == 1, result.stderr
     rows = json.loads(result.stdout)
     assert [row["image"] for row in rows] == list(map(str, images))
@@ -117,6 +125,8 @@ def test_wrong_calls_say_what_to_do(folder, tmp_path):
         result = predict(model, image)
         assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
     assert "--top" in predict(folder / "models", image, "--top", "0").stderr
+    wrong = predict(folder / "models", image, "--engine", "tensorfow")
+    assert wrong.returncode == 2 and "`--engine` is not known" in wrong.stderr and "'tensorflow'" in wrong.stderr
 
 
 @pytest.fixture(scope="module")
@@ -139,31 +149,25 @@ def foreign(tmp_path_factory):
     return folder
 
 
-def test_a_foreign_saved_model_runs_nothing_without_trust(folder, foreign):
+def test_a_foreign_saved_model_runs_nothing_unless_it_is_asked_for(folder, foreign):
     result = predict(foreign / "model", folder / "day.jpg")
     assert result.returncode == 2 and result.stdout == "" and "Traceback" not in result.stderr
-    for part in ("is code that can read and write", "no seal", "add --trust"):
+    for part in ("has no assets.extra/model.tflite", "--engine tensorflow", "code that can read and write"):
         assert part in result.stderr
     assert not (foreign / "called").exists()
-    result = predict(foreign / "model", folder / "day.jpg", "--trust", "--json")
+    result = predict(foreign / "model", folder / "day.jpg", *SAVED_MODEL, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)[0]["probabilities"] == {"0": 0.25, "1": 0.75}
     assert (foreign / "called").read_text() == "x", "the control: it is code"
 
 
-def test_a_copied_seal_and_a_changed_version_need_trust_and_a_moved_one_does_not(folder, foreign, tmp_path):
-    shutil.copytree(foreign / "model", tmp_path / "copied")
-    shutil.copytree(folder / "models/2/assets.extra", tmp_path / "copied/assets.extra")
-    result = predict(tmp_path / "copied", folder / "day.jpg")
-    assert result.returncode == 2 and "were changed since it was sealed" in result.stderr
+def test_a_saved_model_with_other_labels_is_refused(folder, tmp_path):
     shutil.copytree(folder / "models/2", tmp_path / "moved")
-    assert predict(tmp_path / "moved", folder / "day.jpg").returncode == 0
     (tmp_path / "moved/assets.extra/labels.txt").write_text("a\nb\n")
-    assert predict(tmp_path / "moved", folder / "day.jpg").returncode == 2
-    result = predict(tmp_path / "moved", folder / "day.jpg", "--trust")
+    result = predict(tmp_path / "moved", folder / "day.jpg", *SAVED_MODEL)
     assert result.returncode == 2 and "another number of class names" in result.stderr
     (tmp_path / "moved/assets.extra/labels.txt").write_text("a" * 2_000_000)
-    assert "too long a labels.txt" in predict(tmp_path / "moved", folder / "day.jpg", "--trust").stderr
+    assert "too long a labels.txt" in predict(tmp_path / "moved", folder / "day.jpg", *SAVED_MODEL).stderr
 
 
 def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):

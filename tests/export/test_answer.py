@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kvision as kv
+from kvision import choices
 from kvision.checks import UserError
 from kvision.export import classifier
 from kvision.export.answer import Opened, open_model
@@ -12,7 +13,7 @@ from kvision.export.answer import Opened, open_model
 
 def test_both_files_answer_alike_and_say_why_not(exported, images):
     rows = [classifier.encoded(images[0]), b"", classifier.encoded(images[1]), b"\x89PNG\r\n\x1a\n"]
-    lite, saved = (open_model(path) for path in (exported / "assets.extra/model.tflite", exported))
+    lite, saved = (open_model(exported, engine=engine) for engine in choices.ENGINES)
     assert lite.colors is None and lite.labels == saved.labels == ["Hund", "猫", "o l w"] == list(lite.names(3))
     for opened in (lite, saved):
         first, empty, second, torn = opened.answer(rows)
@@ -39,7 +40,7 @@ def test_a_network_says_of_an_image_that_it_is_too_small_and_answers_the_next(tm
     large, small = (
         classifier.encoded(random.integers(0, 256, (*size, 3)).astype("uint8")) for size in ((64, 72), (16, 9))
     )
-    for opened in (open_model(path) for path in (version / "assets.extra/model.tflite", version)):
+    for opened in (open_model(version, engine=engine) for engine in choices.ENGINES):
         for content, fine in ((large, True), (small, False), (large, True)):
             (found,) = opened.answer([content])
             if fine:

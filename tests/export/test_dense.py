@@ -21,6 +21,7 @@ from kvision.export.litert import Runner
 from kvision.pixels import pillow
 
 LABELS = ["a", "größer", "c", "d"]
+SAVED_MODEL = ("--engine", "tensorflow")
 SIZES = ((96, 128), (97, 129), (131, 101))
 
 
@@ -163,10 +164,10 @@ def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path, capsys)
     photograph.write_bytes(png(image))
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
     expected = kv.segmentation.label_image(model, image, longest_side=48)
-    ways = {version / "assets.extra/model.tflite": in_a_process, version.parent: predict}
-    for number, (path, run) in enumerate(ways.items()):
+    ways = [(in_a_process, version.parent, ()), (predict, version, SAVED_MODEL)]
+    for number, (run, path, engine) in enumerate(ways):
         out = tmp_path / f"out{number}"
-        result = run(path, photograph, tmp_path / "broken.jpg", "--json", "--out", out)
+        result = run(path, photograph, tmp_path / "broken.jpg", "--json", "--out", out, *engine)
         assert result.returncode == 1, result.stderr
         row, broken = json.loads(result.stdout)
         assert "error" in broken and list(row["shares"]) == LABELS and sum(row["shares"].values()) == pytest.approx(1)
@@ -217,7 +218,7 @@ def test_facts_of_a_stranger_are_not_believed(exported, tmp_path, capsys):
         '{"longest_side": null, "colors": [[0, 999, 0]]}',
     ):
         (moved / "assets.extra/labels.json").write_text(text)
-        assert predict_command.main([str(moved), str(tmp_path / "x.png"), "--trust", "--out", str(tmp_path)]) == 2
+        assert predict_command.main([str(moved), str(tmp_path / "x.png"), *SAVED_MODEL, "--out", str(tmp_path)]) == 2
         assert "labels.json that cannot be read" in capsys.readouterr().err, text
 
 

@@ -38,7 +38,7 @@ def signatures(exported):
 def test_folder_is_tf_servings_layout(exported):
     assert exported.name == "8", "versions count up"
     files = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
-    extra = {"model.tflite", "labels.txt", "model_card.md", "tf_serving_warmup_requests", "kvision.seal"}
+    extra = {"model.tflite", "labels.txt", "model_card.md", "tf_serving_warmup_requests"}
     assert {file.removeprefix("assets.extra/") for file in files if file.startswith("assets.extra/")} == extra
     assert {"saved_model.pb", "variables/variables.index"} <= files
     assert (exported / "assets.extra/labels.txt").read_text(encoding="utf-8") == "Hund\n猫\no l w\n"
