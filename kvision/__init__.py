@@ -9,7 +9,8 @@ import os
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from kvision import registration
+from kvision.checks import UserError
+from kvision.loading import load_model
 
 if TYPE_CHECKING:
     from kvision import (
@@ -54,6 +55,8 @@ __all__ = [
     "training",
     "transfer",
     "views",
+    "UserError",
+    "load_model",
 ]
 
 
@@ -66,8 +69,6 @@ def __getattr__(name: str) -> ModuleType:
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
-
-registration.install()
 
 # TensorFlow reads this once, when it is imported. By itself it takes oneDNN's operations only on x86 CPUs with AVX-512
 # VNNI; on others a training step takes about twice as long without them (README, "Measured").

@@ -56,7 +56,7 @@ def open_model(path: Path, *, engine: str = "tflite") -> Opened:
 
     Args:
         path: A `.tflite` file, the folder of a version, or the folder of all versions, whose newest is taken.
-        engine: One of `choices.ENGINES`, which says what of a version answers. "tflite" is its `model.tflite`, run by LiteRT without TensorFlow.
+        engine: What of a version answers. "tflite" is its `model.tflite`, run by LiteRT without TensorFlow.
             "tensorflow" is its SavedModel, which is code: loading it can read and write files.
 
     Returns:

@@ -61,7 +61,7 @@ ELSEWHERE = """
 import sys, kvision, keras, numpy as np
 kvision.backbones.available()
 print("keras_cv" in sys.modules)
-model = keras.models.load_model(sys.argv[1] + "/model.keras")
+model = kvision.load_model(sys.argv[1] + "/model.keras")
 np.save(sys.argv[1] + "/features.npy", model(np.load(sys.argv[1] + "/images.npy"), training=False))
 print("keras_cv" in sys.modules)
 """

@@ -249,7 +249,7 @@ def test_what_a_nested_model_shows_can_be_asked_for():
 
 ELSEWHERE = """
 import sys, kvision, keras, numpy as np
-model = keras.models.load_model(sys.argv[1] + "/model.keras")
+model = kvision.load_model(sys.argv[1] + "/model.keras")
 print(keras.backend.backend(), type(model).__name__, model.strides, model.channels, model.sizes(33, 7))
 np.save(sys.argv[1] + "/maps.npy", model(np.load(sys.argv[1] + "/images.npy"), training=False)[-1])
 """

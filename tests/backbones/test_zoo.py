@@ -147,7 +147,7 @@ LOAD = """
 import sys, keras, numpy as np
 import kvision
 for name in sys.argv[2:]:
-    model = keras.models.load_model(f"{sys.argv[1]}/{name}.keras")
+    model = kvision.load_model(f"{sys.argv[1]}/{name}.keras")
     np.save(f"{sys.argv[1]}/{name}.npy", model(np.load(f"{sys.argv[1]}/images.npy"), training=False))
 """
 
