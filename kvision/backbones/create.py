@@ -6,7 +6,7 @@ import keras
 
 from kvision import checks
 from kvision.backbones import weights as files
-from kvision.backbones.zoo import DOWNLOAD, ZOO
+from kvision.backbones.zoo import ZOO
 from kvision.layers import fuse_norms
 
 __all__ = ["available", "create", "has_imagenet", "image_size", "require_imagenet", "smallest_size"]
@@ -35,12 +35,9 @@ def has_imagenet(name: str) -> bool:
 def require_imagenet(name: str) -> None:
     """Downloads a backbone's ImageNet weights now, if they are one; UserError if there are none or no network."""
     entry = ZOO[checks.one_of("name", name, ZOO)]
-    if entry.imagenet is None:
+    if entry.fetch is None:
         raise files.missing_error(name, [other for other in ZOO if has_imagenet(other)])
-    if entry.source == DOWNLOAD:
-        entry.imagenet()
-    else:
-        files.lite0_checkpoint()
+    entry.fetch()
 
 
 def create(
@@ -53,15 +50,16 @@ def create(
 ) -> keras.Model:
     """Builds a backbone: a functional model `image` (B, S, S, channels) in [0, 255], float32 or uint8 -> features.
 
-    name: one of `available()`. weights: None (random), "imagenet" (EfficientNetLite0: from the extra `offline`; those
-    of `keras.applications`: Keras' own download into ~/.keras/models; the others have none), or the path of a
-    `.weights.h5` / `.keras` file saved from the same backbone. image_size: S in pixels, at least `smallest_size(name)`;
-    None takes the size it was trained at. pooling: None gives the last feature map (B, h, w, D), "avg" or "max" (B, D).
-    ConvNeXt normalizes last, after the pool if there is one, as its classifier does: its "avg" is no mean of its map.
-    channels: 3 for RGB. 1 (gray) is repeated inside: all as in the RGB network on gray images in RGB, of which any
-    weights fit. Of others the first kernel differs; with "imagenet" it is taken as fastai does: for 2 its first two
-    planes times 1.5, for more than 3 its three and zeros, so that channels after RGB change nothing until they train.
-    Scaling and mean subtraction are a layer inside, `kv.layers.Preprocess`; the graph does not depend on `weights`.
+    name: one of `available()`. weights: None (random), "imagenet" (EfficientNetLite: from the extra `offline`; those of
+    `keras.applications`: Keras' own download into ~/.keras/models; the others have none), or the path of a
+    `.weights.h5` / `.keras` file saved from the same backbone; for an EfficientNetLite also of a PyTorch state
+    dictionary (`.pth`), in which nothing is run. image_size: S in pixels, at least `smallest_size(name)`; None takes
+    the size it was trained at. pooling: None gives the last feature map (B, h, w, D), "avg" or "max" (B, D). ConvNeXt
+    normalizes last, after the pool if there is one, as its classifier does: its "avg" is no mean of its map. channels:
+    3 for RGB. 1 (gray) is repeated inside: all as in the RGB network on gray images in RGB, of which any weights fit.
+    Of others the first kernel differs; with "imagenet" it is taken as fastai does: for 2 its first two planes times
+    1.5, for more than 3 its three and zeros, so that channels after RGB change nothing until they train. Scaling and
+    mean subtraction are a layer inside, `kv.layers.Preprocess`; the graph does not depend on `weights`.
     Raises UserError for an unknown name or pooling, a size too small, weights that are missing or do not fit.
     """
     entry = ZOO[checks.one_of("name", name, ZOO)]
@@ -85,5 +83,5 @@ def create(
     if weights == "imagenet" and entry.imagenet:
         files.copy(entry.imagenet(), model)
     elif weights is not None:
-        files.load(model, weights)
+        files.load(model, weights, entry.torch)
     return model

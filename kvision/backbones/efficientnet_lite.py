@@ -1,4 +1,6 @@
-"""EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation and with ReLU6, made for edge devices."""
+"""EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6, made for edge devices."""
+
+import math
 
 import keras
 import numpy as np
@@ -6,7 +8,7 @@ from keras import layers
 
 from kvision.layers import BatchNormalization, Preprocess
 
-__all__ = ["efficientnet_lite0", "load_torch_weights"]
+__all__ = ["efficientnet_lite", "load_torch_weights"]
 
 # (kernel, repeats, width in, width out, expansion, stride): Tan & Le 2019 (arXiv 1905.11946), table 1
 _BLOCKS = (
@@ -18,6 +20,25 @@ _BLOCKS = (
     (5, 4, 112, 192, 6, 2),
     (3, 1, 192, 320, 6, 1),
 )
+# by number: factor of the widths, factor of the repeats, image size in pixels
+_SCALES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260))
+
+
+def _width(channels: int, factor: float) -> int:
+    """A scaled width: a multiple of 8, by rounding at least nine tenths of the exact one."""
+    rounded = max(8, int(factor * channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * factor * channels else rounded + 8
+
+
+def _stages(number: int) -> list[tuple[int, int, int, int, int]]:
+    """Kernel, repeats, width, expansion and stride of each group of blocks."""
+    wider, deeper, _ = _SCALES[number]
+    found = []
+    for place, (kernel, repeats, _, width, expansion, stride) in enumerate(_BLOCKS):
+        # the first and the last are repeated as in Lite0
+        count = repeats if place in (0, len(_BLOCKS) - 1) else math.ceil(deeper * repeats)
+        found.append((kernel, count, _width(width, wider), expansion, stride))
+    return found
 
 
 def _normalized(x, name: str, *, activation: bool = True):
@@ -26,18 +47,35 @@ def _normalized(x, name: str, *, activation: bool = True):
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
 
 
-def efficientnet_lite0(*, image_size: int = 224, channels: int = 3, drop_connect_rate: float = 0.2) -> keras.Model:
-    """EfficientNet-Lite0 without its head: the blocks of Tan & Le 2019, table 1, as TensorFlow's TPU models cut them.
+def efficientnet_lite(
+    number: int = 0, *, image_size: int | None = None, channels: int = 3, drop_connect_rate: float = 0.2
+) -> keras.Model:
+    """Creates EfficientNet-Lite without its head, as TensorFlow's TPU models cut and scale EfficientNet.
 
-    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> (B, ceil(image_size / 32), same,
-    1280). Layers are named `stem_*`, `block0_*` ... `block15_*`, `head_*`. drop_connect_rate: probability of dropping
-    the last residual branch, growing linearly from 0 at the first (Huang et al. 2016); the paper's .2.
+    Layers are named `stem_*`, `block0_*`, `block1_*` ..., `head_*`.
+
+    Args:
+        number: 0, 1 or 2: how wide and deep it is. Stem, head and the number of the first and last blocks are those of
+            Lite0.
+        image_size: Height and width in pixels. Defaults to the published 224, 240 or 260.
+        channels: Of the image.
+        drop_connect_rate: Probability of dropping the last residual branch; it grows linearly from 0 at the first
+            (Huang et al. 2016).
+
+    Returns:
+        A model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to a map of 1,280 channels at
+        stride 32.
+
+    References:
+        Tan and Le 2019, arXiv 1905.11946, table 1.
     """
+    stages = _stages(number)
+    image_size = _SCALES[number][2] if image_size is None else image_size
     image = keras.Input((image_size, image_size, channels), name="image")
     x = Preprocess("lite")(image)
     x = _normalized(layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(x), "stem")
-    index, count = 0, sum(repeats for _, repeats, *_ in _BLOCKS)
-    for kernel, repeats, _, width, expansion, first_stride in _BLOCKS:
+    index, count = 0, sum(repeats for _, repeats, *_ in stages)
+    for kernel, repeats, width, expansion, first_stride in stages:
         for repeat in range(repeats):
             name, stride, entry = f"block{index}", first_stride if repeat == 0 else 1, x
             if expansion > 1:
@@ -54,7 +92,7 @@ def efficientnet_lite0(*, image_size: int = 224, channels: int = 3, drop_connect
                 x = layers.Add(name=f"{name}_add")([x, entry])
             index += 1
     x = _normalized(layers.Conv2D(1280, 1, use_bias=False, name="head_conv")(x), "head")
-    return keras.Model(image, x, name="EfficientNetLite0")
+    return keras.Model(image, x, name=f"EfficientNetLite{number}")
 
 
 def _torch_names(layer: str) -> tuple[str, str]:
@@ -77,7 +115,12 @@ def _torch_names(layer: str) -> tuple[str, str]:
 
 
 def load_torch_weights(model: keras.Model, tensors: dict[str, np.ndarray]) -> None:
-    """Assigns a checkpoint of the published PyTorch port to `efficientnet_lite0(...)`; KeyError if one is missing."""
+    """Assigns a checkpoint of the published PyTorch port to an `efficientnet_lite` of the same number.
+
+    Raises:
+        KeyError: If a tensor is missing.
+        ValueError: If one has another shape.
+    """
     # PyTorch: (out, in, h, w), depthwise (channels, 1, h, w); Keras: (h, w, in, out), (h, w, channels, 1)
     axes = {"conv": (2, 3, 1, 0), "depthwise": (2, 3, 0, 1)}
     for layer in model.layers:

