@@ -103,7 +103,9 @@ def load(model: keras.Model, path: str | Path, assign: Callable[[keras.Model, di
         tensors = torch_file.read(path)
         try:
             assign(model, tensors)
-        except (KeyError, ValueError) as reason:
+        except KeyError as name:
+            raise _misfit(model, path, f"it lacks {name}") from name
+        except ValueError as reason:
             raise _misfit(model, path, reason) from reason
         return
     if not path.name.endswith((".weights.h5", ".keras")):
@@ -119,7 +121,7 @@ def load(model: keras.Model, path: str | Path, assign: Callable[[keras.Model, di
         raise _misfit(model, path, reason) from reason
 
 
-def _misfit(model: keras.Model, path: Path, reason: Exception) -> checks.UserError:
+def _misfit(model: keras.Model, path: Path, reason: object) -> checks.UserError:
     return checks.error(
         "weights",
         problem=f"do not fit {model.name}: {' '.join(str(reason).split())[:300].rstrip('.')}",
