@@ -2,7 +2,7 @@
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kvision import checks
 
@@ -36,4 +36,5 @@ def load_model(path: str | Path) -> "keras.Model":
         importlib.import_module(name)
     import keras
 
-    return keras.models.load_model(path, safe_mode=True)
+    model: Any = keras.models.load_model(path, safe_mode=True)
+    return model
