@@ -18,4 +18,4 @@ def log_loss(probabilities: np.ndarray, labels: np.ndarray, *, smallest: float =
         The loss in nats. It is 0 where every true class has probability 1.
     """
     of_truth = np.asarray(probabilities)[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(of_truth, smallest, dtype="float64")).mean())
+    return float(0.0 - np.log(np.maximum(of_truth, smallest, dtype="float64")).mean())  # -0.0 is shown with its sign
