@@ -255,7 +255,7 @@ np.save(sys.argv[1] + "/maps.npy", model(np.load(sys.argv[1] + "/images.npy"), t
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+@pytest.mark.parametrize("backend", [pytest.param("tensorflow", marks=pytest.mark.slow), "jax"])
 def test_a_saved_pyramid_keeps_its_attributes_in_another_process(backend, tmp_path):
     model = kv.backbones.pyramid(own(), (2, 4))
     images = np.random.default_rng(2).integers(0, 256, (2, 20, 28, 3)).astype("float32")
