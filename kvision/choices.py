@@ -1,8 +1,16 @@
 """Names that flags take, for commands that check them before Keras is imported."""
 
 __all__ = [
-    "BACKBONES", "ENGINES", "METHODS", "PIXEL_LOSSES", "PRECISIONS", "SCHEDULES", "SIZES", "STRATEGIES", "UPSCALINGS",
-]  # fmt: skip
+    "BACKBONES",
+    "ENGINES",
+    "METHODS",
+    "PIXEL_LOSSES",
+    "PRECISIONS",
+    "SCHEDULES",
+    "SIZES",
+    "STRATEGIES",
+    "UPSCALINGS",
+]
 
 ENGINES = ("tflite", "tensorflow")  # which file of an exported version answers
 STRATEGIES = ("auto", "single", "mirrored", "multiworker")

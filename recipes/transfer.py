@@ -35,9 +35,13 @@ HEADS = ("knn", "forest", "logistic", "finetune")
 _TUNE_FRACTION = 0.2
 _DIGITS_SIZE, _SMALL_SIZE = 96, 64
 _RECORD = {
-    "chosen": str, "tune_accuracy": float, "tune_log_loss": float, "predicted": list, "confidence": list,
+    "chosen": str,
+    "tune_accuracy": float,
+    "tune_log_loss": float,
+    "predicted": list,
+    "confidence": list,
     "seconds": float,
-}  # fmt: skip
+}
 _RULE = (
     "The exported model has the highest accuracy on the validation part of the training images. Ties: the lowest log "
     "loss there, then the fewest parameters."

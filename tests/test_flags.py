@@ -14,15 +14,18 @@ def parsed(*arguments: str):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("m", "--epocs", "2"), "`--epocs` is not a flag of this command. Expected what `kvision toy --help` lists. "
-         "Received: '--epocs 2'. Did you mean `--epochs`?"),
+        (
+            ("m", "--epocs", "2"),
+            "`--epocs` is not a flag of this command. Expected what `kvision toy --help` lists. "
+            "Received: '--epocs 2'. Did you mean `--epochs`?",
+        ),
         (("m", "--tran-per-class=3"), "Did you mean `--train-per-class`?"),
         (("m", "--xyz"), "Received: '--xyz'."),
         (("m", "n"), "`n` is not an argument of this command."),
         (("m", "--epochs", "two"), "argument --epochs: invalid int value: 'two'. `kvision toy --help` shows"),
         ((), "the following arguments are required: model."),
     ],
-)  # fmt: skip
+)
 def test_a_mistake_is_a_line_that_says_what_to_type(arguments, text, capsys):
     with pytest.raises(SystemExit) as end:
         parsed(*arguments)

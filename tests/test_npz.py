@@ -31,9 +31,13 @@ def write(path, *members: tuple[str, bytes], method=zipfile.ZIP_STORED):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_reads_what_numpy_writes(tmp_path, save):
     arrays = {
-        "number": np.array(3), "empty": np.zeros((0, 7), "float32"), "fortran": np.arange(12.0).reshape(3, 4).T,
-        "text": np.array(["a", "ü", ""]), "flags": np.array([True, False]), "big": np.arange(500_000, dtype=">i4"),
-    }  # fmt: skip
+        "number": np.array(3),
+        "empty": np.zeros((0, 7), "float32"),
+        "fortran": np.arange(12.0).reshape(3, 4).T,
+        "text": np.array(["a", "ü", ""]),
+        "flags": np.array([True, False]),
+        "big": np.arange(500_000, dtype=">i4"),
+    }
     save(tmp_path / "x.npz", **arrays)
     found = npz.read(tmp_path / "x.npz")
     assert list(found) == list(arrays)

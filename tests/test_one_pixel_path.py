@@ -99,8 +99,12 @@ def test_training_and_serving_see_the_same(tmp_path):
     for name, answer in answers.items():
         np.testing.assert_allclose(answer, seen, atol=1e-2, err_msg=name)
 
-    other = np.stack([np.asarray(Image.fromarray(images.original(i)).resize((SIZE, SIZE), Image.Resampling.NEAREST))
-                      for i in range(30)])  # fmt: skip
+    other = np.stack(
+        [
+            np.asarray(Image.fromarray(images.original(i)).resize((SIZE, SIZE), Image.Resampling.NEAREST))
+            for i in range(30)
+        ]
+    )
     control = np.asarray(model(other.astype("float32"), training=False))
     assert np.abs(control - seen).max() > 5e-2, "the control: another resize is seen"
 

@@ -24,9 +24,18 @@ from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pr
 __all__ = ["main"]
 
 _COLUMNS = (
-    "method", "encoder", "parameters", "KNN", "95 % interval", "k = 20", "linear", "95 % interval",
-    "epochs", "minutes", "images/s",
-)  # fmt: skip
+    "method",
+    "encoder",
+    "parameters",
+    "KNN",
+    "95 % interval",
+    "k = 20",
+    "linear",
+    "95 % interval",
+    "epochs",
+    "minutes",
+    "images/s",
+)
 
 
 @dataclasses.dataclass(frozen=True)

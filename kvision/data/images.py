@@ -34,9 +34,19 @@ class Images:
     """
 
     def __init__(
-        self, source: np.ndarray, rows: np.ndarray, *, labels: np.ndarray, class_names: Sequence[str], image_size: int,
-        batch_size: int, digests: np.ndarray, content: np.ndarray, names: np.ndarray, pixels: PixelStore | None = None,
-    ):  # fmt: skip
+        self,
+        source: np.ndarray,
+        rows: np.ndarray,
+        *,
+        labels: np.ndarray,
+        class_names: Sequence[str],
+        image_size: int,
+        batch_size: int,
+        digests: np.ndarray,
+        content: np.ndarray,
+        names: np.ndarray,
+        pixels: PixelStore | None = None,
+    ):
         for argument, value in {"image_size": image_size, "batch_size": batch_size}.items():
             if value < 1:
                 raise checks.error(argument, expected="an integer of at least 1", received=value)

@@ -16,9 +16,15 @@ _STRIDES = (8, 16, 32)
 
 
 def fcn(
-    backbone: keras.Model, classes: int, *, stride: int = 8, hidden: int = 512, dropout: float = 0.5,
-    norm: str | None = "batch", trainable_upscaling: bool = True,
-) -> keras.Model:  # fmt: skip
+    backbone: keras.Model,
+    classes: int,
+    *,
+    stride: int = 8,
+    hidden: int = 512,
+    dropout: float = 0.5,
+    norm: str | None = "batch",
+    trainable_upscaling: bool = True,
+) -> keras.Model:
     """FCN-32s, 16s or 8s (Long, Shelhamer & Darrell 2015, arXiv 1411.4038, section 4.2): image (B, H, W, C) in
     [0, 255], any H and W -> logits (B, H, W, classes) float32.
 

@@ -14,9 +14,15 @@ __all__ = ["unet"]
 
 
 def unet(
-    backbone: keras.Model, classes: int, *, widths: Sequence[int] = (256, 128, 64, 32, 16), merge: str = "concat",
-    up: str = "bilinear", norm: str | None = "batch", strides: Sequence[int] | None = None,
-) -> keras.Model:  # fmt: skip
+    backbone: keras.Model,
+    classes: int,
+    *,
+    widths: Sequence[int] = (256, 128, 64, 32, 16),
+    merge: str = "concat",
+    up: str = "bilinear",
+    norm: str | None = "batch",
+    strides: Sequence[int] | None = None,
+) -> keras.Model:
     """Creates a U-Net on any backbone that has a pyramid.
 
     Each level enlarges the coarser map, merges it with the backbone's map of that stride, and applies two 3x3

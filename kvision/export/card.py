@@ -26,9 +26,16 @@ def checksum(model: "keras.Model") -> str:
 
 
 def model_card(
-    model: "keras.Model", *, data: str, command: str, results: dict[str, dict], best: str, labels: list[str],
-    tflite: Mapping[str, dict] | None = None, score: str = "accuracy",
-) -> str:  # fmt: skip
+    model: "keras.Model",
+    *,
+    data: str,
+    command: str,
+    results: dict[str, dict],
+    best: str,
+    labels: list[str],
+    tflite: Mapping[str, dict] | None = None,
+    score: str = "accuracy",
+) -> str:
     """Markdown: what the model is, what it was made of, its numbers, how to call it.
 
     results: {name: {score: a, "interval": [lo, hi], ...}}; best: the name that was exported. score: "accuracy", or

@@ -16,8 +16,17 @@ if TYPE_CHECKING:  # `kvision predict` reads this package without importing Kera
     import keras
 
 __all__ = [
-    "EQUAL", "ROUNDINGS", "check", "check_labels", "encoded", "plain", "probe", "served", "warmup", "write_probe",
-]  # fmt: skip
+    "EQUAL",
+    "ROUNDINGS",
+    "check",
+    "check_labels",
+    "encoded",
+    "plain",
+    "probe",
+    "served",
+    "warmup",
+    "write_probe",
+]
 
 plain = signatures.plain
 EQUAL = 1e-4  # the largest difference of two runtimes that counts as none; of features, in shares of the largest

@@ -69,9 +69,12 @@ class ForestHead(Head):
             raise ValueError(f"n_estimators is {self.n_estimators!r} and there are {len(roots)} trees")
         # a graph reads beyond its vectors, or refuses at the first image, where an index is none
         for name, array, count in [
-            ("roots_", roots, nodes), ("feature_", feature, self.n_features_in_), ("leaf_", leaf, len(values)),
-            ("left_", left, nodes), ("right_", right, nodes),
-        ]:  # fmt: skip
+            ("roots_", roots, nodes),
+            ("feature_", feature, self.n_features_in_),
+            ("leaf_", leaf, len(values)),
+            ("left_", left, nodes),
+            ("right_", right, nodes),
+        ]:
             if array.min() < 0 or array.max() >= count:
                 raise ValueError(f"{name} are not indices of {count}")
         if values.min() < 0 or abs(values.sum(axis=1) - 1).max() > 1e-3:

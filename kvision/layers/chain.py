@@ -20,9 +20,14 @@ class Chain(keras.layers.Layer):
     """
 
     def __init__(
-        self, steps: Sequence[keras.layers.Layer], *, note: str = "", name: str = "probabilities", dtype="float32",
+        self,
+        steps: Sequence[keras.layers.Layer],
+        *,
+        note: str = "",
+        name: str = "probabilities",
+        dtype="float32",
         trainable: bool = True,
-    ):  # fmt: skip
+    ):
         super().__init__(name=name, dtype="float32", trainable=trainable)  # as heads do: votes flip in lower precision
         self.steps = list(steps)
         self.note = note

@@ -19,9 +19,14 @@ class ColumnScaling(keras.layers.Layer):
     """
 
     def __init__(
-        self, *, width: int, clip: tuple[float, float] | None = None, name: str | None = None, dtype="float32",
+        self,
+        *,
+        width: int,
+        clip: tuple[float, float] | None = None,
+        name: str | None = None,
+        dtype="float32",
         trainable: bool = False,
-    ):  # fmt: skip
+    ):
         super().__init__(name=name, dtype="float32", trainable=False)
         self.width = width
         self.clip = None if clip is None else (float(clip[0]), float(clip[1]))

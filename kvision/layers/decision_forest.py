@@ -30,9 +30,19 @@ class DecisionForest(keras.layers.Layer):
     """
 
     def __init__(
-        self, *, trees: int, nodes: int, leaves: int, classes: int, depth: int, side_by_side: int = 1,
-        total: bool = False, name: str = "probabilities", dtype="float32", trainable: bool = False,
-    ):  # fmt: skip
+        self,
+        *,
+        trees: int,
+        nodes: int,
+        leaves: int,
+        classes: int,
+        depth: int,
+        side_by_side: int = 1,
+        total: bool = False,
+        name: str = "probabilities",
+        dtype="float32",
+        trainable: bool = False,
+    ):
         super().__init__(name=name, dtype="float32", trainable=False)  # a rounded feature takes another branch
         self.supports_jit = keras.backend.backend() != "tensorflow"  # XLA takes no int32 variable on a GPU
         self.sizes = {"trees": trees, "nodes": nodes, "leaves": leaves, "classes": classes, "depth": depth}

@@ -25,9 +25,15 @@ class DilatedPooling(keras.layers.Layer):
     """
 
     def __init__(
-        self, kind: str, pool_size: int | tuple[int, int], *, dilation: int | tuple[int, int] = 1,
-        padding: str | Sequence[Sequence[int]] = "valid", name: str | None = None, dtype=None,
-    ):  # fmt: skip
+        self,
+        kind: str,
+        pool_size: int | tuple[int, int],
+        *,
+        dilation: int | tuple[int, int] = 1,
+        padding: str | Sequence[Sequence[int]] = "valid",
+        name: str | None = None,
+        dtype=None,
+    ):
         super().__init__(name=name, dtype=dtype)
         self.kind = checks.one_of("kind", kind, ("max", "average"))
         self.pool_size, self.dilation = _pair("pool_size", pool_size), _pair("dilation", dilation)

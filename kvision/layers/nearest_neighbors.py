@@ -37,9 +37,19 @@ class NearestNeighbors(keras.layers.Layer):
     """
 
     def __init__(
-        self, *, count: int, width: int, classes: int, k: int, weights: str, metric: str, candidates: int | None = None,
-        name: str = "probabilities", dtype="float32", trainable: bool = False,
-    ):  # fmt: skip
+        self,
+        *,
+        count: int,
+        width: int,
+        classes: int,
+        k: int,
+        weights: str,
+        metric: str,
+        candidates: int | None = None,
+        name: str = "probabilities",
+        dtype="float32",
+        trainable: bool = False,
+    ):
         super().__init__(name=name, dtype="float32", trainable=False)  # votes flip in lower precision
         self.supports_jit = keras.backend.backend() != "tensorflow"  # XLA takes no int32 variable on a GPU
         if not 1 <= k <= count:

@@ -45,9 +45,16 @@ class SubPixelConvolution(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters: int, factor: int = 2, kernel_size: int | tuple[int, int] = 3, *, activation=None,
-        name: str | None = None, dtype=None, trainable: bool = True,
-    ):  # fmt: skip
+        self,
+        filters: int,
+        factor: int = 2,
+        kernel_size: int | tuple[int, int] = 3,
+        *,
+        activation=None,
+        name: str | None = None,
+        dtype=None,
+        trainable: bool = True,
+    ):
         super().__init__(name=name, dtype=dtype)
         if not isinstance(factor, int) or factor < 1:
             raise checks.error("factor", expected="a count of pixels, at least 1", received=factor)

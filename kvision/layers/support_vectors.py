@@ -37,9 +37,18 @@ class SupportVectors(keras.layers.Layer):
     """
 
     def __init__(
-        self, *, counts: Sequence[int], width: int, kernel: str, gamma: float, coef0: float = 0.0, degree: int = 3,
-        name: str | None = None, dtype="float32", trainable: bool = False,
-    ):  # fmt: skip
+        self,
+        *,
+        counts: Sequence[int],
+        width: int,
+        kernel: str,
+        gamma: float,
+        coef0: float = 0.0,
+        degree: int = 3,
+        name: str | None = None,
+        dtype="float32",
+        trainable: bool = False,
+    ):
         super().__init__(name=name, dtype="float32", trainable=False)
         self.counts = [int(count) for count in counts]
         self.width = width

@@ -58,10 +58,18 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
     """
 
     def __init__(
-        self, filters: int, kernel_size: int | tuple[int, int] = 4, strides: int | tuple[int, int] = 2, *,
-        activation=None, use_bias: bool = True, kernel_initializer="glorot_uniform",
-        name: str | None = None, dtype=None, trainable: bool = True,
-    ):  # fmt: skip
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int] = 4,
+        strides: int | tuple[int, int] = 2,
+        *,
+        activation=None,
+        use_bias: bool = True,
+        kernel_initializer="glorot_uniform",
+        name: str | None = None,
+        dtype=None,
+        trainable: bool = True,
+    ):
         super().__init__(
             filters,
             kernel_size,

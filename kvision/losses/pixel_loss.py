@@ -20,9 +20,13 @@ class PixelLoss(keras.losses.Loss):
     """
 
     def __init__(
-        self, terms: Sequence[str] = ("cross_entropy",), *, class_weights: Sequence[float] | None = None,
-        ignore: int | None = 255, name: str = "pixel_loss",
-    ):  # fmt: skip
+        self,
+        terms: Sequence[str] = ("cross_entropy",),
+        *,
+        class_weights: Sequence[float] | None = None,
+        ignore: int | None = 255,
+        name: str = "pixel_loss",
+    ):
         super().__init__(name=name)
         if not terms:
             raise checks.error("terms", expected=f"one or more of {', '.join(PIXEL_LOSSES)}", received=terms)

@@ -18,9 +18,13 @@ _GAP = 4  # pixels between pictures
 
 
 def label_maps(
-    axes: "Axes", images: Sequence[np.ndarray], predictions: Sequence[np.ndarray], references: Sequence[np.ndarray],
-    class_names: Sequence[str], colors: Sequence[Sequence[int]],
-) -> "Axes":  # fmt: skip
+    axes: "Axes",
+    images: Sequence[np.ndarray],
+    predictions: Sequence[np.ndarray],
+    references: Sequence[np.ndarray],
+    class_names: Sequence[str],
+    colors: Sequence[Sequence[int]],
+) -> "Axes":
     """A row for each image (H, W, 3) uint8: itself, predicted labels (H, W), reference labels (H, W), white where they
     do not count; with a legend of the classes that occur. Images may differ in size."""
     from matplotlib.patches import Patch

@@ -112,9 +112,16 @@ def start(config: Settings, *, exports: bool = True) -> None:
 
 
 def _run(
-    recipe: ModuleType, name: str, config: Settings, out: Path, again: bool, bad_images: str, tflite: tuple[str, ...],
-    command: str, held: contextlib.ExitStack,
-) -> int:  # fmt: skip
+    recipe: ModuleType,
+    name: str,
+    config: Settings,
+    out: Path,
+    again: bool,
+    bad_images: str,
+    tflite: tuple[str, ...],
+    command: str,
+    held: contextlib.ExitStack,
+) -> int:
     from kvision import distribute, export
 
     started = time.monotonic()

@@ -47,9 +47,16 @@ class OnlineKNN(_Online):
     _name = "knn"
 
     def __init__(
-        self, encoder: keras.Model, train: Labeled, test: Labeled, *, every: int = 1, k: int = 200,
-        temperature: float = 0.1, batch_size: int = 256,
-    ):  # fmt: skip
+        self,
+        encoder: keras.Model,
+        train: Labeled,
+        test: Labeled,
+        *,
+        every: int = 1,
+        k: int = 200,
+        temperature: float = 0.1,
+        batch_size: int = 256,
+    ):
         super().__init__(encoder, train, test, every, batch_size)
         check_vote(k, temperature)
         self._k, self._temperature = k, temperature
@@ -72,9 +79,17 @@ class OnlineProbe(_Online):
     _name = "probe"
 
     def __init__(
-        self, encoder: keras.Model, train: Labeled, test: Labeled, *, every: int = 1, rate: float = 0.1,
-        passes: int = 5, seed: int = 0, batch_size: int = 256,
-    ):  # fmt: skip
+        self,
+        encoder: keras.Model,
+        train: Labeled,
+        test: Labeled,
+        *,
+        every: int = 1,
+        rate: float = 0.1,
+        passes: int = 5,
+        seed: int = 0,
+        batch_size: int = 256,
+    ):
         super().__init__(encoder, train, test, every, batch_size)
         if not 0 < rate < np.inf:
             raise checks.error("rate", expected="a learning rate above 0", received=rate)
@@ -92,9 +107,14 @@ class OnlineProbe(_Online):
             self._heads.state = self.state
         scaler = StandardScaler().fit(features)
         self._heads.train(
-            scaler.transform(features), self._labels, epochs=self._passes, first_epoch=epoch * self._passes,
-            batch_size=self._batch_size, seed=self._seed, factor=Constant().factor,
-        )  # fmt: skip
+            scaler.transform(features),
+            self._labels,
+            epochs=self._passes,
+            first_epoch=epoch * self._passes,
+            batch_size=self._batch_size,
+            seed=self._seed,
+            factor=Constant().factor,
+        )
         self.state = self._heads.state
         ((kernel, bias),) = self._heads.arrays()
         found = (scaler.transform(held_out) @ kernel + bias).argmax(axis=1)

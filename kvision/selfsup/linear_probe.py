@@ -168,16 +168,29 @@ class Heads:
         self._shape = (len(rates), classes)
 
     def train(
-        self, x: np.ndarray, y: np.ndarray, *, epochs: int, batch_size: int, seed: int, first_epoch: int = 0,
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        epochs: int,
+        batch_size: int,
+        seed: int,
+        first_epoch: int = 0,
         factor: Callable[[float], float] = _COSINE.factor,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """x: (N, D) float32, y: (N,) int32. factor: of the rates, by the progress in [0, 1). first_epoch: the order of
         the rows follows from it and the seed."""
         pace = training.PhaseRate(factor, first_epoch=first_epoch, epochs=epochs)
         training.fit(
-            self.model, (x, y), epochs=first_epoch + epochs, initial_epoch=first_epoch, batch_size=batch_size,
-            seed=seed, callbacks=[pace], verbose=0,
-        )  # fmt: skip
+            self.model,
+            (x, y),
+            epochs=first_epoch + epochs,
+            initial_epoch=first_epoch,
+            batch_size=batch_size,
+            seed=seed,
+            callbacks=[pace],
+            verbose=0,
+        )
 
     def arrays(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Kernel (D, C) and bias (C,) of each head."""

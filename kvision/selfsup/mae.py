@@ -139,8 +139,14 @@ PRESETS = {
             zoo("ViTSmall16"), single(views.mae), _mae(), adamw(0.95), 2.4e-3, 4096, 800, Cosine(0.05), vit=True
         ),
         small=Preset(
-            small_vit, single(views.mae), _mae(decoder_width=64, decoder_depth=2, decoder_heads=4), adamw(0.95), 1e-3,
-            256, 400, vit=True,
+            small_vit,
+            single(views.mae),
+            _mae(decoder_width=64, decoder_depth=2, decoder_heads=4),
+            adamw(0.95),
+            1e-3,
+            256,
+            400,
+            vit=True,
         ),
     )
-}  # fmt: skip
+}

@@ -94,13 +94,24 @@ PRESETS = {
     ),
     "moco_v2": by_size(
         imagenet=Preset(
-            zoo("ResNet50"), pair(views.moco2), _moco(sizes=(2048, 128), temperature=0.2), sgd(1e-4), 0.03, 256, 200,
+            zoo("ResNet50"),
+            pair(views.moco2),
+            _moco(sizes=(2048, 128), temperature=0.2),
+            sgd(1e-4),
+            0.03,
+            256,
+            200,
             Cosine(),
         ),
         small=Preset(
-            resnet(16), pair(_without_blur), _moco(sizes=(512, 128), temperature=0.2, **_SMALL), sgd(5e-4), 0.12, 256,
+            resnet(16),
+            pair(_without_blur),
+            _moco(sizes=(512, 128), temperature=0.2, **_SMALL),
+            sgd(5e-4),
+            0.12,
+            256,
             200,
         ),
         smoke=_moco(sizes=(64, 32), temperature=0.2, **_SMOKE),
     ),
-}  # fmt: skip
+}

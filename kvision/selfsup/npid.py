@@ -118,11 +118,17 @@ PRESETS = {
     ),
     "npid_plus_plus": by_size(
         imagenet=Preset(
-            zoo("ResNet50"), single(views.npid_plus_plus), _npid(negatives=32_000), sgd(1e-4, norms=False), 0.12, 1024,
-            800, Cosine(end=0.001),
+            zoo("ResNet50"),
+            single(views.npid_plus_plus),
+            _npid(negatives=32_000),
+            sgd(1e-4, norms=False),
+            0.12,
+            1024,
+            800,
+            Cosine(end=0.001),
         ),
         small=Preset(
             resnet(16), single(views.npid_plus_plus), _npid(temperature=0.1), sgd(5e-4, norms=False), 0.06, 128, 200
         ),
     ),
-}  # fmt: skip
+}

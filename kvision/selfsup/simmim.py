@@ -121,12 +121,26 @@ def _quarter(vit: keras.Model) -> int:
 PRESETS = {
     "simmim": by_size(
         imagenet=Preset(
-            zoo("ViTSmall16"), single(views.simmim), _simmim(unit=32), adamw(0.999, global_clipnorm=5.0), 8e-4, 2048,
-            100, Cosine(0.1, start=0.005, end=0.05), vit=True,
+            zoo("ViTSmall16"),
+            single(views.simmim),
+            _simmim(unit=32),
+            adamw(0.999, global_clipnorm=5.0),
+            8e-4,
+            2048,
+            100,
+            Cosine(0.1, start=0.005, end=0.05),
+            vit=True,
         ),
         small=Preset(
-            small_vit, single(views.simmim), _simmim(), adamw(0.999, global_clipnorm=5.0), 1e-3, 256, 400,
-            Cosine(0.05, end=0.05), vit=True,
+            small_vit,
+            single(views.simmim),
+            _simmim(),
+            adamw(0.999, global_clipnorm=5.0),
+            1e-3,
+            256,
+            400,
+            Cosine(0.05, end=0.05),
+            vit=True,
         ),
     )
-}  # fmt: skip
+}

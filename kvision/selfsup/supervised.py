@@ -66,11 +66,16 @@ _FIELDS = ("image", "label")
 PRESETS = {
     "supervised": by_size(
         imagenet=Preset(
-            zoo("ResNet50"), single(views.supervised), _supervised, sgd(1e-4), 0.1, 256, 90,
-            Steps((1 / 3, 2 / 3), warmup=0.0), fields=_FIELDS,
+            zoo("ResNet50"),
+            single(views.supervised),
+            _supervised,
+            sgd(1e-4),
+            0.1,
+            256,
+            90,
+            Steps((1 / 3, 2 / 3), warmup=0.0),
+            fields=_FIELDS,
         ),
-        small=Preset(
-            resnet(16), single(views.supervised), _supervised, sgd(5e-4), 0.1, 128, 100, fields=_FIELDS
-        ),
+        small=Preset(resnet(16), single(views.supervised), _supervised, sgd(5e-4), 0.1, 128, 100, fields=_FIELDS),
     )
-}  # fmt: skip
+}

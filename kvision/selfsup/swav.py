@@ -142,7 +142,13 @@ def _adamw() -> keras.optimizers.Optimizer:
 PRESETS = {
     "swav": by_size(
         imagenet=Preset(
-            zoo("ResNet50"), _crops, _swav(frozen_epochs=1, crops=True), lars(1e-6), 4.8, 4096, 800,
+            zoo("ResNet50"),
+            _crops,
+            _swav(frozen_epochs=1, crops=True),
+            lars(1e-6),
+            4.8,
+            4096,
+            800,
             Cosine(0.0125, start=0.0625, end=0.001),
         ),
         small=Preset(
@@ -150,4 +156,4 @@ PRESETS = {
         ),
         smoke=_swav(sizes=(64, 32), prototypes=16, frozen_epochs=0),
     )
-}  # fmt: skip
+}

@@ -30,9 +30,15 @@ def test_card_tells_numbers_signatures_and_origin(model):
     )
     assert "Smaller files" not in card
     for text in (
-        "| knn (this model) | 0.5000 | 0.4000 - 0.6000 |", "| forest | 0.7500 |", "photographs: 3 classes",
-        "`kvision x --y`", checksum(model), "(batch, 32, 32, 3)", "serve_bytes", f"keras {keras.__version__}",
-    ):  # fmt: skip
+        "| knn (this model) | 0.5000 | 0.4000 - 0.6000 |",
+        "| forest | 0.7500 |",
+        "photographs: 3 classes",
+        "`kvision x --y`",
+        checksum(model),
+        "(batch, 32, 32, 3)",
+        "serve_bytes",
+        f"keras {keras.__version__}",
+    ):
         assert text in card
 
 

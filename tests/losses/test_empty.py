@@ -60,7 +60,8 @@ CASES = {
     **{("nt_xent", case): (losses.nt_xent, list(pair), 2 * len(pair[0])) for case, pair in PAIRS.items()},
     **{
         ("swapped_prediction", case): (
-            lambda a, b: losses.swapped_prediction([np.ones(a.shape, "float32") / a.shape[-1]], [a, b]), list(pair),
+            lambda a, b: losses.swapped_prediction([np.ones(a.shape, "float32") / a.shape[-1]], [a, b]),
+            list(pair),
             len(pair[0]),
         )
         for case, pair in {**PAIRS, "one prototype": (drawn(3, 1), drawn(3, 1))}.items()
@@ -73,22 +74,29 @@ CASES = {
     },
     **{
         ("noise_contrastive", case): (
-            functools.partial(losses.noise_contrastive, log_partition=0.0, count=1), [equal(len(x)), x], len(x)
+            functools.partial(losses.noise_contrastive, log_partition=0.0, count=1),
+            [equal(len(x)), x],
+            len(x),
         )
         for case, x in SCORES.items()
         if case != "none"
     },
     **{
         (f"masked_error {power}", case): (
-            functools.partial(losses.masked_error, target=equal(2, patches, 3), mask=np.full((2, patches), hidden),
-                              power=power), [prediction(2, patches, 3)], 2,
+            functools.partial(
+                losses.masked_error, target=equal(2, patches, 3), mask=np.full((2, patches), hidden), power=power
+            ),
+            [prediction(2, patches, 3)],
+            2,
         )
         for power in (1, 2)
         for case, (patches, hidden, prediction) in {
-            "nothing hidden": (4, 0, drawn), "right": (4, 1, equal), "no patches": (0, 1, drawn),
+            "nothing hidden": (4, 0, drawn),
+            "right": (4, 1, equal),
+            "no patches": (0, 1, drawn),
         }.items()
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES, ids=", ".join)

@@ -87,8 +87,14 @@ ODD = {
     ]
     for shift in [32 - bits if order == ">" else 0]
 }
-EXPECTED = {"other tags first": 6, "late directory": 8, "behind other segments": 5, "behind fill bytes": 5,
-            "behind another application's segment": 4, "count beyond the end": 6}  # fmt: skip
+EXPECTED = {
+    "other tags first": 6,
+    "late directory": 8,
+    "behind other segments": 5,
+    "behind fill bytes": 5,
+    "behind another application's segment": 4,
+    "count beyond the end": 6,
+}
 for order in "<>":
     EXPECTED |= {f"byte {order}": 6, f"signed byte {order}": 3, f"long {order}": 8, f"signed {order}": 5}
 

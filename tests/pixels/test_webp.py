@@ -43,8 +43,13 @@ def test_first_frame_of_an_animation():
 
 
 def test_a_frame_within_its_canvas():
-    data = corpus.encode(Image.fromarray(NOISE[..., :3]), "WEBP", lossless=True, save_all=True,
-                         append_images=[Image.fromarray(NOISE[::-1, :, :3])])  # fmt: skip
+    data = corpus.encode(
+        Image.fromarray(NOISE[..., :3]),
+        "WEBP",
+        lossless=True,
+        save_all=True,
+        append_images=[Image.fromarray(NOISE[::-1, :, :3])],
+    )
     at = data.index(b"ANMF")
     moved = bytearray(data)
     moved[24:30] = (80).to_bytes(3, "little") + (60).to_bytes(3, "little")

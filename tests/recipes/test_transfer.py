@@ -177,9 +177,12 @@ def test_finished_stages_are_not_repeated(small, tmp_path, monkeypatch, eager):
 def write_npz(path: Path, **changes) -> str:
     images, labels, names = kv.data.digits()
     data = {
-        "x_train": images[:300], "y_train": labels[:300], "x_test": images[290:400], "y_test": labels[290:400],
+        "x_train": images[:300],
+        "y_train": labels[:300],
+        "x_test": images[290:400],
+        "y_test": labels[290:400],
         "class_names": np.array(names),
-    }  # fmt: skip
+    }
     np.savez(path, **{**data, **changes})
     return str(path)
 

@@ -97,8 +97,10 @@ def test_smaller_files_of_a_finished_run_are_another_version_of_it(tmp_path, cap
     assert list(report["tflite"]) == ["float32", "float16", "int8"]
     extra = tmp_path / "2/assets.extra"
     assert sorted(path.name for path in extra.glob("*.tflite")) == [
-        "model.tflite", "model_float16.tflite", "model_int8.tflite",
-    ]  # fmt: skip
+        "model.tflite",
+        "model_float16.tflite",
+        "model_int8.tflite",
+    ]
     shown, card = capsys.readouterr().out, (extra / "model_card.md").read_text()
     for kind, row in report["tflite"].items():
         assert f"\n{kind} " in shown and f"{row['accuracy']:.4f}" in shown

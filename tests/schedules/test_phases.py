@@ -165,9 +165,17 @@ def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path, eager)
         ]
         model = attached()
         history = kv.schedules.fit(
-            model, (IMAGES, LABELS), steps, epochs=4, batch_size=8, optimizer=optimizer, verbose=0,
-            validation_data=(IMAGES, LABELS), callbacks=callbacks, **options,
-        )  # fmt: skip
+            model,
+            (IMAGES, LABELS),
+            steps,
+            epochs=4,
+            batch_size=8,
+            optimizer=optimizer,
+            verbose=0,
+            validation_data=(IMAGES, LABELS),
+            callbacks=callbacks,
+            **options,
+        )
         return history, [keras.ops.convert_to_numpy(v) for v in [*model.variables, *optimizer.variables]]
 
     whole = train()

@@ -39,9 +39,16 @@ def test_arrays_are_keras_own_fit_in_an_order_that_follows_from_the_seed(eager):
     for epoch in range(2):
         order = np.random.default_rng([3, epoch]).permutation(22)
         logs = keras_own.fit(
-            X[order], Y[order], initial_epoch=epoch, epochs=epoch + 1, batch_size=8, shuffle=False, verbose=0,
-            validation_data=(X[:9], Y[:9]), validation_batch_size=8,
-        ).history  # fmt: skip
+            X[order],
+            Y[order],
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            batch_size=8,
+            shuffle=False,
+            verbose=0,
+            validation_data=(X[:9], Y[:9]),
+            validation_batch_size=8,
+        ).history
         for name, values in logs.items():
             assert history[name][epoch] == pytest.approx(values[0], abs=1e-6)
     equal(ours, keras_own, within=1e-6)  # graphs of two models: some CPUs round them differently, by 4e-8

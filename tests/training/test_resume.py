@@ -75,9 +75,15 @@ def run(folder, *strikes, epochs=10, every=2):
         first = [] if strike is None else [Strike(*strike)]
         try:
             history = kv.training.fit(
-                model, (X, Y), epochs=epochs, validation_data=(X[:9], Y[:9]), batch_size=4, verbose=0,
-                callbacks=[*callbacks, *first], checkpoints=folder and Resume(folder, every=every),
-            )  # fmt: skip
+                model,
+                (X, Y),
+                epochs=epochs,
+                validation_data=(X[:9], Y[:9]),
+                batch_size=4,
+                verbose=0,
+                callbacks=[*callbacks, *first],
+                checkpoints=folder and Resume(folder, every=every),
+            )
         except Struck:
             continue
         state = [distribute.read(v) for v in [*model.variables, *model.optimizer.variables]]
