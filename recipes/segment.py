@@ -6,9 +6,9 @@ ImageNet as encoder, at the size of the images that are given.
 Run:      kvision segment                                      handwritten digits on a ground, no download
           kvision segment --data FOLDER --classes classes.txt  images/ and masks/ with equal names, or train/ and val/
           kvision segment --data camvid --classes camvid --decoders unet,fcn8,fcn16,fcn32
-Expect:   CamVid, 184 training images of 240 x 180: mIoU of 101 held-out images .659 [.650, .668], boundary F1 .612 with
-          U-Net (seed 0, EfficientNetLite0, 47 minutes on 2 CPU cores beside other work, an epoch alone 29 s,
-          before U-Net took narrow maps); FCN-8s .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
+Expect:   CamVid, 184 training images of 240 x 180: mIoU of 101 held-out images .638 [.626, .648], boundary F1 .575 with
+          U-Net (seed 0, EfficientNetLite0, 41 minutes on 2 CPU cores, an epoch alone 27 s; with wide maps it had .659);
+          FCN-8s .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
 
 Held-out images are read once, after training; nothing is chosen by them. The first decoder is exported.
 """
