@@ -8,7 +8,7 @@ from keras import layers
 
 from kvision.layers import BatchNormalization, Preprocess
 
-__all__ = ["efficientnet_lite", "load_torch_weights"]
+__all__ = ["IMAGE_SIZES", "efficientnet_lite", "load_torch_weights"]
 
 # (kernel, repeats, width in, width out, expansion, stride): Tan & Le 2019 (arXiv 1905.11946), table 1
 _BLOCKS = (
@@ -20,8 +20,9 @@ _BLOCKS = (
     (5, 4, 112, 192, 6, 2),
     (3, 1, 192, 320, 6, 1),
 )
-# by number: factor of the widths, factor of the repeats, image size in pixels
-_SCALES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260))
+# by number: factor of the widths and factor of the repeats; the published image size in pixels
+_SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
+IMAGE_SIZES = (224, 240, 260)
 
 
 def _width(channels: int, factor: float) -> int:
@@ -32,7 +33,7 @@ def _width(channels: int, factor: float) -> int:
 
 def _stages(number: int) -> list[tuple[int, int, int, int, int]]:
     """Kernel, repeats, width, expansion and stride of each group of blocks."""
-    wider, deeper, _ = _SCALES[number]
+    wider, deeper = _SCALES[number]
     found = []
     for place, (kernel, repeats, _, width, expansion, stride) in enumerate(_BLOCKS):
         # the first and the last are repeated as in Lite0
@@ -70,7 +71,7 @@ def efficientnet_lite(
         Tan and Le 2019, arXiv 1905.11946, table 1.
     """
     stages = _stages(number)
-    image_size = _SCALES[number][2] if image_size is None else image_size
+    image_size = IMAGE_SIZES[number] if image_size is None else image_size
     image = keras.Input((image_size, image_size, channels), name="image")
     x = Preprocess("lite")(image)
     x = _normalized(layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(x), "stem")

@@ -97,7 +97,7 @@ class _Reader(pickle.Unpickler):
         return admitted[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _location, count, *view = pid  # a view stands in old files alone
+        kind, dtype, key, _location, count, *view = pid  # only old files have a view
         known = kind == "storage" and dtype in _STORAGES.values() and isinstance(count, int)
         if not known or view not in ([], [None]):
             raise pickle.UnpicklingError(f"it holds a storage of an unknown kind: {pid!r}")

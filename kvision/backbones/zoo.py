@@ -8,7 +8,7 @@ import keras
 
 from kvision.backbones import weights as files
 from kvision.backbones.alexnet import SMALLEST, alexnet
-from kvision.backbones.efficientnet_lite import efficientnet_lite, load_torch_weights
+from kvision.backbones.efficientnet_lite import IMAGE_SIZES, efficientnet_lite, load_torch_weights
 from kvision.backbones.googlenet import googlenet
 from kvision.backbones.keras_cv import keras_cv
 from kvision.backbones.plain_residual import plain_residual
@@ -109,7 +109,7 @@ def _lite(number: int, *stages: str) -> Entry:
     return _own(
         lambda **sizes: efficientnet_lite(number, **sizes),
         "lite",
-        image_size=(224, 240, 260)[number],
+        image_size=IMAGE_SIZES[number],
         imagenet=imagenet,
         fetch=lambda: files.lite_checkpoint(number),
         source="the extra `offline`",

@@ -46,7 +46,9 @@ def main(argv: Sequence[str]) -> int:
 def _start(arguments: argparse.Namespace):
     if not 0 <= arguments.port <= 65535:
         raise checks.error("--port", expected="a number from 0 to 65535", received=arguments.port)
-    folder = _find(Path(arguments.model))
+    from kvision.export import versions
+
+    folder = versions.require(Path(arguments.model).resolve())
     for package in ("grpc", "tensorflow_serving"):
         if importlib.util.find_spec(package) is None:
             raise checks.error(
@@ -64,17 +66,3 @@ def _start(arguments: argparse.Namespace):
     running, port = server.start(model, arguments.host, arguments.port)
     signatures = ", ".join(model.signatures)
     return running, f"Serving {name} version {model.version} on {arguments.host}:{port} (gRPC): {signatures}"
-
-
-def _find(model: Path) -> Path:
-    from kvision.export import versions
-
-    version = versions.newest(model.resolve())
-    if version is None:
-        raise checks.error(
-            "MODEL",
-            problem="names no model" if model.exists() else "does not exist",
-            expected="a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
-            received=str(model),
-        )
-    return version

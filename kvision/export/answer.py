@@ -68,15 +68,15 @@ def open_model(path: Path, *, engine: str = "tflite") -> Opened:
     from kvision.export import versions
 
     if path.suffix == ".tflite" and path.is_file():
+        if engine == "tensorflow":
+            raise checks.error(
+                "--engine",
+                problem="tensorflow runs a SavedModel, and MODEL is a .tflite file",
+                expected="the folder of a version, or no --engine",
+                received=str(path),
+            )
         return _litert(path)
-    version = versions.newest(path)
-    if version is None:
-        raise checks.error(
-            "MODEL",
-            problem="names no model" if path.exists() else "does not exist",
-            expected="a .tflite file, a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
-            received=str(path),
-        )
+    version = versions.require(path, or_a="a .tflite file, ")
     if engine == "tensorflow":
         return _saved_model(version)
     file = version / "assets.extra" / "model.tflite"

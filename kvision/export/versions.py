@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-__all__ = ["newest", "numbers"]
+from kvision import checks
+
+__all__ = ["newest", "numbers", "require"]
 
 
 def numbers(folder: Path) -> list[int]:
@@ -16,3 +18,23 @@ def newest(path: Path) -> Path | None:
         return path
     versions = [entry for entry in path.glob("*") if entry.name.isdecimal() and (entry / "saved_model.pb").is_file()]
     return max(versions, key=lambda entry: int(entry.name), default=None)
+
+
+def require(path: Path, *, or_a: str = "") -> Path:
+    """Returns the `newest` version of a model.
+
+    Args:
+        path: The folder of a version, or of all versions.
+        or_a: What else the caller takes, for the error: "a .tflite file, " say.
+
+    Raises:
+        kvision.UserError: If there is none.
+    """
+    if version := newest(path):
+        return version
+    raise checks.error(
+        "MODEL",
+        problem="names no model" if path.exists() else "does not exist",
+        expected=f"{or_a}a SavedModel folder (with saved_model.pb in it), or the folder of its versions",
+        received=str(path),
+    )

@@ -57,9 +57,8 @@ def _decode(data: "tf.Tensor") -> "tf.Tensor":
 
     def frame_file(frame: Frame, read):
         good = fits(*frame.canvas) & frame.fits
-        return on_canvas_in_graph(read(only_if(good, frame.still), frame.alpha), frame), tf.convert_to_tensor(
-            frame.tiff
-        )
+        image = on_canvas_in_graph(read(only_if(good, frame.still), frame.alpha), frame)
+        return image, tf.convert_to_tensor(frame.tiff)
 
     def read_gif(still, _):
         return tf.io.decode_image(still, channels=3, expand_animations=False)

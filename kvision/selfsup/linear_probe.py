@@ -158,7 +158,7 @@ class Heads:
     """
 
     def __init__(self, width: int, classes: int, rates: Sequence[float]):
-        # one layer for all: a head's rate stands before its loss, which moves its weights as the optimizer's rate would
+        # One layer holds all heads. A loss times a learning rate moves a head as this learning rate does.
         feature = keras.Input((width,), name="feature")
         logits = keras.layers.Dense(len(rates) * classes, kernel_initializer="zeros", dtype="float32")(feature)
         self.model = keras.Model(feature, ops.reshape(logits, (-1, len(rates), classes)), name="heads")

@@ -8,7 +8,7 @@ import argparse
 import statistics
 import time
 
-import kvision as kv  # before TensorFlow, which reads what it sets
+import kvision as kv  # before TensorFlow, which reads the environment that it sets
 
 # isort: split
 import numpy as np

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import kvision as kv  # before TensorFlow, which reads what it sets
+import kvision as kv  # before TensorFlow, which reads the environment that it sets
 
 ROUNDS, STEPS, SIZE = 3, 4, 224
 # network, batch, precision, PyTorch's rate that is to be reached

@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 
-import kvision as kv  # before TensorFlow, which reads what it sets
+import kvision as kv  # before TensorFlow, which reads the environment that it sets
 
 # isort: split
 import keras

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import kvision as kv  # before TensorFlow, which reads what it sets
+import kvision as kv  # before TensorFlow, which reads the environment that it sets
 
 # isort: split
 import numpy as np

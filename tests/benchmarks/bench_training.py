@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import kvision as kv  # before TensorFlow, which reads what it sets
+import kvision as kv  # before TensorFlow, which reads the environment that it sets
 
 # isort: split
 import keras

@@ -126,6 +126,8 @@ def test_wrong_calls_say_what_to_do(folder, tmp_path):
         assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
     assert "--top" in predict(folder / "models", image, "--top", "0").stderr
     wrong = predict(folder / "models", image, "--engine", "tensorfow")
+    lite = predict(folder / "models/2/assets.extra/model.tflite", image, *SAVED_MODEL)
+    assert lite.returncode == 2 and "MODEL is a .tflite file" in lite.stderr
     assert wrong.returncode == 2 and "`--engine` is not known" in wrong.stderr and "'tensorflow'" in wrong.stderr
 
 

@@ -1,3 +1,6 @@
+import pytest
+
+from kvision.checks import UserError
 from kvision.export import versions
 
 
@@ -23,3 +26,13 @@ def test_the_newest_is_the_highest_number_that_holds_a_model(tmp_path):
 def test_no_model(tmp_path):
     assert versions.newest(tmp_path) is None and versions.newest(tmp_path / "absent") is None
     assert versions.numbers(tmp_path / "absent") == []
+
+
+def test_one_that_is_required_is_found_or_named(tmp_path):
+    make(tmp_path / "3")
+    assert versions.require(tmp_path) == tmp_path / "3"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"`MODEL` names no model\. Expected a file, a SavedModel folder"):
+        versions.require(tmp_path / "empty", or_a="a file, ")
+    with pytest.raises(UserError, match=r"`MODEL` does not exist\. Expected a SavedModel folder"):
+        versions.require(tmp_path / "absent")

@@ -13,7 +13,7 @@ from kvision.training.checkpoint import Checkpoints
 from kvision.training.resume import Resume
 from kvision.training.source import Position
 
-pytestmark = pytest.mark.usefixtures("eager")  # but for what a module shares: the training that is struck four times
+pytestmark = pytest.mark.usefixtures("eager")  # the fixtures of the module train in a graph
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(22, 4)).astype("float32")
 Y = (X[:, :1] + RANDOM.normal(size=(22, 1)) > 0).astype("float32")
