@@ -84,9 +84,7 @@ def test_crafted_files_are_refused(model, good, tmp_path, name, suffix):
     if message:
         with pytest.raises(ValueError, match=message):
             h5_file.check(path)
-    with pytest.raises(
-        UserError, match=r"`weights` do not fit small: .* Save it again from the same backbone"
-    ) as error:
+    with pytest.raises(UserError, match="`weights` do not fit small") as error:
         weights.load(model, path)
     assert "\n" not in str(error.value)
 

@@ -204,7 +204,7 @@ def test_load_splits_the_built_in_digits_by_seed():
 
 def test_errors_before_any_work(tmp_path):
     for change, text in [
-        ({"backbone": "EfficientNetLite1"}, "Did you mean 'EfficientNetLite0'"),
+        ({"backbone": "EfficentNetLite0"}, "Did you mean 'EfficientNetLite0'"),
         ({"heads": ("knn", "forrest")}, "Did you mean 'forest'"),
         ({"heads": ()}, "`--heads`"),
         ({"epochs": 0}, "`--epochs`"),
