@@ -96,11 +96,10 @@ def run(
         history=record["history"],
         metrics={"one pass": {name: value for name, value in record.items() if name != "history"}},
         best="one pass",
-        score="mean_iou",
         columns=("network", "pixels right; boundary F1"),
         pictures=runs.masked.pictures(dense, val, record["ious"], record["history"]),
         probe=[kv.pixels.pillow.fit(val.original(0), val.longest_side)],
-        export={"longest_side": val.longest_side, "colors": val.label_map.colors},
+        task=kv.tasks.Segmentation(val.class_names, val.longest_side, val.label_map.colors),
     )
 
 
@@ -139,7 +138,7 @@ def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.
     classes, each = len(images.class_names), -(-count // len(images))
     found, labels = [], []
     for number in range(len(images)):
-        image, mask = images.pair(number)
+        image, mask = images.example(number)
         padded = np.pad(image, [(_BEFORE, _BEHIND)] * 2 + [(0, 0)])
         middles = mask[_STRIDE // 2 :: _STRIDE, _STRIDE // 2 :: _STRIDE]
         places = [np.argwhere(middles == label) for label in range(classes)]
@@ -192,7 +191,7 @@ def _train(train, val, config: Config, stages: runs.Stages):
         return classifier, stages.wait("windows", **_RECORD)
     record = {
         **runs.masked.score(_dense(classifier), val, seed=config.seed),
-        **_compared(classifier, val.pair(_largest(val))[0]),
+        **_compared(classifier, val.example(_largest(val))[0]),
         "seconds": round(clock.seconds, 1),
         "windows": len(labels),
         "history": history,

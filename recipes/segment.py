@@ -154,11 +154,10 @@ def run(
         history=history,
         metrics=metrics,
         best=best,
-        score="mean_iou",
         columns=("decoder", "pixels right; boundary F1"),
         pictures=runs.masked.pictures(models[best], val, records[best]["ious"], history),
         probe=[kv.pixels.pillow.fit(val.original(0), val.longest_side)],
-        export={"longest_side": val.longest_side, "colors": val.label_map.colors},
+        task=kv.tasks.Segmentation(val.class_names, val.longest_side, val.label_map.colors),
     )
 
 

@@ -179,6 +179,7 @@ def run(
         history=history,
         metrics=metrics,
         best=best,
+        task=kv.tasks.Classification(val.class_names),
         deciding={"validation": "tune_accuracy", "log loss": "tune_log_loss"},
         rule=_RULE,
         answers=runs.Answers(records[best]["predicted"], records[best]["confidence"]),

@@ -44,7 +44,7 @@ def pytest_testnodedown(node, error):
 def forked_checks():
     """The process that checks an export is forked; tests/export has one that is not."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kvision.export.saved_model.subprocess", forks)
+        patch.setattr("kvision.export.reloaded.subprocess", forks)
         yield
 
 

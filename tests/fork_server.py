@@ -17,7 +17,7 @@ import types
 from pathlib import Path
 
 # of kvision what commands and tests use; sklearn and matplotlib are imported by what uses them
-PARTS = ("backbones", "data", "decoders", "distribute", "export.saved_model", "export.verify", "export.answer", "heads")
+PARTS = ("backbones", "data", "decoders", "distribute", "export.saved_model", "export.rerun", "heads")
 PARTS += (
     "layers",
     "losses",

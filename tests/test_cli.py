@@ -23,7 +23,7 @@ def test_help_lists_recipes_and_commands_with_their_first_line():
         result = run(*arguments)
         assert result.returncode == 0
         assert "transfer     Transfer learning: a pre-trained backbone" in result.stdout
-        assert "predict      Classifies images, or labels their pixels, with an exported model." in result.stdout
+        assert "predict      Answers images with an exported model" in result.stdout
 
 
 def test_who_reads_may_leave():

@@ -85,7 +85,7 @@ def test_training_and_serving_see_the_same(tmp_path):
     seen = np.concatenate([np.asarray(model(batch, training=False)) for batch in batches])
     assert 0.05 < np.median(seen[:, 0]) < 0.95  # probabilities that can move
 
-    version = kv.export.write(model, tmp_path / "model", labels=["a", "b"])
+    version = kv.export.write(model, tmp_path / "model", task=kv.tasks.Classification(["a", "b"]))
     paths = [tmp_path / "photos" / path for path in scan.paths]
     served = tf.saved_model.load(str(version)).signatures["serve_bytes"](
         image_bytes=tf.constant([path.read_bytes() for path in paths])

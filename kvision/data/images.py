@@ -15,6 +15,7 @@ from kvision import checks
 from kvision import class_names as names_of_classes
 from kvision.data.pixel_store import PIXEL_PATH, PixelStore
 from kvision.data.scan import Scan, digest, scan
+from kvision.data.splits import sample
 from kvision.pixels import BadImage, pillow
 
 if TYPE_CHECKING:
@@ -83,6 +84,15 @@ class Images:
             pixels=self._pixels,
         )
 
+    def some(self, count: int, *, seed: int = 0) -> "Images":
+        """Returns about `count` images, balanced by class; one of each of `count` classes if there are more classes."""
+        if len(self) <= count:
+            return self
+        chosen = sample(self.labels, max(1, count // len(np.unique(self.labels))), seed=seed)
+        if len(chosen) > count:
+            chosen = np.sort(np.random.default_rng(seed).permutation(chosen)[:count])
+        return self.subset(chosen)
+
     def path(self, index: int) -> str | None:
         """The file of an image, None where the images are an array."""
         return None if self._source.dtype == np.uint8 else str(self._source[self._rows[index]])
@@ -127,6 +137,10 @@ class Images:
             image = _read(found, self.content[index], self.image_size)
             self._pixels.put(self.content[index], image)
         return image
+
+    def example(self, index: int) -> tuple[np.ndarray, int]:
+        """Returns an image as training sees it, `(size, size, 3)` uint8, and its label."""
+        return self.image(index), int(self.labels[index])
 
     def as_source(self, *, seed: int | None = None) -> "Source":
         """These images for `kv.training.fit`, permuted anew by `seed` in each epoch; see `kv.data.pipeline`."""

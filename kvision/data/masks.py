@@ -71,6 +71,12 @@ class MaskedImages:
         held_out = None if self.held_out is None else self.held_out[list(indices)]
         return replace(self, **parts, held_out=held_out)
 
+    def some(self, count: int, *, seed: int = 0) -> "MaskedImages":
+        """Returns `count` random images in their order; all, if there are no more."""
+        if count >= len(self):
+            return self
+        return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]))
+
     def path(self, index: int) -> str:
         """The file of an image."""
         return str(self.images[index])
@@ -85,8 +91,9 @@ class MaskedImages:
             self.masks[index], self.content[index][1], lambda data: self.label_map.classes(_numbers(data))
         )
 
-    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """-> image (h, w, 3), labels (h, w), no side longer than `longest_side`."""
+    def example(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns an image as training sees it, `(h, w, 3)` uint8, and its labels `(h, w)`: no side is longer than
+        `longest_side`."""
         image, labels = self.original(index), self.mask(index)
         small = pillow.fit(image, self.longest_side)
         return small, pillow.fit_labels(labels, small.shape[:2])

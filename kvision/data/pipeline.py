@@ -102,7 +102,7 @@ def mask_pipeline(
     def one(number: int) -> tuple[np.ndarray, np.ndarray]:
         epoch, row = divmod(int(number), len(images))
         # NumPy takes [seed, epoch, 0] for [seed, epoch], the stream of the epoch's order: no row may be 0
-        return augment(*images.pair(row), np.random.default_rng([seed, epoch, row + 1]))
+        return augment(*images.example(row), np.random.default_rng([seed, epoch, row + 1]))
 
     tolerant = Tolerant(
         one, lambda number: images.path(number % len(images)), count=len(images), fraction=lost_fraction

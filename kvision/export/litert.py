@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import archive, checks
-from kvision.export.tflite_metadata import LABELS
+from kvision.export.tflite_metadata import LABELS, TASK
 from kvision.quiet import quiet
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_LABELS", "Runner", "convert", "converter", "interpreter", "run_converter"]
 
 LARGEST_LABELS = 1 << 20  # bytes: ImageNet-21k's names take half of it
-_FACTS = "labels.json"
-_OUTPUTS = {"predict": "probabilities", "embed": "feature"}  # by signature: what each file answers
 _LARGEST, _LARGEST_SIDE = 4 << 30, 2048  # bytes of all tensors for one image; pixels
 _TRIED_SIDE = 128  # pixels that a network for any size is first laid out for
 
@@ -75,13 +73,12 @@ class Runner:
 
     Attributes:
         labels: The class names inside the file, or None.
-        image_size: Height and width in pixels of the images that the model takes. None if it takes any size; such a
-            model answers for each pixel.
-        facts: The text of `labels.json` inside the file of such a model.
+        image_size: Height and width in pixels of the images that the model takes. None if it takes any size.
+        signature: The name of the signature that is run: `predict`, or the file's first one.
+        facts: The text of `task.json` inside the file, or None.
 
     Raises:
-        kvision.UserError: If the file is no TFLite model with the signature `predict` or `embed`, or declares
-            unreasonable sizes.
+        kvision.UserError: If the file is no TFLite model with a signature of `image`, or declares unreasonable sizes.
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None):
@@ -94,12 +91,12 @@ class Runner:
                     lite.resize_tensor_input(given["index"], [1, _TRIED_SIDE, _TRIED_SIDE, 3])
             with quiet():
                 lite.allocate_tensors()  # announces the delegate
-                self._signatures = {name: lite.get_signature_runner(name) for name in lite.get_signature_list()}
-            for runner in self._signatures.values():
+                found = {name: lite.get_signature_runner(name) for name in lite.get_signature_list()}
+            for runner in found.values():
                 if runner._subgraph_index not in range(lite.num_subgraphs()):  # LiteRT reads beyond its list
                     raise ValueError("a signature names a graph that is not there")
-            name = next((name for name in _OUTPUTS if name in self._signatures), "predict")
-            self._run = self._signatures[name]
+            self.signature = "predict" if "predict" in found else next(iter(found), "predict")
+            self._run = found[self.signature]
             details = self._run.get_input_details()["image"]
             shape = details["shape"].tolist()
             any_size = details["shape_signature"].tolist()[1:] == [-1, -1, 3]
@@ -107,8 +104,6 @@ class Runner:
                 pass
             elif len(shape) != 4 or shape[1] != shape[2] or not 1 <= shape[1] <= _LARGEST_SIDE or shape[3] != 3:
                 raise ValueError(f"it takes images of the shape {shape}, at most {_LARGEST_SIDE} pixels are accepted")
-            if _OUTPUTS[name] not in self._run.get_output_details():
-                raise ValueError(f"it has no output `{_OUTPUTS[name]}`")
         except (ValueError, RuntimeError, KeyError) as reason:
             raise self._refusal(
                 "is no TFLite model with a signature `predict` and an input `image`", reason
@@ -117,7 +112,7 @@ class Runner:
         try:
             labels = _read_inside(path, LABELS)
             self.labels = None if labels is None else labels.split("\n")
-            self.facts = _read_inside(path, _FACTS)
+            self.facts = _read_inside(path, TASK)
         except archive.BadArchive as reason:
             raise self._refusal("has class names that cannot be read", reason) from reason
 
@@ -128,7 +123,7 @@ class Runner:
             images: RGB `(batch, height, width, 3)` in [0, 255].
 
         Returns:
-            `probabilities`, or `feature` of a file with the signature `embed`, by name.
+            The outputs of the signature by name.
 
         Raises:
             kvision.UserError: If the model is damaged.

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from kvision import checks
-from kvision.export import litert, signatures
+from kvision.export import litert
 from kvision.progress import Bar
 from kvision.quiet import quiet
 
-__all__ = ["ALL", "FEATURES", "KINDS", "check", "convert", "file_name"]
+__all__ = ["ALL", "FEATURES", "HEAD", "KINDS", "check", "convert", "file_name"]
 
 KINDS = ("float32", "float16", "int8")  # of `predict`
 FEATURES = "features"  # of `embed`, in float32
 ALL = (*KINDS, FEATURES)
+HEAD = "kvision_head"  # the name scope of what a last layer computes, which stays in float32
 
 
 def file_name(kind: str) -> str:
@@ -38,7 +39,7 @@ def check(kinds: Sequence[str], *, argument: str = "tflite") -> tuple[str, ...]:
 def convert(function: Callable, kind: str, *, representatives: np.ndarray | None = None) -> bytes:
     """Converts a function of images to a flatbuffer with float32 input and output and built-in operations only.
 
-    What `signatures.plain` marks as the head stays float32, and so does the operation before it (mostly the pooling):
+    What stands in the name scope `HEAD` stays float32, and so does the operation before it (mostly the pooling):
     the votes of neighbors and trees flip otherwise, and a linear head is small.
 
     Args:
@@ -98,7 +99,7 @@ def _head(flatbuffer: bytes) -> list[str]:
     kept = set()
     for graph in model.subgraphs:
         names = [tensor.name.decode() for tensor in graph.tensors]
-        head = {i for i, name in enumerate(names) if signatures.HEAD in name}
+        head = {i for i, name in enumerate(names) if HEAD in name}
         around = [{*step.inputs, *step.outputs} for step in graph.operators]
         inside = head.union(graph.outputs, *(ends for ends in around if ends & head))
         kept |= {names[i] for i in inside if i >= 0}  # -1: an input left out

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LABELS", "write"]
+__all__ = ["LABELS", "TASK", "write"]
 
 LABELS = "labels.txt"  # class names, one a line
+TASK = "task.json"  # what the model answers
 
 # The metadata's tables are written as {slot: value}, by the slots of TensorFlow's metadata_schema.fbs, version 1.0.0.
 _MODEL_NAME, _MODEL_SUBGRAPHS, _MODEL_PARSER = 0, 3, 7

@@ -187,7 +187,7 @@ def _run(
         "results": result.metrics,
         "best": result.best,
         "columns": list(result.columns),
-        "score": result.score,
+        "score": result.task.score,
         "deciding": dict(result.deciding),
         "rule": result.rule,
         "history": result.history,
@@ -250,27 +250,24 @@ def _export(result: Result, data: Data, out: Path, command: str, tflite: tuple[s
     from kvision import export
     from kvision.runs import tflite_table
 
-    labels = list(data.class_names)
-    facts = {"data": data.name, "command": command, "results": result.metrics, "best": result.best, "labels": labels}
-    facts["score"] = result.score
+    facts = {"data": data.name, "command": command, "results": result.metrics, "best": result.best}
 
     def card(folder: Path) -> str:
         measured = tuple(kind for kind in tflite if kind in quantize.KINDS)
         if len(measured) > 1:
-            table.update(tflite_table.measure(folder, measured, data.val))
-        return export.model_card(result.model, **facts, tflite=table)
+            table.update(tflite_table.measure(result.task, folder, measured, data.val))
+        return export.model_card(result.model, result.task, **facts, tflite=table)
 
     probe = next(iter(data.val))[0][:4] if result.probe is None else result.probe
     some = tflite_table.representatives(data.train) if "int8" in tflite else None
     return export.write(
         result.model,
         out,
-        labels=labels,
+        task=result.task,
         card=card,
         probe=probe,
         tflite=tflite,
         representatives=some,
-        **result.export,
     )
 
 
@@ -339,7 +336,7 @@ def _tell(report: dict, folder: Path) -> None:
     if table := report.get("tflite"):
         from kvision.runs import tflite_table
 
-        print("", *tflite_table.lines(table), sep="\n")
+        print("", *tflite_table.lines(table, score), sep="\n")
     print(f"\nModel:    {report['exports'][-1]}")
     if report.get("keras"):
         print(f"Keras:    {report['keras']}")

@@ -81,7 +81,8 @@ def masked(
     if any(images.turned):
         count = sum(images.turned)
         notes.append(f"EXIF data turn or mirror {count} images; their masks are taken as drawn on what is shown")
-    train, val = _some(train, train_images, seed), _some(val, test_images, seed)
+    train = train if train_images is None else train.some(train_images, seed=seed)
+    val = val if test_images is None else val.some(test_images, seed=seed)
     if not len(train) or not len(val):
         raise checks.error(
             "--data",
@@ -155,12 +156,6 @@ def _split(images: "MaskedImages", seed: int) -> tuple["MaskedImages", "MaskedIm
         return train, val, []
     note = f"{len(leaks)} training images equal a held-out one and are left out of training"
     return train.subset(np.setdiff1d(np.arange(len(train)), leaks)), val, [note]
-
-
-def _some(images: "MaskedImages", count: int | None, seed: int) -> "MaskedImages":
-    if count is None or count >= len(images):
-        return images
-    return images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:count]))
 
 
 def score(model: "keras.Model", val: "MaskedImages", *, seed: int) -> dict:

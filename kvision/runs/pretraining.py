@@ -147,7 +147,7 @@ def run(
     """
     import keras
 
-    from kvision import backbones, plots, transfer
+    from kvision import backbones, plots, tasks, transfer
 
     if config.unlabeled is not None and unlabeled is None:
         raise checks.error(
@@ -156,7 +156,7 @@ def run(
     stages = stages or Stages()
     encoder, record = pretrain(name, train if unlabeled is None else unlabeled, config, stages, watch=(train, val))
     if not stages.leads:
-        return Result(model=encoder, history=record["history"], metrics={}, best=name)
+        return Result(encoder, record["history"], metrics={}, best=name, task=tasks.Classification(val.class_names))
     encoders = {"untrained": encoder_of(name, config), name: encoder}
     rows = {row: evaluate(model, train, val, config, cache=cache) for row, model in encoders.items()}
     metrics = {row: _metrics(found, record["seconds"] if row == name else 0.0) for row, found in rows.items()}
@@ -172,6 +172,7 @@ def run(
         history=record["history"],
         metrics=metrics,
         best=name,
+        task=tasks.Classification(val.class_names),
         columns=("encoder", "neighbors (held-out accuracy); the linear classifier's rate"),
         pictures={
             "embedding.png": embedding,

@@ -9,6 +9,8 @@ from kvision.runs.wrong_images import Answers
 if TYPE_CHECKING:
     import keras
 
+    from kvision.export import Task
+
 __all__ = ["Data", "Result"]
 
 
@@ -36,9 +38,9 @@ class Result:
     """model: the best one. history: logs by name, one an epoch. metrics: {name: {score, "interval", "seconds", ...}}.
 
     best: the name in metrics that `model` is. pictures: {file name: function that draws on matplotlib axes}.
-    columns: what the first and the last column of the printed table are, names and "chosen". score: which metric the
-    table shows. probe: images to compare the export on; None takes some of `val`. export: what else
-    `kv.export.write` is told. deciding: further columns of the table, {heading: metric}, by which the best was chosen,
+    task: what the model answers; its score is the metric that the table shows. columns: what the first and the last
+    column of the printed table are, names and "chosen". probe: images to compare the export on; None takes some of
+    `val`. deciding: further columns of the table, {heading: metric}, by which the best was chosen,
     and rule: how, in a sentence. answers: of a classifier, what `model` says of the test images.
     """
 
@@ -46,11 +48,10 @@ class Result:
     history: dict[str, list[float]]
     metrics: dict[str, dict]
     best: str
+    task: "Task"
     pictures: dict[str, Callable] = field(default_factory=dict)
     columns: tuple[str, str] = ("head", "chosen on a split of the training images")
-    score: str = "accuracy"
     probe: Any = None
-    export: Mapping[str, Any] = field(default_factory=dict)
     deciding: Mapping[str, str] = field(default_factory=dict)
     rule: str = ""
     answers: Answers | None = None

@@ -18,7 +18,7 @@ def once(backbone: str, size: int) -> None:
     import numpy as np
 
     import kvision as kv
-    from kvision.export import classifier, saved_model, warmup
+    from kvision.export import saved_model, warmup
 
     model = kv.transfer.attach(kv.backbones.create(backbone, image_size=size, pooling="avg"), 10)
     images = np.random.default_rng(0).integers(0, 256, (4, size, size, 3)).astype("uint8")
@@ -40,7 +40,7 @@ def once(backbone: str, size: int) -> None:
         setattr(owner, name, call)
 
     for owner, name in [
-        (classifier, "write_probe"),
+        (kv.tasks.Classification, "cases"),
         (saved_model, "_write_saved_model"),
         (saved_model, "write_tflite"),
         (warmup, "write"),
@@ -48,7 +48,7 @@ def once(backbone: str, size: int) -> None:
     ]:
         stamped(owner, name)
     with tempfile.TemporaryDirectory() as folder:
-        kv.export.write(model, folder, labels=list("abcdefghij"), probe=images)
+        kv.export.write(model, folder, task=kv.tasks.Classification(list("abcdefghij")), probe=images)
     seconds, times = time.monotonic() - started, os.times()
     child = times.children_user + times.children_system
     print(f"{backbone}, {size} px: {seconds:.2f} s; checking process CPU {child:.2f} s")

@@ -43,7 +43,7 @@ def main() -> None:
         kv.backbones.create("EfficientNetLite0", weights="imagenet", image_size=SIZE, pooling="avg"), CLASSES
     )
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(os.cpu_count()) as pool:
-        version = kv.export.write(model, Path(temporary, "model"))
+        version = kv.export.write(model, Path(temporary, "model"), task=kv.tasks.Classification())
         signatures = tf.saved_model.load(str(version)).signatures
 
         def in_python(batch: list[bytes]) -> None:

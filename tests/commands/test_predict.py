@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     model = keras.Model(image, dense(x), name="brightness")
     for sign in (-1, 1):
         dense.set_weights([sign * np.array([[-2, 2, 0]] * 3, "float32"), np.zeros(3, "float32")])
-        kv.export.write(model, root / "models", labels=LABELS)
+        kv.export.write(model, root / "models", task=kv.tasks.Classification(LABELS))
     random = np.random.default_rng(0)
     for name, level, size in (("night.png", 20, (50, 40)), ("day.jpg", 235, (90, 120)), ("grey ö.JPEG", 128, (33, 7))):
         pixels = np.clip(random.normal(level, 10, (*size, 3)), 0, 255).astype("uint8")

@@ -33,7 +33,7 @@ def model() -> keras.Model:
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serve") / "flowers"
-    kv.export.write(model, folder)
+    kv.export.write(model, folder, task=kv.tasks.Classification())
     return folder
 
 

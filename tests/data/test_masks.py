@@ -21,7 +21,7 @@ def test_images_come_with_their_masks(folder):
     found = kv.data.masks(folder, KNOWN, progress=False)
     assert len(found) == 6 and found.bad == () and found.held_out is None and found.class_names == scenes.CLASSES
     for number in range(6):
-        image, labels = found.pair(number)
+        image, labels = found.example(number)
         expected_image, expected = scenes.scene((40, 56), number)
         np.testing.assert_array_equal(image, expected_image)
         np.testing.assert_array_equal(labels, expected)
@@ -33,7 +33,7 @@ def test_images_come_with_their_masks(folder):
 
 def test_larger_images_are_made_smaller_on_one_grid(folder):
     found = kv.data.masks(folder, KNOWN, longest_side=28, progress=False)
-    image, labels = found.pair(0)
+    image, labels = found.example(0)
     assert image.shape == (20, 28, 3) and labels.shape == (20, 28)
     assert found.original(0).shape == (40, 56, 3) and found.mask(0).shape == (40, 56)
     assert set(np.unique(labels)) <= {0, 1, 2}, "no mixture of labels"
@@ -118,7 +118,7 @@ def test_a_file_that_changes_is_named(folder):
     found = kv.data.masks(folder, KNOWN, progress=False)
     (folder / "masks/02.png").write_bytes((folder / "masks/03.png").read_bytes())
     with pytest.raises(UserError, match=r"has changed.*other bytes.*masks/02.png"):
-        found.pair(2)
+        found.example(2)
     (folder / "images/02.png").unlink()
     with pytest.raises(UserError, match="No such file"):
         found.original(2)

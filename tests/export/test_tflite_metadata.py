@@ -8,7 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import number_types
 
-from kvision.export import dense, saved_model, signatures
+from kvision.export import saved_model
+from kvision.tasks import Segmentation, signatures
 
 
 def tables(table: flatbuffers.Table, slot: int) -> list[flatbuffers.Table]:
@@ -47,7 +48,7 @@ def flatbuffer(path) -> Any:
 @pytest.fixture(scope="module")
 def features(model, tmp_path_factory):
     return saved_model.write_tflite(
-        signatures.plain(model), tmp_path_factory.mktemp("x"), "features", {"labels.txt": "a"}
+        signatures.functions(model), tmp_path_factory.mktemp("x"), "features", {"labels.txt": "a"}
     )
 
 
@@ -99,7 +100,7 @@ def test_a_model_of_any_size_names_a_size_for_programs_that_ask_for_none(tmp_pat
     """The converter writes one pixel, to which MediaPipe shrinks photographs."""
     image = keras.Input((None, None, 3), name="image")
     model = keras.Model(image, keras.layers.Softmax()(keras.layers.Conv2D(3, 3, padding="same")(image)))
-    lite = Interpreter(str(saved_model.write_tflite(dense.plain(model), tmp_path, side=24)))
+    lite = Interpreter(str(saved_model.write_tflite(Segmentation().functions(model), tmp_path, side=24)))
     ((given,), (answer,)) = lite.get_input_details(), lite.get_output_details()
     assert given["shape"].tolist() == [1, 24, 24, 3] and given["shape_signature"].tolist() == [-1, -1, -1, 3]
     assert answer["shape"].tolist() == [1, 24, 24, 3] and answer["shape_signature"].tolist() == [-1, -1, -1, 3]

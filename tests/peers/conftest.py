@@ -28,7 +28,7 @@ def model() -> keras.Model:
 
 @pytest.fixture(scope="session")
 def exported(model, tmp_path_factory) -> Path:
-    return kv.export.write(model, tmp_path_factory.mktemp("models") / "small")
+    return kv.export.write(model, tmp_path_factory.mktemp("models") / "small", task=kv.tasks.Classification())
 
 
 @pytest.fixture(scope="session")

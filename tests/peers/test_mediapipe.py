@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 import kvision as kv
-from kvision.export import dense, saved_model, signatures
+from kvision.export import saved_model
 from kvision.export.litert import Runner
 from kvision.pixels import pillow
+from kvision.tasks import Segmentation, signatures
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ def test_image_classifier(python, photographs, tmp_path):
     x = keras.layers.Conv2D(8, 5, strides=4, activation="relu")(keras.layers.Rescaling(1 / 64)(image))
     head = keras.layers.Dense(4, activation="softmax", name="probabilities")
     model = keras.Model(image, head(keras.layers.Flatten()(x)), name="classifier")
-    path = saved_model.write_tflite(signatures.plain(model), tmp_path, inside={"labels.txt": "\n".join(LABELS)})
+    path = saved_model.write_tflite(signatures.functions(model), tmp_path, texts={"labels.txt": "\n".join(LABELS)})
     images = [pillow.resize(photograph, 96) for photograph in photographs]  # MediaPipe resizes by another rule
     found = answers(python, "classifier", path, images, tmp_path)
     expected = Runner(path)(np.stack(images))["probabilities"]
@@ -75,7 +76,7 @@ def test_image_segmenter(python, photographs, tmp_path):
     x = kv.layers.ResizeLike()(keras.layers.Conv2D(4, 3, padding="same")(x), image)
     model = keras.Model(image, keras.layers.Softmax()(x), name="segmenter")
     names = {"labels.txt": "\n".join(LABELS)}
-    path = saved_model.write_tflite(dense.plain(model), tmp_path, inside=names, side=160)
+    path = saved_model.write_tflite(Segmentation().functions(model), tmp_path, texts=names, side=160)
     runner = Runner(path)
     images = [pillow.resize(photograph, 160) for photograph in photographs]  # MediaPipe resizes to the file's size
     for mask, image in zip(answers(python, "segmenter", path, images, tmp_path), images, strict=True):

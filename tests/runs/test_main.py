@@ -44,7 +44,8 @@ def run(train, val, config, *, stages, cache):
     model = keras.Model(image, dense(keras.layers.Flatten()(image)), name="toy")
     row = {"accuracy": 0.5, "interval": [0.1, 0.9], "seconds": 0.1, "chosen": f"level {config.level}"}
     pictures, answers = {"toy.png": lambda axes: axes.plot([1, 2])}, runs.Answers([0, 0, 0, 0], [0.5] * 4)
-    return runs.Result(model, {"loss": [1.0]}, {"toy": row}, "toy", pictures, answers=answers)
+    task = kv.tasks.Classification(val.class_names)
+    return runs.Result(model, {"loss": [1.0]}, {"toy": row}, "toy", task, pictures, answers=answers)
 
 
 RECIPE = SimpleNamespace(

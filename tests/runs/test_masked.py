@@ -14,7 +14,7 @@ from kvision.checks import UserError
 def test_digit_scenes_where_nothing_is_given(tmp_path):
     data = runs.masked.masked(None, None, longest_side=64, seed=0, train_images=5, test_images=3, cache=tmp_path)
     assert len(data.train) == 5 and len(data.val) == 3 and data.class_names[-1] == "ground"
-    assert data.train.pair(0)[0].shape == (64, 64, 3) and (tmp_path / "digit-scenes/classes.txt").is_file()
+    assert data.train.example(0)[0].shape == (64, 64, 3) and (tmp_path / "digit-scenes/classes.txt").is_file()
     again = runs.masked.masked(None, None, longest_side=64, seed=0, train_images=5, test_images=3, cache=tmp_path)
     other = runs.masked.masked(None, None, longest_side=64, seed=1, train_images=5, test_images=3, cache=tmp_path)
     assert again.fingerprint == data.fingerprint != other.fingerprint

@@ -9,6 +9,7 @@ from kvision.export import quantize
 from kvision.export.litert import Runner
 from kvision.runs import tflite_table
 
+TASK = kv.tasks.Classification(["dark", "bright"])
 KINDS = ("float32", "float16", "int8")
 
 
@@ -33,12 +34,12 @@ def folder(images, tmp_path_factory) -> Path:
     model = keras.Model(image, head(x), name="brightness")
     head.set_weights([np.array([[-1e-4, 1e-4]] * 64), np.array([1.0, -1.0])])
     some = tflite_table.representatives(images)
-    version = kv.export.write(model, tmp_path_factory.mktemp("models"), tflite=KINDS, representatives=some)
+    version = kv.export.write(model, tmp_path_factory.mktemp("models"), task=TASK, tflite=KINDS, representatives=some)
     return version / "assets.extra"
 
 
 def test_the_numbers_are_those_of_the_files(folder, images):
-    table = tflite_table.measure(folder, KINDS, images)
+    table = tflite_table.measure(TASK, folder, KINDS, images)
     assert list(table) == list(KINDS)
     pixels = np.concatenate([batch for batch, _ in images])
     answers = {
@@ -56,7 +57,7 @@ def test_the_numbers_are_those_of_the_files(folder, images):
 
 
 def test_at_most_so_many_images_and_as_many_of_each_class(folder, images):
-    assert 40 <= tflite_table.measure(folder, ("float32",), images, limit=50)["float32"]["images"] <= 50
+    assert 40 <= tflite_table.measure(TASK, folder, ("float32",), images, limit=50)["float32"]["images"] <= 50
     some = tflite_table.representatives(images, count=20)
     assert some.shape == (20, 8, 8, 3) and some.dtype == np.uint8
     rows = [np.flatnonzero([np.array_equal(pixels, one) for pixels in _pixels(images)])[0] for one in some]
@@ -70,8 +71,8 @@ def _pixels(images) -> np.ndarray:
 
 
 def test_lines_for_the_terminal():
-    assert tflite_table.lines({}) == []
+    assert tflite_table.lines({}, "accuracy") == []
     row = {"accuracy": 0.75, "interval": [0.7, 0.8], "agreement": 0.5, "megabytes": 3.14159, "milliseconds": 0.4321}
-    head, line = tflite_table.lines({"int8": {**row, "images": 300}})
-    assert "300 held-out images" in head
+    head, line = tflite_table.lines({"int8": {**row, "images": 300}}, "accuracy")
+    assert "300 test images" in head
     assert line.split() == ["int8", "0.7500", "0.700", "-", "0.800", "0.5000", "3.14", "0.43", "model_int8.tflite"]

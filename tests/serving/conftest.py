@@ -2,7 +2,7 @@ import keras
 import pytest
 
 import kvision as kv
-from kvision.export import signatures
+from kvision.tasks import signatures
 
 
 @pytest.fixture(scope="session")
@@ -21,5 +21,5 @@ def version(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "tiny" / "7"
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    tf.saved_model.save(module, str(folder), signatures=signatures.served(model, signatures.plain(model)))
+    tf.saved_model.save(module, str(folder), signatures=signatures.served(model, signatures.functions(model)))
     return folder

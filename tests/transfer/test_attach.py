@@ -92,7 +92,7 @@ def test_random_changes_work_in_training_alone_and_no_export_holds_them(tmp_path
     flipped = [np.allclose(row, other, atol=1e-6) for row, other in zip(seen, turned, strict=True)]
     kept = [np.allclose(row, other, atol=1e-6) for row, other in zip(seen, still, strict=True)]
     assert all(a or b for a, b in zip(flipped, kept, strict=True)) and 4 < sum(flipped) < 28
-    folder = kv.export.write(model, tmp_path)
+    folder = kv.export.write(model, tmp_path, task=kv.tasks.Classification())
     from kvision.export.litert import Runner
 
     lite = Runner(folder / "assets.extra" / "model.tflite")(images)["probabilities"]

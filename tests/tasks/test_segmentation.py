@@ -16,11 +16,12 @@ from trained_like import trained_like
 import kvision as kv
 from kvision.checks import UserError
 from kvision.commands import predict as predict_command
-from kvision.export import dense
 from kvision.export.litert import Runner
 from kvision.pixels import pillow
+from kvision.tasks import segmentation
 
 LABELS = ["a", "größer", "c", "d"]
+TASK = kv.tasks.Segmentation(LABELS)
 SAVED_MODEL = ("--engine", "tensorflow")
 SIZES = ((96, 128), (97, 129), (131, 101))
 
@@ -108,7 +109,7 @@ def answers_alike(model: keras.Model, folder, tmp_path) -> None:
 )
 def test_every_way_up(up, tmp_path):
     model = network(up=up)
-    answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
+    answers_alike(model, kv.export.write(model, tmp_path / "models", task=TASK), tmp_path)
 
 
 # the smallest of each family; without one that takes any size: NASNet, CSPDarkNet (even ones); without a pyramid: ViT
@@ -121,7 +122,7 @@ FAMILIES += ("Xception", "ResNet20", "Plain20", "AlexNet", "GoogLeNet", "ResNet1
 @pytest.mark.parametrize("name", FAMILIES)
 def test_families(name, tmp_path):
     model = network(name)
-    answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
+    answers_alike(model, kv.export.write(model, tmp_path / "models", task=TASK), tmp_path)
 
 
 @pytest.mark.parametrize("name", [pytest.param("NASNetMobile", marks=pytest.mark.slow), "CSPDarkNetTiny", "ViTTiny16"])
@@ -135,7 +136,7 @@ def test_fcn(tmp_path):
     backbone = kv.backbones.create("EfficientNetLite0", image_size=64)
     model = trained_like(kv.decoders.fcn(backbone, 4, hidden=16))
     model = keras.Model(model.input, keras.layers.Softmax(name="probabilities")(model.output), name="fcn")
-    answers_alike(model, kv.export.write(model, tmp_path / "models", labels=LABELS), tmp_path)
+    answers_alike(model, kv.export.write(model, tmp_path / "models", task=TASK), tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def exported(tmp_path_factory):
     model = network()
     folder = tmp_path_factory.mktemp("dense") / "models"
     colors = [(1, 2, 3), (4, 5, 6), (200, 0, 0), (0, 200, 0)]
-    return model, kv.export.write(model, folder, labels=LABELS, longest_side=48, colors=colors)
+    return model, kv.export.write(model, folder, task=kv.tasks.Segmentation(LABELS, 48, colors))
 
 
 def in_a_process(*arguments) -> subprocess.CompletedProcess:
@@ -217,40 +218,39 @@ def test_facts_of_a_stranger_are_not_believed(exported, tmp_path, capsys):
         '{"longest_side": null, "colors": [[NaN, 0, 0]]}',
         '{"longest_side": null, "colors": [[0, 999, 0]]}',
     ):
-        (moved / "assets.extra/labels.json").write_text(text)
+        text = text.replace("{", '{"task": "segmentation", ', 1) if "}" in text else text
+        (moved / "assets.extra/task.json").write_text(text)
         assert predict_command.main([str(moved), str(tmp_path / "x.png"), *SAVED_MODEL, "--out", str(tmp_path)]) == 2
-        assert "labels.json that cannot be read" in capsys.readouterr().err, text
+        assert "task.json that cannot be used" in capsys.readouterr().err, text
 
 
-def test_what_differs_is_not_written(tmp_path, monkeypatch):
+def test_what_differs_is_not_written(tmp_path):
     model = network()
-    real = dense.plain
 
-    def other(model):
-        import tensorflow as tf
+    class Wrong(kv.tasks.Segmentation):
+        def functions(self, model):
+            import tensorflow as tf
 
-        functions = real(model)
-        spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="image")
-        wrong = tf.function(lambda image: functions["predict"](image + 9), input_signature=[spec], autograph=False)
-        return {"predict": wrong}
+            functions = super().functions(model)
+            spec = tf.TensorSpec((None, None, None, 3), tf.float32, name="image")
+            return {"predict": tf.function(lambda image: functions["predict"](image + 9), [spec], autograph=False)}
 
-    monkeypatch.setattr(dense, "plain", other)
     with pytest.raises(RuntimeError, match="probabilities differ by"):
-        kv.export.write(model, tmp_path, labels=LABELS)
+        kv.export.write(model, tmp_path, task=Wrong(LABELS))
     assert not [*tmp_path.glob("[0-9]*")]
 
 
 def test_refusals(tmp_path):
     model = network()
-    with pytest.raises(UserError, match=r"`tflite`.*float32 alone"):
-        kv.export.write(model, tmp_path, tflite=("float16",))
+    with pytest.raises(UserError, match=r"`tflite` is not written for segmentation"):
+        kv.export.write(model, tmp_path, task=TASK, tflite=("float16",))
     with pytest.raises(UserError, match=r"`labels`.*4 names"):
-        kv.export.write(model, tmp_path, labels=["a"])
+        kv.export.write(model, tmp_path, task=kv.tasks.Segmentation(["a"]))
     with pytest.raises(UserError, match=r"`colors`.*4 of them"):
-        kv.export.write(model, tmp_path, colors=[(0, 0, 0)])
+        kv.export.write(model, tmp_path, task=kv.tasks.Segmentation(colors=[(0, 0, 0)]))
     fixed = keras.Model(image := keras.Input((32, 32, 3), name="image"), keras.layers.Conv2D(2, 1)(image))
     with pytest.raises(UserError, match=r"`model`.*\(B, None, None, K\)"):
-        kv.export.write(fixed, tmp_path)
+        kv.export.write(fixed, tmp_path, task=kv.tasks.Segmentation())
 
 
 def test_the_largest_of_any_scores_as_pillow_finds_it():
@@ -259,5 +259,5 @@ def test_the_largest_of_any_scores_as_pillow_finds_it():
     scores = np.random.default_rng(0).normal(-900, 200, (9, 11, 4)).astype("float32")
     assert (scores.max(axis=2) < -1).all(), "logits; a search that starts at -1 finds none of them"
     for size in [(9, 11), (20, 31)]:
-        found = dense._largest(tf.constant(scores), tf.constant(size)).numpy()
+        found = segmentation._largest(tf.constant(scores), tf.constant(size)).numpy()
         assert (found == pillow.largest(scores, size)).mean() > 0.99 and len(np.unique(found)) == 4

@@ -1,17 +1,16 @@
-"""What an exported model answers: `predict` and `embed` on images, `serve_bytes` on encoded ones."""
+"""The signatures of an image classifier: `predict` and `embed` of images, `serve_bytes` of encoded images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from kvision.export.quantize import HEAD
 from kvision.pixels import graph
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["HEAD", "embedder", "plain", "served", "with_feature"]
-
-HEAD = "kvision_head"  # the scope of what the last layer computes, so that a converter can tell it from the rest
+__all__ = ["embedder", "functions", "served", "with_feature"]
 
 
 def embedder(model: "keras.Model") -> "keras.Model":
@@ -28,7 +27,7 @@ def with_feature(model: "keras.Model") -> "keras.Model":
     return keras.Model(model.input, [model.output, model.layers[-1].input], name="with_feature")
 
 
-def plain(model: "keras.Model") -> dict[str, Callable]:
+def functions(model: "keras.Model") -> dict[str, Callable]:
     """Returns `predict` and `embed` of `image` `(batch, size, size, 3)` float32, with one output each.
 
     The TFLite converter can take both. `predict` calls `embed`, so that the network stands in a SavedModel once.
@@ -54,8 +53,8 @@ def plain(model: "keras.Model") -> dict[str, Callable]:
     return {"predict": predict, "embed": embed}
 
 
-def served(model: "keras.Model", functions: dict[str, Callable]) -> dict[str, Callable]:
-    """Returns the signatures of a SavedModel over `plain`'s functions; empty batches work.
+def served(model: "keras.Model", functions: Mapping[str, Callable]) -> dict[str, Callable]:
+    """Returns the signatures of a SavedModel over `functions`; empty batches work.
 
     `predict` and `serving_default` add `label`, the most probable class. `serve_bytes` takes `image_bytes` `(batch,)`
     and adds `valid` `(batch,)`: false where an image could not be decoded.

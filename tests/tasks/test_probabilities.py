@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kvision.checks import UserError
-from kvision.export import classifier, dense, probabilities, signatures
+from kvision.tasks import Classification, Segmentation, probabilities, signatures
 
 
 def sigmoid(activation: str = "sigmoid") -> keras.Model:
@@ -14,15 +14,16 @@ def sigmoid(activation: str = "sigmoid") -> keras.Model:
 
 
 def test_a_sigmoid_becomes_two_classes(eager):
-    model, images = sigmoid(), classifier.probe(sigmoid()).astype("float32")
+    model = sigmoid()
+    images = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 3)).astype("float32")
     both = probabilities.of_two_classes(model)
     p = model.predict(images, verbose=0)
-    found = signatures.plain(both)["predict"](images)["probabilities"].numpy()
+    found = signatures.functions(both)["predict"](images)["probabilities"].numpy()
     np.testing.assert_allclose(found, np.concatenate([1 - p, p], axis=1), atol=1e-6)
     assert p.std() > 0.01, "control: the image shows"
-    feature = signatures.plain(both)["embed"](images)["feature"]
+    feature = signatures.functions(both)["embed"](images)["feature"]
     np.testing.assert_allclose(feature, images.reshape(4, -1) / 255, atol=1e-6, err_msg="what the last layer reads")
-    classifier.check(both, ["dog", "cat"])
+    Classification(["dog", "cat"]).check(model)
     assert len(both.variables) == len(model.variables) and both.name == model.name
 
 
@@ -34,7 +35,7 @@ def test_a_sigmoid_for_each_pixel_becomes_two_classes(eager):
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 7, 9, 3)).astype("float32")
     p = model.predict(pixels, verbose=0)
     np.testing.assert_allclose(both.predict(pixels, verbose=0), np.concatenate([1 - p, p], axis=-1), atol=1e-6)
-    dense.check(both, ["ground", "thing"])
+    Segmentation(["ground", "thing"]).check(both)
 
 
 def test_others_stay_as_they_are():
@@ -42,15 +43,14 @@ def test_others_stay_as_they_are():
     assert probabilities.of_two_classes(model) is model
 
 
-def test_logits_are_refused_with_the_remedy(tmp_path):
+def test_logits_are_refused_with_the_remedy():
     model = probabilities.of_two_classes(sigmoid("linear"))
-    images = classifier.probe(model)
     with pytest.raises(UserError, match=r"'cats' does not answer with probabilities.*Softmax\(\)\(model.output\)"):
-        classifier.write_probe(model, images, tmp_path / "x.npz")
+        Classification().cases(model)
     image = keras.Input((None, None, 3), name="image")
     masks = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
     with pytest.raises(UserError, match="does not answer with probabilities"):
-        dense.write_probe(masks, [images[0]], tmp_path / "x.npz", None)
+        Segmentation().cases(masks)
 
 
 @pytest.mark.parametrize("row", [[0.5, 0.6], [-0.2, 1.2], [np.nan, 0.5], [0.2, 0.2]])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import kvision as kv
-from kvision.export import signatures
 from kvision.pixels import pillow
+from kvision.tasks import signatures
 
 
 def lite0() -> keras.Model:
@@ -27,7 +27,7 @@ def loaded(model, tmp_path_factory):
         made, folder = model if name == "small" else lite0(), str(tmp_path_factory.mktemp(name))
         module = tf.Module()
         module.weights = [variable.value for variable in made.variables]
-        tf.saved_model.save(module, folder, signatures=signatures.served(made, signatures.plain(made)))
+        tf.saved_model.save(module, folder, signatures=signatures.served(made, signatures.functions(made)))
         return made, tf.saved_model.load(folder)
 
     return pair
