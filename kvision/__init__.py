@@ -14,11 +14,13 @@ from kvision.loading import load_model
 
 if TYPE_CHECKING:
     from kvision import (
+        augment,
         backbones,
         data,
         decoders,
         distribute,
         export,
+        features,
         heads,
         layers,
         losses,
@@ -32,17 +34,18 @@ if TYPE_CHECKING:
         tasks,
         training,
         transfer,
-        views,
     )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "augment",
     "backbones",
     "data",
     "decoders",
     "distribute",
     "export",
+    "features",
     "heads",
     "layers",
     "losses",
@@ -56,7 +59,6 @@ __all__ = [
     "tasks",
     "training",
     "transfer",
-    "views",
     "UserError",
     "load_model",
 ]

@@ -20,7 +20,7 @@ def command(module: str, *arguments: str) -> list[str]:
     """Returns the command that runs `python -m MODULE ARGUMENTS` with this process's own copy of kvision.
 
     Args:
-        module: A module of kvision, as `"kvision"` or `"kvision.export.verify"`.
+        module: A module of kvision, as `"kvision"` or `"kvision.export.rerun"`.
         *arguments: Its command line.
 
     Returns:

@@ -19,7 +19,7 @@ PIXEL_LOSSES = ("cross_entropy", "focal", "dice", "lovasz")
 UPSCALINGS = ("bilinear", "nearest", "transposed", "subpixel", "nails", "unpool")
 SIZES = ("small", "imagenet", "smoke")  # presets of self-supervised methods
 
-# A test holds the names below to what the packages know: `kv.schedules.PRESETS`, `kv.selfsup.METHODS`, the zoo.
+# A test holds the names below to what the packages know: `kv.schedules.SCHEDULES`, `kv.selfsup.METHODS`, the zoo.
 SCHEDULES = ("two_phase", "augmented", "fine_tune", "lp_ft", "gradual", "keras_guide", "bit")
 METHODS = ("supervised", "npid", "npid_plus_plus", "moco", "moco_v2", "simclr", "swav", "mae", "simmim")
 # name: the smallest side in pixels

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["load_model"]
 
 # Keras finds a class by its name only if the module that registers it was imported
-_REGISTERING = ("kvision.layers", "kvision.losses", "kvision.training", "kvision.views")
+_REGISTERING = ("kvision.layers", "kvision.losses", "kvision.training", "kvision.augment")
 
 
 def load_model(path: str | Path) -> "keras.Model":

@@ -14,6 +14,7 @@ No layer pads, so that both say the same; a network with a pyramid (`kvision seg
 """
 
 import dataclasses
+import functools
 import statistics
 import sys
 import time
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import kvision as kv
-from kvision import atomic, checks, runs
+from kvision import checks, runs
 from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
@@ -37,42 +38,20 @@ _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float, "
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(runs.Settings):
-    tflite_kinds = ("float32",)
-
-    data: str | None = runs.setting(None, runs.masked.DATA_HELP)
-    classes: str | None = runs.setting(None, runs.masked.CLASSES_HELP)
+class Config(runs.masked.MaskSettings):
     windows: int = runs.setting(20000, "to train on, as many of each class as there are", check=limits.positive)
-    longest_side: int = runs.setting(
-        512, "pixels; larger images are made smaller for the network", check=limits.positive
-    )
     epochs: int = runs.setting(12, "of training", check=limits.positive)
-    rate: float = runs.setting(1e-3, "learning rate of Adam, at its peak", check=limits.positive)
+    learning_rate: float = runs.setting(1e-3, "peak of the learning rate", check=limits.positive)
     batch_size: int = runs.setting(64, "windows a step, on all devices together", check=limits.positive)
-    train_images: int | None = runs.setting(None, "use only so many training images", check=limits.positive)
-    test_images: int | None = runs.setting(None, "use only so many held-out images", check=limits.positive)
-
-    def check_together(self) -> None:
-        """Checks the data."""
-        runs.masked.check(self.data, self.classes)
 
 
 SMOKE = Config(windows=600, epochs=2, longest_side=96, train_images=16, test_images=4)
 
 
-def load(config: Config, *, cache: Path | None = None) -> runs.Data:
+def load(config: Config, *, cache: Path | None = None) -> runs.Split:
     """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
-    config.check()
-    data = runs.masked.masked(
-        config.data,
-        config.classes,
-        longest_side=config.longest_side,
-        seed=config.seed,
-        train_images=config.train_images,
-        test_images=config.test_images,
-        cache=cache,
-    )
-    side = min(kv.pixels.pillow.fitted(data.val.sizes[_largest(data.val)], config.longest_side))
+    data = runs.masked.load(config, cache=cache)
+    side = min(kv.pixels.pillow.fitted(data.test.sizes[_largest(data.test)], config.longest_side))
     if side < _WINDOW:
         expected = f"a held-out image of at least {_WINDOW} x {_WINDOW} pixels, to compare the network on"
         raise checks.error("--data, --longest-side", expected=expected, received=f"at most {side}")
@@ -80,26 +59,34 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
 
 
 def run(
-    train: "kv.data.MaskedImages",
-    val: "kv.data.MaskedImages",
-    config: Config,
-    *,
-    stages: runs.Stages | None = None,
-    cache: Path | None = None,
+    split: runs.Split, config: Config, *, records: runs.Records | None = None, cache: Path | None = None
 ) -> runs.Result:
-    """Trains on windows of `train`, rewrites, compares with the sliding window, measures on `val` once."""
-    stages = stages or runs.Stages()
-    classifier, record = _train(train, val, config, stages)
-    dense = _dense(classifier)
+    """Trains on windows, rewrites the network, compares it with the sliding window, and measures it once."""
+    test = split.test
+    classifier = _classifier(len(split.class_names), config.seed)
+    records = records or runs.Records()
+    record = runs.trained(
+        records,
+        "windows",
+        classifier,
+        fit=functools.partial(_fit, split.train, config, records.is_chief),
+        measure=lambda: {
+            **runs.masked.score(_dense(classifier), test, seed=config.seed),
+            **_compared(classifier, test.example(_largest(test))[0]),
+        },
+        kinds=_RECORD,
+        strategy=config.strategy,
+    )
+    dense = _dense(classifier)  # It copies the trained weights.
     return runs.Result(
         model=runs.masked.exportable(dense),
         history=record["history"],
         metrics={"one pass": {name: value for name, value in record.items() if name != "history"}},
         best="one pass",
         columns=("network", "pixels right; boundary F1"),
-        pictures=runs.masked.pictures(dense, val, record["ious"], record["history"]),
-        probe=[kv.pixels.pillow.fit(val.original(0), val.longest_side)],
-        task=kv.tasks.Segmentation(val.class_names, val.longest_side, val.label_map.colors),
+        pictures=runs.masked.pictures(dense, test, record["ious"], record["history"]),
+        probe=[test.example(0)[0]],
+        task=kv.tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors),
     )
 
 
@@ -152,57 +139,29 @@ def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.
     return np.stack([found[i] for i in chosen]), np.array(labels, "int32")[chosen]
 
 
-def _train(train, val, config: Config, stages: runs.Stages):
-    """-> the classifier and a record; found finished, or trained to the end, compared and measured."""
+def _fit(train, config: Config, is_chief: bool, resume):
+    """Trains the classifier of windows; returns it with its history, in the open strategy's scope."""
     import keras
 
-    from kvision.backbones import weights
-
-    path, classes = stages.path("windows.weights.h5"), len(train.class_names)
-    classifier = _classifier(classes, config.seed)
-    if record := stages.done("windows", **_RECORD):
-        weights.load(classifier, path)
-        return classifier, record
     windows, labels = _windows(train, config.windows, config.seed)
     print(f"{len(labels)} windows of {_WINDOW} x {_WINDOW} pixels", flush=True)
     clock = kv.training.Clock()
     curve = kv.schedules.Cosine(warmup=0.05)
-    resume = stages.resume("windows")
-    with kv.distribute.pick_strategy(config.strategy).scope():
-        trained = _classifier(classes, config.seed)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        trained.compile(keras.optimizers.Adam(config.rate), loss, metrics=["accuracy"])
-        history = kv.training.fit(
-            trained,
-            (windows, labels),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            callbacks=[
-                kv.training.PhaseRate(lambda p: config.rate * curve.factor(p), epochs=config.epochs),
-                clock,
-            ],
-            verbose="auto" if stages.leads else 0,
-            checkpoints=resume,
-        ).history
-        for ours, theirs in zip(classifier.weights, trained.weights, strict=True):
-            ours.assign(kv.distribute.read(theirs))
-    if not stages.leads:
-        return classifier, stages.wait("windows", **_RECORD)
-    record = {
-        **runs.masked.score(_dense(classifier), val, seed=config.seed),
-        **_compared(classifier, val.example(_largest(val))[0]),
-        "seconds": round(clock.seconds, 1),
-        "windows": len(labels),
-        "history": history,
-    }
-    if path is not None:
-        with atomic.file(path) as temporary:
-            classifier.save_weights(temporary)
-    stages.finish("windows", record)
-    if resume is not None:
-        resume.checkpoints.clear()
-    return classifier, record
+    model = _classifier(len(train.class_names), config.seed)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(config.learning_rate), loss, metrics=["accuracy"])
+    rate = kv.training.PhaseRate(lambda p: config.learning_rate * curve.factor(p), epochs=config.epochs)
+    history = kv.training.fit(
+        model,
+        (windows, labels),
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        callbacks=[rate, clock],
+        verbose="auto" if is_chief else 0,
+        checkpoints=resume,
+    ).history
+    return model, {"seconds": round(clock.seconds, 1), "windows": len(labels), "history": history}
 
 
 def _largest(images: "kv.data.MaskedImages") -> int:

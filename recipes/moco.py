@@ -13,10 +13,9 @@ Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: version 2, 50 epochs, li
 """
 
 import dataclasses
+import functools
 import sys
-from pathlib import Path
 
-import kvision as kv
 from kvision import runs
 from kvision.runs import limits
 
@@ -30,21 +29,7 @@ class Config(runs.pretraining.Pretraining):
 
 SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
 load = runs.pretraining.load
-
-
-def run(
-    train: "kv.data.Images",
-    val: "kv.data.Images",
-    config: Config,
-    *,
-    stages: runs.Stages | None = None,
-    cache: Path | None = None,
-    unlabeled: "kv.data.Images | None" = None,
-) -> runs.Result:
-    """Trains on `train` without its labels, or on `unlabeled`, and judges the encoder on `val`. stages, cache: None
-    keeps nothing."""
-    name = "moco_v2" if config.version == 2 else "moco"
-    return runs.pretraining.run(name, train, val, config, stages=stages, cache=cache, unlabeled=unlabeled)
+run = functools.partial(runs.pretraining.run, lambda config: "moco_v2" if config.version == 2 else "moco")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ Expect:   built-in digits: knn .886, forest .894, logistic .922, finetune .986 o
           .961 in other runs (seed 0, 96 px, 65 s on 2 CPU cores, on slower ones some 4 minutes). CIFAR-10 subset,
           10,000 training images at 96 px: .712, .692, .754 of 2,000, finetune .866 and .874 in two runs (seed 0,
           2 CPU cores, 14 minutes beside other work). With
-          --preset augmented 1.2 points more than with two_phase on an H200 (JAX, seeds 0 to 2), see README
+          --schedule augmented 1.2 points more than with two_phase on an H200 (JAX, seeds 0 to 2), see README
 
 k, metric, C, the epoch and the exported head are chosen on a split of the training images; the held-out images are
 read once.
@@ -22,63 +22,64 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import kvision as kv
-from kvision import atomic, checks, choices, runs
+from kvision import checks, choices, runs
 from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
 HEADS = ("knn", "forest", "logistic", "finetune")
-_TUNE_FRACTION = 0.2
 _DIGITS_SIZE, _SMALL_SIZE = 96, 64
 _RECORD = {
     "chosen": str,
-    "tune_accuracy": float,
-    "tune_log_loss": float,
+    "validation_accuracy": float,
+    "validation_log_loss": float,
     "predicted": list,
     "confidence": list,
     "seconds": float,
 }
 _RULE = (
-    "The exported model has the highest accuracy on the validation part of the training images. Ties: the lowest log "
+    "The exported model has the highest accuracy on the validation images. Ties: the lowest log "
     "loss there, then the fewest parameters."
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.Settings):
-    backbone: str = runs.setting(
-        "EfficientNetLite0", "name in kv.backbones.available()", check=limits.among(choices.BACKBONES)
-    )
-    weights: str = runs.setting(
-        "imagenet", "imagenet, none, or a file saved from the same backbone", place=limits.weights
-    )
+    backbone: str = runs.backbone_setting()
+    weights: str = runs.weights_setting()
     heads: tuple[str, ...] = runs.setting(HEADS, "what to train on it", check=limits.among(HEADS))
     image_size: int | None = runs.setting(
         None, "pixels; default: the backbone's own, 96 for the built-in digits", check=limits.positive
     )
     small: bool = runs.setting(False, "the smallest images the backbone takes, at least 64 pixels")
-    preset: str = runs.setting(
+    schedule: str = runs.setting(
         "two_phase",
         "schedule of fine-tuning: " + ", ".join(choices.SCHEDULES),
         check=limits.among(choices.SCHEDULES),
     )
     epochs: int | None = runs.setting(
-        None, "of fine-tuning, the best one is kept; default: the preset's own", check=limits.positive
+        None, "of fine-tuning, the best one is kept; default: the schedule's own", check=limits.positive
     )
-    rate: float | None = runs.setting(
-        None, "learning rate of the preset's last phase; default: the preset's own", check=limits.positive
+    learning_rate: float | None = runs.setting(
+        None,
+        "peak of the learning rate, in the schedule's last phase; default: the schedule's own",
+        check=limits.positive,
     )
     find_rate: bool = runs.setting(False, "look for that rate before, and draw the search")
-    augment: bool = runs.setting(True, "the random changes to images that the preset prescribes (flips)")
+    augment: bool = runs.setting(True, "the random changes to images that the schedule prescribes (flips)")
     batch_size: int = runs.setting(32, "images a step, on all devices together", check=limits.positive)
     precision: str = runs.setting(
         "float32",
         "of fine-tuning: float32, mixed_bfloat16, or on a GPU mixed_float16",
         check=limits.among(choices.PRECISIONS),
+    )
+    pattern: str | None = runs.setting(
+        None, "regular expression that finds the class in file names, as '(.+)_[0-9]+' does in cat_12.jpg"
     )
     train_per_class: int | None = runs.setting(
         None, "use only so many training images of each class", check=limits.two_per_class
@@ -98,7 +99,7 @@ class Config(runs.Settings):
 SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, small=True)
 
 
-def load(config: Config, *, cache: Path | None = None) -> runs.Data:
+def load(config: Config, *, cache: Path | None = None) -> runs.Split:
     """Reads, checks and splits the data. cache: a folder for what was scanned, None keeps nothing."""
     config.check()
     if config.weights == "imagenet":
@@ -110,12 +111,11 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Data:
         seed=config.seed,
         train_per_class=config.train_per_class,
         test_per_class=config.test_per_class,
-        small=max(_SMALL_SIZE, kv.backbones.smallest_size(config.backbone)),
+        small=max(_SMALL_SIZE, kv.backbones.info(config.backbone).smallest_size),
+        pattern=config.pattern,
         cache=cache,
     )
-    # a class must be on both sides of the split that k, C and the epoch are chosen on: better said now
-    train = data.train
-    kv.data.split(train.labels, train.digests, fraction=_TUNE_FRACTION, seed=config.seed, class_names=train.class_names)
+    runs.Pool.of(data, seed=config.seed)  # A class must be in both of its parts: an error comes now.
     if config.weights in ("imagenet", "none") or not Path(config.weights).is_file():
         return data
     weights = hashlib.sha256(Path(config.weights).read_bytes()).hexdigest()
@@ -128,76 +128,76 @@ def _size(config: Config) -> int:
     smallest = choices.BACKBONES[config.backbone]
     if config.small:
         return max(_SMALL_SIZE, smallest)
-    return kv.backbones.image_size(config.backbone) if config.data else max(_DIGITS_SIZE, smallest)
+    return kv.backbones.info(config.backbone).image_size if config.data else max(_DIGITS_SIZE, smallest)
 
 
 def run(
-    train: "kv.data.Images",
-    val: "kv.data.Images",
-    config: Config,
-    *,
-    stages: runs.Stages | None = None,
-    cache: Path | None = None,
+    split: runs.Split, config: Config, *, records: runs.Records | None = None, cache: Path | None = None
 ) -> runs.Result:
-    """Trains every head of `config.heads` on `train` and measures each on `val` once.
+    """Trains every head of `config.heads`, and measures each on the test images once.
 
-    The result is the head with the highest accuracy on a validation part of `train`. Among equals it is the one with
-    the lowest log loss there, and then the one whose model has the fewest parameters.
+    The result is the head with the highest accuracy on the validation part. Among equals it is the one with the lowest
+    log loss there, and then the one whose model has the fewest parameters.
 
-    stages, cache: where finished heads and features are kept; None keeps nothing.
+    Args:
+        split: What `load` returned. Without a validation part, a part of `split.train` is taken for it.
+        config: The settings.
+        records: Where finished heads are recorded. If None, nothing is kept.
+        cache: A folder for features. If None, nothing is kept.
     """
-    stages = stages or runs.Stages()
+    records, test = records or runs.Records(), split.test
     weights = None if config.weights == "none" else config.weights
-    backbone = kv.backbones.create(config.backbone, weights=weights, image_size=train.image_size, pooling="avg")
-    fit, tune = kv.data.split(train.labels, train.digests, fraction=_TUNE_FRACTION, seed=config.seed)
-    if stages.leads and (path := stages.path("manifest.csv")):
-        kv.data.write_manifest(
-            path,
-            names=[*train.names, *val.names],
-            labels=np.concatenate([train.labels, val.labels]),
-            class_names=train.class_names,
-            file_hashes=[*train.content, *val.content],
-            parts={"train": fit, "tune": tune, "held out": len(train) + np.arange(len(val))},
-        )
-    records, models, history = {}, {}, {}
-    features = held_out = None  # of other workers than the first
-    if stages.leads and set(config.heads) - {"finetune"}:
-        features, held_out = kv.backbones.embed_each(backbone, [train, val], cache=cache)
+    backbone = kv.backbones.create(config.backbone, weights=weights, image_size=test.image_size, pooling="avg")
+    pool = runs.Pool.of(split, seed=config.seed)
+    if records.is_chief and (path := records.path("manifest.csv")):
+        pool.write_manifest(path, test)
+    found, models, history = {}, {}, {}
+    features = _Features(None, None)  # of other workers than the chief
+    if records.is_chief and set(config.heads) - {"finetune"}:
+        *parts, of_test = kv.features.embed_each(backbone, [*pool.images, test], cache=cache)
+        features = _Features(np.concatenate(parts), of_test)
     for name in config.heads:
         print(f"{name} ...", flush=True)
         if name == "finetune":
-            record, model = _fine_tune(backbone, train, val, fit, tune, features, config, stages, cache)
-            history = record["history"]
+            found[name], models[name] = _fine_tune(backbone, pool, test, features, config, records, cache)
+            history = found[name]["history"]
         else:
-            record, head = _fit_head(name, features, train.labels, held_out, fit, tune, stages)
-            model = kv.transfer.attach(backbone, head)
-        records[name], models[name] = record, model
-    metrics = {name: _measure(record, val.labels) for name, record in records.items()}
-    best = _best(records, {name: model.count_params() for name, model in models.items()})
+            found[name], head = _fit_head(name, pool, features, records)
+            models[name] = kv.transfer.attach(backbone, head)
+    metrics = {name: _measure(record, test.labels) for name, record in found.items()}
+    best = _best(found, {name: model.count_params() for name, model in models.items()})
+    answers = runs.Answers(found[best]["predicted"], found[best]["confidence"])
     return runs.Result(
         model=models[best],
         history=history,
         metrics=metrics,
         best=best,
-        task=kv.tasks.Classification(val.class_names),
-        deciding={"validation": "tune_accuracy", "log loss": "tune_log_loss"},
+        task=kv.tasks.Classification(test.class_names),
+        deciding={"validation": "validation_accuracy", "log loss": "validation_log_loss"},
         rule=_RULE,
-        answers=runs.Answers(records[best]["predicted"], records[best]["confidence"]),
+        answers=answers,
         pictures={
             "confusion.png": lambda axes: kv.plots.confusion_matrix(
-                axes, val.labels, np.array(records[best]["predicted"]), val.class_names
+                axes, test.labels, np.array(answers.labels), test.class_names
             ),
             "accuracy.png": lambda axes: kv.plots.accuracy_bars(axes, metrics),
-            **_rate_picture(records.get("finetune", {}).get("found")),
+            **_rate_picture(found.get("finetune", {}).get("found")),
         },
     )
+
+
+class _Features(NamedTuple):
+    """Features of the training and validation images, and of the test images; None where no head needs them."""
+
+    pool: np.ndarray | None
+    test: np.ndarray | None
 
 
 def _best(records: dict[str, dict], parameters: dict[str, int]) -> str:
     """The name that `_RULE` chooses."""
 
     def rank(name: str) -> tuple[float, float, int]:
-        return -records[name]["tune_accuracy"], records[name]["tune_log_loss"], parameters[name]
+        return -records[name]["validation_accuracy"], records[name]["validation_log_loss"], parameters[name]
 
     return min(records, key=rank)
 
@@ -216,126 +216,122 @@ def _measure(record: dict, labels: np.ndarray) -> dict:
         "interval": list(kv.metrics.accuracy_interval(correct, len(labels))),
         "seconds": record["seconds"],
         "chosen": record["chosen"],
-        "tune_accuracy": record["tune_accuracy"],
-        "tune_log_loss": record["tune_log_loss"],
+        "validation_accuracy": record["validation_accuracy"],
+        "validation_log_loss": record["validation_log_loss"],
         "lost": record.get("lost", []),  # files that vanished while the network trained
     }
 
 
-def _fit_head(name, features, labels, held_out, fit, tune, stages: runs.Stages):
-    """Chooses on (fit, tune), fits the choice on all of them -> record, head."""
-    path = stages.path(f"{name}.npz")
-    if record := stages.done(name, **_RECORD) if stages.leads else stages.wait(name, **_RECORD):
+def _fit_head(name: str, pool: runs.Pool, features: _Features, records: runs.Records):
+    """Chooses on the validation part, and fits the choice; returns the record and the head."""
+    path = records.path(f"{name}.npz")
+    if record := records.done_or_wait(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
-    head, chosen, accuracy, log_loss = kv.transfer.choose_head(name, features, labels, fit=fit, tune=tune)
-    head.fit(features, labels)
+    head, chosen, accuracy, log_loss = kv.transfer.choose_head(
+        name, features.pool, pool.labels, fit=pool.train, tune=pool.validation
+    )
+    head.fit(features.pool[pool.final], pool.labels[pool.final])
     record = {
         "chosen": chosen,
-        "tune_accuracy": accuracy,
-        "tune_log_loss": log_loss,
-        "predicted": head.predict(held_out).tolist(),
-        "confidence": head.predict_proba(held_out).max(axis=1).tolist(),
+        "validation_accuracy": accuracy,
+        "validation_log_loss": log_loss,
+        "predicted": head.predict(features.test).tolist(),
+        "confidence": head.predict_proba(features.test).max(axis=1).tolist(),
         "seconds": round(time.monotonic() - started, 2),
     }
     if path is not None:
         kv.heads.save(head, path)
-    stages.finish(name, record)
+    records.finish(name, record)
     return record, head
 
 
-def _fine_tune(backbone, train, val, fit, tune, features, config: Config, stages: runs.Stages, cache: Path | None):
-    """By the preset; keeps the epoch that is best on `tune` -> record, model."""
-    from kvision.backbones import weights
-
-    classes = len(train.class_names)
+def _fine_tune(backbone, pool: runs.Pool, test, features: _Features, config: Config, records: runs.Records, cache):
+    """Trains by the schedule and keeps the best epoch on the validation part; returns the record and the model."""
+    train, validation = pool.parts
     options = {
         "epochs": config.epochs,
-        "images": len(fit),
+        "images": len(train),
         "batch_size": train.batch_size,
         "stages": len(kv.backbones.stages(backbone)),
     }
-    preset = kv.schedules.preset(config.preset, rate=config.rate, **options)
-    head = _probe(backbone, train, fit, tune, features, stages, cache) if preset.head == "logistic" else classes
+    schedule = kv.schedules.schedule(config.schedule, learning_rate=config.learning_rate, **options)
+    head = _probe(backbone, pool, features, records, cache) if schedule.head == "logistic" else len(test.class_names)
     model = _classifier(backbone, head, config.seed)
-    path = stages.path("finetune.weights.h5")
-    if record := stages.done("finetune", **_RECORD, history=dict):
-        weights.load(model, path)
-        return record, model
-    clock = kv.training.Clock()
-    best, found = kv.training.KeepBest("val_accuracy"), None
-    with kv.distribute.pick_strategy(config.strategy).scope():
-        augment = preset.augment(config.seed) if preset.augment and config.augment else None
-        trained = _classifier(backbone, head, config.seed, zeros=preset.head == "zeros", augment=augment)
-        kv.training.mixed(trained.get_layer("body"), config.precision)
-        batches = kv.data.pipeline(train.subset(fit), seed=config.seed)
+    best = kv.training.KeepBest("val_accuracy")
+
+    def fit(resume):
+        nonlocal schedule
+        augment = schedule.augment(config.seed) if schedule.augment and config.augment else None
+        network = _classifier(backbone, head, config.seed, zeros=schedule.head == "zeros", augment=augment)
+        kv.training.mixed(network.get_layer("body"), config.precision)
+        batches, found, clock = kv.data.pipeline(train, seed=config.seed), None, kv.training.Clock()
         if config.find_rate:
-            found = _find_rate(trained, batches, preset, stages)
-            preset = kv.schedules.preset(config.preset, rate=found["suggestion"], **options)
-        resume = stages.resume()
+            found = _find_rate(network, batches, schedule, records)
+            schedule = kv.schedules.schedule(config.schedule, learning_rate=found["suggestion"], **options)
         history = kv.schedules.fit(
-            trained,
+            network,
             batches,
-            preset.steps,
-            epochs=preset.epochs,
-            optimizer=preset.optimizer(),
-            validation_data=kv.data.pipeline(train.subset(tune)),
+            schedule.phases,
+            epochs=schedule.epochs,
+            optimizer=schedule.optimizer(),
+            validation_data=kv.data.pipeline(validation),
             callbacks=[best, clock],
-            verbose="auto" if stages.leads else 0,
+            verbose="auto" if records.is_chief else 0,
             checkpoints=resume,
-        )
+        ).history
         best.restore()
-        for ours, theirs in zip(model.weights, trained.weights, strict=True):
-            ours.assign(kv.distribute.read(theirs))
-    if not stages.leads:
-        return stages.wait("finetune", **_RECORD, history=dict), model
-    judged, answers = kv.backbones.embed_each(model, [train.subset(tune), val], progress=False)
-    record = {
-        "chosen": f"epoch {best.epoch + 1} of {preset.epochs}, {config.preset}"
-        + (f" at {found['suggestion']:.1e}" if found else ""),
-        "tune_accuracy": best.value,
-        "tune_log_loss": kv.metrics.log_loss(judged, train.labels[tune]),
-        "predicted": answers.argmax(axis=1).tolist(),
-        "confidence": answers.max(axis=1).tolist(),
-        "history": history,
-        "found": found,
-        "lost": [lost.path for lost in batches.lost],
-        "seconds": round(clock.seconds, 2),
-    }
-    if path is not None:
-        with atomic.file(path) as temporary:
-            model.save_weights(temporary)
-    stages.finish("finetune", record)
-    if resume is not None:
-        resume.checkpoints.clear()
+        at_rate = f" at {found['suggestion']:.1e}" if found else ""
+        return network, {
+            "chosen": f"epoch {best.epoch + 1} of {schedule.epochs}, {config.schedule}{at_rate}",
+            "history": history,
+            "found": found,
+            "lost": [lost.path for lost in batches.lost],
+            "seconds": round(clock.seconds, 2),
+        }
+
+    def measure() -> dict:
+        judged, answers = kv.features.embed_each(model, [validation, test], progress=False)
+        return {
+            "validation_accuracy": best.value,
+            "validation_log_loss": kv.metrics.log_loss(judged, validation.labels),
+            "predicted": answers.argmax(axis=1).tolist(),
+            "confidence": answers.max(axis=1).tolist(),
+        }
+
+    kinds = {**_RECORD, "history": dict}
+    record = runs.trained(records, "finetune", model, fit=fit, measure=measure, kinds=kinds, strategy=config.strategy)
     return record, model
 
 
-def _probe(backbone, train, fit, tune, features, stages: runs.Stages, cache: Path | None):
-    """The logistic head that fine-tuning starts from, fitted on `fit` alone: `tune` judges what comes after."""
-    path = stages.path("probe.npz")
-    if stages.done("probe") if stages.leads else stages.wait("probe"):
+def _probe(backbone, pool: runs.Pool, features: _Features, records: runs.Records, cache: Path | None):
+    """Returns the logistic head that fine-tuning starts from. The validation part judges what comes after."""
+    path = records.path("probe.npz")
+    if records.done_or_wait("probe"):
         return kv.heads.load(path)
-    if features is None:
-        features = kv.backbones.embed(backbone, train, cache=cache)
-    head, chosen, accuracy, _ = kv.transfer.choose_head("logistic", features, train.labels, fit=fit, tune=tune)
-    head.fit(features[fit], train.labels[fit])
+    of_pool = features.pool
+    if of_pool is None:
+        of_pool = np.concatenate(kv.features.embed_each(backbone, list(pool.images), cache=cache))
+    head, chosen, accuracy, _ = kv.transfer.choose_head(
+        "logistic", of_pool, pool.labels, fit=pool.train, tune=pool.validation
+    )
+    head.fit(of_pool[pool.train], pool.labels[pool.train])
     if path is not None:
         kv.heads.save(head, path)
-    stages.finish("probe", {"chosen": chosen, "tune_accuracy": accuracy})
+    records.finish("probe", {"chosen": chosen, "validation_accuracy": accuracy})
     return head
 
 
-def _find_rate(model, batches, preset, stages: runs.Stages) -> dict:
-    """The search for the rate of the preset's last phase -> rates, losses, suggestion."""
-    if record := stages.done("rate", rates=list, losses=list, suggestion=float):
+def _find_rate(model, batches, schedule, records: runs.Records) -> dict:
+    """Looks for the learning rate of the schedule's last phase; returns rates, losses and a suggestion."""
+    if record := records.done("rate", rates=list, losses=list, suggestion=float):
         return record
-    last = preset.steps[-1]
+    last = schedule.phases[-1]
     phase = {name: getattr(last, name) for name in ("above", "norm", "layer_decay", "layers")}
-    found = kv.schedules.find_rate(model, batches, optimizer=preset.optimizer(), **phase)
+    found = kv.schedules.find_rate(model, batches, optimizer=schedule.optimizer(), **phase)
     record = {"rates": found.rates.tolist(), "losses": found.losses.tolist(), "suggestion": found.suggestion}
     print(f"learning rate found: {found.suggestion:.1e}", flush=True)
-    stages.finish("rate", record)
+    records.finish("rate", record)
     return record
 
 

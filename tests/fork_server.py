@@ -30,7 +30,7 @@ PARTS += (
     "training",
     "transfer",
 )
-PARTS += ("views",)
+PARTS += ("augment", "features", "tasks")
 
 
 def preload() -> None:

@@ -28,20 +28,20 @@ images = random.integers(0, 256, (24, 32, 32, 3), dtype="uint8")
 labels = (images.mean(axis=(1, 2, 3)) > 127.5).astype("int32")
 images[labels == 1] //= 2
 backbone = kv.backbones.create("ResNet20", image_size=32, pooling="avg")
-features = kv.backbones.embed(backbone, images, progress=False)
+features = kv.features.embed(backbone, images, progress=False)
 for head in (kv.heads.KNNHead(3), kv.heads.ForestHead(5), kv.heads.LogisticHead()):
     head.fit(features, labels)
     attached = kv.transfer.attach(backbone, head).predict_on_batch(images)
     np.testing.assert_allclose(attached, head.predict_proba(features), atol=1e-4)
 model = kv.transfer.attach(backbone, 2)
-steps = [kv.schedules.Unfreeze(0, "top", 1e-2), kv.schedules.Unfreeze(1, "stage3", 1e-3, norm="train")]
+steps = [kv.schedules.Phase(0, "top", 1e-2), kv.schedules.Phase(1, "stage3", 1e-3, norm="train")]
 optimizer = kv.training.Adam()
-history = kv.schedules.fit(model, (images, labels), steps, epochs=3, optimizer=optimizer, verbose=0)
+history = kv.schedules.fit(model, (images, labels), steps, epochs=3, optimizer=optimizer, verbose=0).history
 assert len(history["loss"]) == 3 and np.isfinite(history["loss"]).all()
 births = np.asarray(optimizer.birth)
 assert set(births.tolist()) == {-1, 0, 1}, births
 assert int(optimizer.iterations) == 3
-kv.backbones.embed(backbone, images, cache=sys.argv[1], progress=False)
+kv.features.embed(backbone, images, cache=sys.argv[1], progress=False)
 
 try:
     kv.distribute.pick_strategy("mirrored")
@@ -78,7 +78,7 @@ except KeyboardInterrupt:
 assert fit(again, sys.argv[1] + "/fit") == expected
 for ours, theirs in zip([*again.variables, *again.optimizer.variables], [*whole.variables, *whole.optimizer.variables]):
     np.testing.assert_array_equal(np.asarray(ours.value), np.asarray(theirs.value))
-steps = [kv.schedules.Unfreeze(0, "top", 1e-2), kv.schedules.Unfreeze(1, "all", 1e-2, norm="train")]
+steps = [kv.schedules.Phase(0, "top", 1e-2), kv.schedules.Phase(1, "all", 1e-2, norm="train")]
 averaged = kv.transfer.attach(backbone, 2)
 still = [np.array(v) for v in averaged.get_layer("body").backbone.get_weights()]
 optimizer = kv.training.SGD(momentum=0.9, use_ema=True, ema_momentum=0.5)
@@ -171,13 +171,14 @@ for up in kv.decoders.UPSCALINGS:
 pictures = np.random.default_rng(1).uniform(0, 1, (8, 17, 22, 3)).astype("float32")
 masks = (pictures.mean(axis=-1) * 3).astype("int32")
 masks[:, :3] = 255
-steps = [kv.schedules.Unfreeze(0, "top", 1e-2), kv.schedules.Unfreeze(1, "all", 1e-2, norm="train")]
+steps = [kv.schedules.Phase(0, "top", 1e-2), kv.schedules.Phase(1, "all", 1e-2, norm="train")]
 loss = kv.losses.PixelLoss(("cross_entropy", "dice", "lovasz"), class_weights=(1, 2, 3))
 metrics = [keras.metrics.MeanIoU(3, ignore_class=255, sparse_y_pred=False)]
-logs = kv.schedules.fit(model, (pictures, masks), steps, epochs=6, loss=loss, metrics=metrics, batch_size=4, verbose=0)
+options = {"loss": loss, "metrics": metrics, "batch_size": 4, "verbose": 0}
+logs = kv.schedules.fit(model, (pictures, masks), steps, epochs=6, **options).history
 assert logs["loss"][-1] < logs["loss"][0], logs
 photograph = (pictures[0] * 255).astype("uint8")
-assert kv.segmentation.label_image(model, photograph, longest_side=16).shape == (17, 22)
+assert kv.segmentation.predict(model, photograph, longest_side=16).shape == (17, 22)
 assert kv.segmentation.tiled(model, photograph, tile=64, overlap=0, progress=False).shape == (17, 22)
 print("ok")
 """
@@ -211,4 +212,4 @@ def test_jax_does_not_promise_determinism(tmp_path):
     environment = forks.jax_environment()
     command = [sys.executable, "-m", "kvision", "ssl-table", "--smoke", "--deterministic", "--out", str(tmp_path)]
     result = forks.run(command, env=environment, capture_output=True, text=True)
-    assert result.returncode == 2 and "`KERAS_BACKEND` does not know --deterministic" in result.stderr
+    assert result.returncode == 2 and "`KERAS_BACKEND` does not support --deterministic" in result.stderr

@@ -52,9 +52,9 @@ BAD = [
     transfer --heads knn,forrest
     transfer --heads ,
     transfer --image-size 3
-    transfer --preset finetune
+    transfer --schedule finetune
     transfer --epochs 0
-    transfer --rate nan
+    transfer --learning-rate nan
     transfer --batch-size -1
     transfer --precision half
     transfer --train-per-class 0
@@ -79,7 +79,7 @@ BAD = [
     segment --tflite int8
     segment --data nowhere
     convolutionalize --windows 0
-    convolutionalize --rate 0
+    convolutionalize --learning-rate 0
     convolutionalize --data nowhere
     simclr --preset large
     simclr --encoder ResNet51
@@ -90,7 +90,7 @@ BAD = [
     simclr --unlabeled nowhere
     moco --version 3
     ssl-table --methods simclrr
-    ssl-table --rate 1
+    ssl-table --learning-rate 1
     ssl-table --out /dev/null/below
     predict nowhere.tflite image.jpg
     predict nowhere.tflite image.jpg --top 0

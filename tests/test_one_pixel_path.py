@@ -74,10 +74,10 @@ def test_training_and_serving_see_the_same(tmp_path):
         (tmp_path / "photos" / "ab"[i % 2] / name).write_bytes(data)
     scan = kv.data.scan(tmp_path / "photos", progress=False)
     assert scan.bad == () and len(scan.paths) == 30
-    images = kv.data.folders(scan, image_size=SIZE)
+    images = kv.data.from_folder(scan, image_size=SIZE)
     keras.utils.set_random_seed(0)
     backbone = kv.backbones.create("Small", image_size=SIZE, pooling="avg")
-    features = kv.backbones.embed(backbone, images, progress=False)
+    features = kv.features.embed(backbone, images, progress=False)
     head = kv.heads.LogisticHead(1e-2).fit(features, images.labels)
     model = kv.transfer.attach(backbone, head)
     # eagerly: a trace would take longer

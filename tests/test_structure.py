@@ -19,9 +19,20 @@ MODULES = sorted(
 SOURCES = [*MODULES, *sorted((ROOT / "recipes").glob("*.py"))]
 NAMES = [str(path.relative_to(ROOT)) for path in SOURCES]
 # rows that run on every backend: TensorFlow stays out of them. `distribute`, which training imports on every backend,
-# and data, export and pixels import it inside functions
+# and data, export, features, tasks and pixels import it inside functions
 NEUTRAL = (
-    *("ops", "layers", "losses", "metrics", "training", "backbones", "heads", "schedules", "decoders", "views"),
+    *(
+        "ops",
+        "layers",
+        "losses",
+        "metrics",
+        "training",
+        "backbones",
+        "heads",
+        "schedules",
+        "decoders",
+        "augment",
+    ),
     *("transfer", "selfsup", "segmentation"),
 )
 OF_TENSORFLOW = (Path("kvision/layers/resize_like.py"), Path("kvision/ops/fused.py"))  # what Keras has not, or slowly
@@ -124,3 +135,37 @@ def test_the_readmes_table_of_methods_is_what_there_is():
     for name in methods:
         text = getattr(selfsup, name).__doc__
         assert "arXiv" in text or "et al." in text, f"{name}: cite the source"
+
+
+def code_lines(path: Path) -> set[int]:
+    """Numbers of the lines that are neither blank nor comments nor docstrings."""
+    text = set()
+    for node in ast.walk(tree(path)):
+        body = getattr(node, "body", None)
+        for inner in body if isinstance(body, list) else ():
+            if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Constant):
+                text |= set(range(inner.lineno, (inner.end_lineno or inner.lineno) + 1))
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    return {number for number, line in lines if line.strip() and not line.strip().startswith("#")} - text
+
+
+def test_no_six_equal_lines_in_two_recipes():
+    seen: dict[tuple[str, ...], str] = {}
+    for path in sorted((ROOT / "recipes").glob("*.py")):
+        numbers, lines = code_lines(path), path.read_text(encoding="utf-8").splitlines()
+        code = [line.strip() for number, line in enumerate(lines, 1) if number in numbers and "import" not in line]
+        for window in zip(*(code[start:] for start in range(6)), strict=False):
+            other = seen.setdefault(window, path.name)
+            assert other == path.name, f"{path.name}, {other}: share these lines\n" + "\n".join(window)
+
+
+LONG = {"fit": "the public call that names every option of a training"}  # functions over 60 lines, with the reason
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=NAMES)
+def test_no_function_is_longer_than_60_lines(path):
+    numbers = code_lines(path)
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef) and node.name not in LONG:
+            count = len(numbers & set(range(node.lineno, (node.end_lineno or node.lineno) + 1)))
+            assert count <= 60, f"{path.name}: {node.name} has {count} lines, part it"

@@ -115,8 +115,8 @@ def fine_tuned(optimizer, *, epochs: int = 3, rows: int = 45, dropout: float = 0
     """Head first, then all with moving statistics; 45 images in batches of 8: five of eight and one of five."""
     model = kv.transfer.attach(encoder(), keras.Sequential([keras.layers.Dropout(dropout, seed=5), _head()]))
     steps = [
-        kv.schedules.Unfreeze(0, "top", 1e-2),
-        kv.schedules.Unfreeze(1, "all", 1e-2, norm="train", curve=kv.schedules.Constant()),
+        kv.schedules.Phase(0, "top", 1e-2),
+        kv.schedules.Phase(1, "all", 1e-2, norm="train", curve=kv.schedules.Constant()),
     ][-epochs:]
     steps[0] = dataclasses.replace(steps[0], epoch=0)
     data = {"validation_data": (IMAGES[:13], LABELS[:13])}

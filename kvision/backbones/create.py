@@ -1,5 +1,6 @@
 """One call for every network: `create("ResNet50", weights="imagenet", pooling="avg")`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -9,34 +10,51 @@ from kvision.backbones import weights as files
 from kvision.backbones.zoo import ZOO
 from kvision.layers import fuse_norms
 
-__all__ = ["available", "create", "has_imagenet", "image_size", "require_imagenet", "smallest_size"]
+__all__ = ["Info", "available", "create", "info", "require_imagenet"]
 
 
 def available() -> tuple[str, ...]:
-    """The names that `create` knows."""
+    """Returns the names that `create` knows."""
     return tuple(ZOO)
 
 
-def image_size(name: str) -> int:
-    """The side in pixels that a backbone was trained at."""
-    return ZOO[checks.one_of("name", name, ZOO)].image_size
+@dataclass(frozen=True)
+class Info:
+    """Facts about a backbone.
+
+    Attributes:
+        image_size: Height and width in pixels that it was trained with.
+        smallest_size: The smallest height and width in pixels that `create` accepts.
+        has_imagenet: Whether `create` knows its ImageNet weights: in a package, or as Keras' download.
+    """
+
+    image_size: int
+    smallest_size: int
+    has_imagenet: bool
 
 
-def smallest_size(name: str) -> int:
-    """The smallest side in pixels that `create` accepts for a backbone."""
-    return ZOO[checks.one_of("name", name, ZOO)].smallest
+def info(name: str) -> Info:
+    """Returns facts about a backbone.
 
+    Args:
+        name: One of `available()`.
 
-def has_imagenet(name: str) -> bool:
-    """Whether `create` knows ImageNet weights of a backbone: in a package, or as Keras' download."""
-    return ZOO[checks.one_of("name", name, ZOO)].imagenet is not None
+    Raises:
+        kvision.UserError: If the name is unknown.
+
+    Example:
+        >>> kv.backbones.info("EfficientNetLite0")
+        Info(image_size=224, smallest_size=32, has_imagenet=True)
+    """
+    entry = ZOO[checks.one_of("name", name, ZOO)]
+    return Info(entry.image_size, entry.smallest, entry.imagenet is not None)
 
 
 def require_imagenet(name: str) -> None:
     """Downloads a backbone's ImageNet weights now, if they are one; UserError if there are none or no network."""
     entry = ZOO[checks.one_of("name", name, ZOO)]
     if entry.fetch is None:
-        raise files.missing_error(name, [other for other in ZOO if has_imagenet(other)])
+        raise files.missing_error(name, [other for other in ZOO if ZOO[other].imagenet is not None])
     entry.fetch()
 
 
@@ -48,19 +66,37 @@ def create(
     pooling: str | None = None,
     channels: int = 3,
 ) -> keras.Model:
-    """Builds a backbone: a functional model `image` (B, S, S, channels) in [0, 255], float32 or uint8 -> features.
+    """Creates a backbone as a functional Keras model without a classifier.
 
-    name: one of `available()`. weights: None (random), "imagenet" (EfficientNetLite: from the extra `offline`; those of
-    `keras.applications`: Keras' own download into ~/.keras/models; the others have none), or the path of a
-    `.weights.h5` / `.keras` file saved from the same backbone; for an EfficientNetLite also of a PyTorch state
-    dictionary (`.pth`), in which nothing is run. image_size: S in pixels, at least `smallest_size(name)`; None takes
-    the size it was trained at. pooling: None gives the last feature map (B, h, w, D), "avg" or "max" (B, D). ConvNeXt
-    normalizes last, after the pool if there is one, as its classifier does: its "avg" is no mean of its map. channels:
-    3 for RGB. 1 (gray) is repeated inside: all as in the RGB network on gray images in RGB, of which any weights fit.
-    Of others the first kernel differs; with "imagenet" it is taken as fastai does: for 2 its first two planes times
-    1.5, for more than 3 its three and zeros, so that channels after RGB change nothing until they train. Scaling and
-    mean subtraction are a layer inside, `kv.layers.Preprocess`; the graph does not depend on `weights`.
-    Raises UserError for an unknown name or pooling, a size too small, weights that are missing or do not fit.
+    The model takes raw RGB pixels: scaling and mean subtraction happen inside it (`kv.layers.Preprocess`).
+
+    Args:
+        name: One of `kv.backbones.available()`.
+        weights: `None` for random weights, `"imagenet"`, or the path of a `.weights.h5` or `.keras` file saved from the
+            same backbone. For an EfficientNetLite also the path of a PyTorch state dictionary (`.pth`), in which
+            nothing is run. `"imagenet"` downloads through Keras into ~/.keras/models, except for EfficientNetLite,
+            whose weights come with the extra `offline`.
+        image_size: Height and width in pixels, at least `kv.backbones.info(name).smallest_size`. Defaults to the size
+            that the backbone was trained with.
+        pooling: `None` returns the last feature map, `"avg"` or `"max"` a feature vector. ConvNeXt normalizes after the
+            pooling, as its classifier does.
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model. For any other number the
+            first kernel differs; with `"imagenet"` it is adapted as in fastai: for 2 channels its first two planes
+            times 1.5, for more than 3 its three planes and zeros, so that added channels change nothing until they
+            train.
+
+    Returns:
+        A model from `image`, `(batch, height, width, channels)` in [0, 255], to features `(batch, h, w, features)` or
+        `(batch, features)`.
+
+    Raises:
+        kvision.UserError: If the name or the pooling is unknown, the image is too small, or the weights are missing or
+            do not fit.
+
+    Example:
+        >>> backbone = kv.backbones.create("EfficientNetLite0", weights="imagenet", pooling="avg")
+        >>> backbone.output_shape
+        (None, 1280)
     """
     entry = ZOO[checks.one_of("name", name, ZOO)]
     image_size = entry.image_size if image_size is None else image_size
@@ -72,7 +108,7 @@ def create(
     if pooling is not None:
         checks.one_of("pooling", pooling, ("avg", "max"))
     if weights == "imagenet" and entry.imagenet is None:
-        raise files.missing_error(name, [other for other in ZOO if has_imagenet(other)])
+        raise files.missing_error(name, [other for other in ZOO if ZOO[other].imagenet is not None])
     body = entry.build(image_size, channels, pooling)
     fuse_norms(body)
     features = body.output

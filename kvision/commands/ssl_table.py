@@ -8,15 +8,13 @@ was ended, and a finished row is not trained again; nor is it with other --metho
 """
 
 import dataclasses
-import hashlib
-import importlib.util
 import json
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kvision import __version__, atomic, checks, choices, flags, installation, runs, writable
+from kvision import atomic, checks, choices, flags, runs, writable
 from kvision.runs import limits
 from kvision.runs.lock import alone
 from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pretrain
@@ -47,8 +45,10 @@ class Config(Pretraining):
     def check_together(self) -> None:
         """Refuses one rate for all methods, which train by different optimizers."""
         super().check_together()
-        if self.rate is not None:
-            raise checks.error("--rate", expected="each method's own: their optimizers differ", received=self.rate)
+        if self.learning_rate is not None:
+            raise checks.error(
+                "--learning-rate", expected="each method's own: their optimizers differ", received=self.learning_rate
+            )
 
 
 _SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
@@ -83,25 +83,19 @@ def _run(config: Config, out: Path, command: str) -> int:
     methods = config.methods or choices.METHODS
     cache = out / "cache"
     data = load(config, cache=cache)
-    runs.tell_bad_images(data)
-    # the methods are no part of it: another one later finds the others finished
-    settings = {
-        name: value for name, value in dataclasses.asdict(config).items() if name not in ("methods", "strategy")
-    }
-    key = json.dumps([__version__, settings, data.fingerprint], sort_keys=True)
-    folder = out / "runs" / hashlib.sha256(key.encode()).hexdigest()[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    stages, failed = runs.Stages(folder), []
+    runs.bad_images.tell(data)
+    folder = runs.run_folder(out, config, data, without=["methods"])  # another method later finds the others finished
+    records, failed = runs.Records(folder), []
     here = runs.device()
     about = {"data": data.name, "seed": config.seed, "device": here, "command": command}
     about |= {"notes": list(data.notes), "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images]}
 
     def judge(name: str, encoder, record: dict) -> None:
         """Once; kept as the record of a stage."""
-        if stages.done(f"row-{name}", knn=float, linear=float, alignment=float) is None:
-            found = evaluate(encoder, data.train, data.val, config, cache=cache)
+        if records.done(f"row-{name}", knn=float, linear=float, alignment=float) is None:
+            found = evaluate(encoder, data.train, data.test, config, cache=cache)
             facts = {"method": name, "device": here, "command": command}
-            stages.finish(f"row-{name}", facts | _row(found, encoder, record))
+            records.finish(f"row-{name}", facts | _row(found, encoder, record))
 
     for method in methods:
         print(f"{method} ...", flush=True)
@@ -112,7 +106,7 @@ def _run(config: Config, out: Path, command: str) -> int:
         try:
             images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
             with alone(folder, method):  # others may work on other methods
-                encoder, record = pretrain(method, images, own, stages, watch=(data.train, data.val))
+                encoder, record = pretrain(method, images, own, records, watch=(data.train, data.test))
                 before = encoder_of(method, own)
                 judge(f"untrained {before.name}", before, {})
                 judge(method, encoder, record)
@@ -180,16 +174,12 @@ def _text(rows: dict[str, dict]) -> str:
 def _draw(rows: dict[str, dict], folder: Path) -> str:
     if all(name.startswith("untrained") for name in rows):
         return ""
-    if importlib.util.find_spec("matplotlib") is None:
-        return f"Left out, since matplotlib is not installed ({installation.extra('plots')}): table.png"
     from types import SimpleNamespace
-
-    from matplotlib.figure import Figure
 
     from kvision import plots
 
-    figure = Figure(figsize=(8, 1 + 0.6 * len(rows)), layout="constrained")
-    plots.method_table(figure.subplots(), {name: SimpleNamespace(**row) for name, row in rows.items()})
-    with atomic.file(folder / "table.png") as temporary:
-        figure.savefig(temporary, dpi=120)
-    return f"Picture:  {folder / 'table.png'}"
+    def table(axes):
+        return plots.method_table(axes, {name: SimpleNamespace(**row) for name, row in rows.items()})
+
+    drawn = runs.draw({"table.png": table}, folder, size=(8, 1 + 0.6 * len(rows)))
+    return "".join(f"Picture:  {path}" for path in drawn)

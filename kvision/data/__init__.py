@@ -3,10 +3,10 @@
 from kvision.data.arrays import digits, load_npz
 from kvision.data.coco_masks import coco_masks
 from kvision.data.digit_scenes import digit_scenes
-from kvision.data.images import Images, arrays, folders
+from kvision.data.images import Images, from_arrays, from_csv, from_folder
 from kvision.data.joint import JointAugment
 from kvision.data.label_maps import IGNORE, LABEL_MAPS, LabelMap, label_map
-from kvision.data.masks import MaskedImages, masks
+from kvision.data.masks import MaskedImages, from_masks
 from kvision.data.pipeline import mask_pipeline, pipeline
 from kvision.data.pixel_store import PixelStore
 from kvision.data.scan import BadFile, Scan, scan
@@ -22,16 +22,17 @@ __all__ = [
     "MaskedImages",
     "PixelStore",
     "Scan",
-    "arrays",
+    "from_arrays",
+    "from_csv",
     "coco_masks",
     "digit_scenes",
     "digits",
-    "folders",
+    "from_folder",
     "label_map",
     "leaks",
     "load_npz",
     "mask_pipeline",
-    "masks",
+    "from_masks",
     "pipeline",
     "sample",
     "scan",

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvision import checks, class_names
+from kvision.data import parts
 from kvision.data.hidden import hidden
 
 __all__ = ["IMAGE_SUFFIXES", "LAYOUT", "Layout", "classes", "named_image", "read"]
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-LAYOUT = "one sub-folder per class with images in it (or `train` and `test` folders laid out so)"
-_HELD_OUT = {"test", "val", "valid", "validation"}
-_PARTS = {"train", "training", "testing", "unlabeled", "unlabelled", *_HELD_OUT}
+LAYOUT = "one sub-folder per class with images in it (or folders `train` and `test`, or `val`, laid out so)"
+_PARTS = {"training", "testing", "unlabeled", "unlabelled", *(name for names in parts.NAMES.values() for name in names)}
 _SHOWN = 10
 
 
@@ -24,14 +24,14 @@ class Layout:
 
     Attributes:
         folder: The folder.
-        sides: `("",)` where the class folders lie in the folder itself, else the folders to train on and to hold out,
-            as they are spelled, with a slash.
+        sides: The folders of the parts, as they are spelled, with a slash, and what part they are. `{"": None}` where
+            the class folders lie in the folder itself.
         candidates: For each side the names of its folders.
         notes: One sentence for each thing beside the classes that is not read.
     """
 
     folder: Path
-    sides: tuple[str, ...]
+    sides: dict[str, str | None]
     candidates: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
 
@@ -85,12 +85,12 @@ def classes(layout: Layout, holding: Collection[str]) -> tuple[tuple[str, ...], 
         notes += [
             f"the folder {side}{name} is not taken for a class: {_no_image(folder / side / name)}" for name in empty
         ]
-    if apart := sorted(set(kept[0]).symmetric_difference(*kept[1:])) if len(kept) == 2 else []:
+    if apart := sorted(set().union(*kept) - set(kept[0]).intersection(*kept[1:])):
         raise _wrong(
             folder,
-            f"has classes with images in only one of {' and '.join(layout.sides)}",
+            f"has classes that lack images in one of {' and '.join(layout.sides)}",
             received=apart[:_SHOWN],
-            hint="Put images of these classes into both folders, or take them out of both",
+            hint="Put images of these classes into each of these folders, or take them out of all",
         )
     if len(kept[0]) < 2:
         count = f"{len(kept[0])} class folder{'' if len(kept[0]) == 1 else 's'} with images"
@@ -107,28 +107,24 @@ def _folders(folder: Path) -> list[str]:
     return sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.is_symlink() and not hidden(e.name))
 
 
-def _sides(folder: Path) -> tuple[tuple[str, ...], list[str]]:
+def _sides(folder: Path) -> tuple[dict[str, str | None], list[str]]:
     """Returns the sides, and the folders beside them."""
     names = _folders(folder)
-    parts = [name for name in names if name.lower() in _PARTS]
-    train = [name for name in parts if name.lower() == "train"]
-    held_out = [name for name in parts if name.lower() in _HELD_OUT]
-    if len(train) == len(held_out) == 1:
-        return (f"{train[0]}/", f"{held_out[0]}/"), [name for name in names if name not in (*train, *held_out)]
+    if found := parts.folders(names):
+        return {f"{name}/": part for part, name in found.items()}, [n for n in names if n not in found.values()]
+    like_parts = [name for name in names if name.lower() in _PARTS]
+    train = [name for name in like_parts if name.lower() == parts.TRAIN]
     # a class may be called "train", as the vehicle is: its images then lie in the folder itself
-    vehicle = parts == train and len(names) > 1 and any(map(named_image, (folder / name).iterdir()) for name in train)
-    if not parts or vehicle:
-        return ("",), []
-    if train and held_out:
-        problem = "has other splits than one to train on and one to hold out"
-        hint = "Leave one folder to train on and one to hold out, and move the others out of this folder"
-    elif train:
-        problem = "has a folder to train on and none to hold out"
-        hint = f"Read {folder / train[0]} instead, of which a part is held out, or add a folder `test` laid out alike"
+    vehicle = like_parts == train and len(names) > 1 and any(map(named_image, (folder / n).iterdir()) for n in train)
+    if not like_parts or vehicle:
+        return {"": None}, []
+    if train:
+        problem = "has a folder to train on and none for the test"
+        hint = f"Read {folder / train[0]} instead, of which a part is the test, or add a folder `test` laid out alike"
     else:
         problem = "has folders that are named like parts of a data set and not like classes"
-        hint = "Move these folders elsewhere; if one is a class, give it another name, such as class_" + parts[0]
-    raise _wrong(folder, problem, received=parts, hint=hint)
+        hint = "Move these folders elsewhere; if one is a class, give it another name, such as class_" + like_parts[0]
+    raise _wrong(folder, problem, received=like_parts, hint=hint)
 
 
 def _no_image(folder: Path) -> str:
@@ -139,7 +135,7 @@ def _no_image(folder: Path) -> str:
 
 
 def _next_step(layout: Layout) -> str:
-    names = [f"{layout.sides[0]}{name}" for name in layout.candidates[0]]
+    names = [f"{next(iter(layout.sides))}{name}" for name in layout.candidates[0]]
     if len(names) == 1 and len(_folders(layout.folder / names[0])) > 1:
         return f"Read {layout.folder / names[0]} instead, which holds folders itself"
     facts = "; ".join(layout.notes[:3])

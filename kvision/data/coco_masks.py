@@ -1,4 +1,4 @@
-"""COCO's instances as a label for each pixel: PNG masks that `kv.data.masks` reads (extra `detection`)."""
+"""COCO's instances as a label for each pixel: PNG masks that `kv.data.from_masks` reads (extra `detection`)."""
 
 import contextlib
 import hashlib

@@ -14,7 +14,7 @@ import numpy as np
 from kvision import checks
 from kvision import class_names as names_of_classes
 from kvision.data.pixel_store import PIXEL_PATH, PixelStore
-from kvision.data.scan import Scan, digest, scan
+from kvision.data.scan import Scan, pixel_hash, scan
 from kvision.data.splits import sample
 from kvision.pixels import BadImage, pillow
 
@@ -23,15 +23,23 @@ if TYPE_CHECKING:
 
     from kvision.training import Source
 
-__all__ = ["Images", "arrays", "folders"]
+__all__ = ["Images", "from_arrays", "from_csv", "from_folder"]
 
 
 class Images:
-    """Images (B, S, S, 3) uint8 with labels (B,) int32, in batches, as often as wanted; made by `folders` or `arrays`.
+    """Images `(batch, size, size, 3)` uint8 with labels `(batch,)` int32, in batches, as often as wanted.
 
-    labels: (N,) int32. class_names: tuple. image_size: S. digests: (N,) of the pixels, equal for exact copies.
-    content: (N,) hashes of what is read. names: (N,) paths or indices. len() counts images. Nothing is decoded ahead:
-    files are decoded and arrays resized batch by batch, or read from a `PixelStore`.
+    `from_folder`, `from_csv` and `from_arrays` make them. `len()` counts images. Nothing is decoded ahead: files are
+    decoded and arrays resized batch by batch, or read from a `PixelStore`.
+
+    Attributes:
+        labels: `(n,)` int32.
+        class_names: The names of the classes.
+        image_size: Height and width in pixels.
+        batch_size: Images in a batch.
+        pixel_hashes: `(n,)` hashes of the decoded pixels, equal for exact copies.
+        file_hashes: `(n,)` hashes of what is read.
+        names: `(n,)` paths or indices.
     """
 
     def __init__(
@@ -43,8 +51,8 @@ class Images:
         class_names: Sequence[str],
         image_size: int,
         batch_size: int,
-        digests: np.ndarray,
-        content: np.ndarray,
+        pixel_hashes: np.ndarray,
+        file_hashes: np.ndarray,
         names: np.ndarray,
         pixels: PixelStore | None = None,
     ):
@@ -57,7 +65,7 @@ class Images:
         self._rows = rows  # (N,) into source
         self.labels, self.class_names = labels, tuple(class_names)
         self.image_size, self.batch_size = image_size, batch_size
-        self.digests, self.content, self.names = digests, content, names
+        self.pixel_hashes, self.file_hashes, self.names = pixel_hashes, file_hashes, names
         self._pixels = pixels
 
     def __len__(self) -> int:
@@ -66,7 +74,7 @@ class Images:
     @property
     def fingerprint(self) -> str:
         """Changes with any image, their order, the size, and the way pixels are made."""
-        text = "\n".join([PIXEL_PATH, str(self.image_size), *self.content])
+        text = "\n".join([PIXEL_PATH, str(self.image_size), *self.file_hashes])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, indices: np.ndarray) -> "Images":
@@ -78,8 +86,8 @@ class Images:
             class_names=self.class_names,
             image_size=self.image_size,
             batch_size=self.batch_size,
-            digests=self.digests[indices],
-            content=self.content[indices],
+            pixel_hashes=self.pixel_hashes[indices],
+            file_hashes=self.file_hashes[indices],
             names=self.names[indices],
             pixels=self._pixels,
         )
@@ -132,10 +140,10 @@ class Images:
         if self._source.dtype == np.uint8:
             return pillow.resize(_rgb(found, 2), self.image_size)
         if self._pixels is None:
-            return _read(found, self.content[index], self.image_size)
-        if (image := self._pixels.get(self.content[index])) is None:
-            image = _read(found, self.content[index], self.image_size)
-            self._pixels.put(self.content[index], image)
+            return _read(found, self.file_hashes[index], self.image_size)
+        if (image := self._pixels.get(self.file_hashes[index])) is None:
+            image = _read(found, self.file_hashes[index], self.image_size)
+            self._pixels.put(self.file_hashes[index], image)
         return image
 
     def example(self, index: int) -> tuple[np.ndarray, int]:
@@ -223,22 +231,36 @@ def _rgb(images: np.ndarray, axis: int) -> np.ndarray:
     return images if images.ndim > axis else np.repeat(images[..., None], 3, axis)
 
 
-def folders(
-    folder: str | Path | Scan, *, image_size: int, batch_size: int = 32, pixels: PixelStore | None = None
+def from_folder(
+    folder: str | Path | Scan,
+    *,
+    image_size: int,
+    batch_size: int = 32,
+    pattern: str | None = None,
+    pixels: PixelStore | None = None,
 ) -> Images:
-    """The usable images of a folder with one sub-folder per class, or of a scan of it (see `kv.data.scan`).
+    """Reads the usable images of a folder with one sub-folder per class.
 
     Given a folder, warnings name files that cannot be used and folders that are not read. Given a scan, these stand in
     `scan.bad` and `scan.notes`.
-    pixels: a store of that image size; an image is read from it, else decoded and put there. A file that is gone since
-    the scan is an error only where its pixels are not stored.
+
+    Args:
+        folder: A folder, or what `kv.data.scan` returned for it.
+        image_size: Height and width in pixels.
+        batch_size: Images in a batch.
+        pattern: A regular expression that finds the class in the names of files, see `kv.data.scan`.
+        pixels: A store of that image size. An image is read from it, or else decoded and put there. A file that is
+            gone since the scan is an error only where its pixels are not stored.
+
+    Raises:
+        kvision.UserError: If nothing can be used, see `kv.data.scan`, or the store has another size.
     """
     if pixels is not None and pixels.image_size != image_size:
         raise checks.error("pixels", expected=f"a store of {image_size} px", received=f"{pixels.image_size} px")
     if isinstance(folder, Scan):
         found = folder
     else:
-        found = scan(folder)
+        found = scan(folder, pattern=pattern)
         for note in found.notes:
             warnings.warn(note, stacklevel=2)
         if found.bad:
@@ -251,14 +273,29 @@ def folders(
         class_names=found.class_names,
         image_size=image_size,
         batch_size=batch_size,
-        digests=np.array(found.digests),
-        content=np.array(found.file_hashes),
+        pixel_hashes=np.array(found.pixel_hashes),
+        file_hashes=np.array(found.file_hashes),
         names=np.array(found.paths, object),
         pixels=pixels,
     )
 
 
-def arrays(
+def from_csv(path: str | Path, *, image_size: int, batch_size: int = 32) -> Images:
+    """Reads the usable images that a CSV file names.
+
+    Args:
+        path: A file with a header and a column of image files (`path`, `file`, `filename` or `image`), relative to its
+            folder, and one of classes (`label` or `class`). A column `part` is for `kv.data.scan` and the commands.
+        image_size: Height and width in pixels.
+        batch_size: Images in a batch.
+
+    Raises:
+        kvision.UserError: If the file or all of its images cannot be used.
+    """
+    return from_folder(path, image_size=image_size, batch_size=batch_size)
+
+
+def from_arrays(
     images: np.ndarray,
     labels: np.ndarray | None = None,
     *,
@@ -283,7 +320,7 @@ def arrays(
     class_names = names_of_classes.check("class_names", class_names or numbers)
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(class_names):
         raise checks.error("labels", expected=f"0 to {len(class_names) - 1}", received=(labels.min(), labels.max()))
-    digests = np.array([digest(_rgb(image, 2)) for image in images])
+    pixel_hashes = np.array([pixel_hash(_rgb(image, 2)) for image in images])
     return Images(
         images,
         np.arange(len(images)),
@@ -291,7 +328,7 @@ def arrays(
         class_names=class_names,
         image_size=image_size,
         batch_size=batch_size,
-        digests=digests,
-        content=digests,
+        pixel_hashes=pixel_hashes,
+        file_hashes=pixel_hashes,
         names=np.array([str(i) for i in range(len(images))], object),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvision import checks
+from kvision.data import parts
 from kvision.data.hidden import hidden
 
 __all__ = ["LAYOUTS", "Pair", "pairs", "unread"]
@@ -12,24 +13,29 @@ __all__ = ["LAYOUTS", "Pair", "pairs", "unread"]
 _IMAGES, _MASKS = ("images",), ("masks", "labels", "annotations")
 _MASK_ENDINGS = ("", "_mask", "_label")
 _CITYSCAPES = "_gtFine_labelIds"
-_HELD_OUT = ("val", "valid", "validation", "test")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # the last two to be refused by name
 LAYOUTS = (
-    "images/ and masks/ (or labels/, annotations/) with equal file names; train/ and val/ (or test/) laid out so, or "
-    "with their masks in trainannot/ and valannot/ (CamVid as SegNet has it); "
+    "images/ and masks/ (or labels/, annotations/) with equal file names; train/ with val/, test/ or both laid out so, "
+    "or with their masks in trainannot/ and valannot/ (CamVid as SegNet has it); "
     "Pascal VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation); Cityscapes (leftImg8bit, gtFine)"
 )
 
 
 @dataclass(frozen=True)
 class Pair:
-    """image, mask: paths; None for what is missing. held_out: None where the layout names no held-out images. problem:
-    why the pair cannot be used, where its place says so."""
+    """An image and its mask.
+
+    Attributes:
+        image: Its path, or None if it is missing.
+        mask: Its path, or None if it is missing.
+        part: The part of the data set, see `parts`, or None if the layout names no parts.
+        problem: Why the pair cannot be used, where its place says so.
+    """
 
     image: Path | None
     mask: Path | None
-    held_out: bool | None = None
+    part: str | None = None
     problem: str = ""
 
 
@@ -55,12 +61,10 @@ def pairs(folder: Path) -> list[Pair]:
     if {"leftImg8bit", "gtFine"} <= inner:
         return list(_cityscapes(folder))
     if "train" in inner:
-        other = [name for name in _HELD_OUT if name in inner]
-        sides = {"train": False, **({other[0]: True} if other else {})}
-        found = {name: _side(folder, name, inner) for name in sides}
-        if not other or None in found.values():
+        sides = {part: _side(folder, name, inner) for part, name in parts.folders(inner).items()}
+        if not sides or None in sides.values():
             raise _unknown(folder, inner)
-        return [pair for name, side in found.items() if side for pair in _matched(*side, sides[name])]
+        return [pair for part, side in sides.items() if side for pair in _matched(*side, part)]
     if side := _side(folder):
         return list(_matched(*side, None))
     raise _unknown(folder, inner)
@@ -110,28 +114,28 @@ def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
     return found
 
 
-def _matched(images: Path, masks: Path, held_out: bool | None) -> Iterator[Pair]:
+def _matched(images: Path, masks: Path, part: str | None) -> Iterator[Pair]:
     photographs, labels = _files(images, IMAGE_SUFFIXES), _files(masks, MASK_SUFFIXES)
     used = set()
     for name, paths in photographs.items():
         key = next((name + ending for ending in _MASK_ENDINGS if name + ending in labels), None)
         used.add(key)
-        yield _pair(paths, labels.get(key or "", []), held_out)
+        yield _pair(paths, labels.get(key or "", []), part)
     for name, paths in labels.items():
         if name not in used:
-            yield _pair([], paths, held_out)
+            yield _pair([], paths, part)
 
 
-def _pair(images: list[Path], masks: list[Path], held_out: bool | None) -> Pair:
+def _pair(images: list[Path], masks: list[Path], part: str | None) -> Pair:
     problem = ""
     if len(images) > 1 or len(masks) > 1:
         problem = f"{len(images)} images and {len(masks)} masks have its name"
-    return Pair(images[0] if images else None, masks[0] if masks else None, held_out, problem)
+    return Pair(images[0] if images else None, masks[0] if masks else None, part, problem)
 
 
 def _voc(folder: Path) -> Iterator[Pair]:
     images, masks = _files(folder / "JPEGImages", IMAGE_SUFFIXES), _files(folder / "SegmentationClass", MASK_SUFFIXES)
-    for split, held_out in {"train": False, "val": True}.items():
+    for split, part in {"train": parts.TRAIN, "val": parts.TEST}.items():
         listed = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
         if not listed.is_file():
             raise checks.error(
@@ -150,16 +154,16 @@ def _voc(folder: Path) -> Iterator[Pair]:
         for name in names:
             if "/" in name or "\\" in name or ".." in name:
                 raise checks.error("data", expected=f"names without folders in {listed.name}", received=name)
-            found = _pair(images.get(name, []), masks.get(name, []), held_out)
+            found = _pair(images.get(name, []), masks.get(name, []), part)
             yield found if found.image else replace(found, image=folder / "JPEGImages" / f"{name}.jpg")
 
 
 def _cityscapes(folder: Path) -> Iterator[Pair]:
-    for split, held_out in {"train": False, "val": True}.items():
+    for split, part in {"train": parts.TRAIN, "val": parts.TEST}.items():
         images = _files(folder / "leftImg8bit" / split, (".png",))
         masks = _files(folder / "gtFine" / split, (".png",))
         masks = {name: paths for name, paths in masks.items() if name.endswith(_CITYSCAPES)}
         for name, paths in images.items():
-            yield _pair(paths, masks.pop(name.removesuffix("_leftImg8bit") + _CITYSCAPES, []), held_out)
+            yield _pair(paths, masks.pop(name.removesuffix("_leftImg8bit") + _CITYSCAPES, []), part)
         for paths in masks.values():
-            yield _pair([], paths, held_out)
+            yield _pair([], paths, part)

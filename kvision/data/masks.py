@@ -12,24 +12,35 @@ import numpy as np
 from kvision import checks
 from kvision.data.label_maps import IGNORE, LabelMap
 from kvision.data.mask_layouts import LAYOUTS, Pair, pairs, unread
-from kvision.data.scan import BadFile, digest
+from kvision.data.scan import BadFile, pixel_hash
 from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
 from kvision.progress import Bar
 
-__all__ = ["MaskedImages", "masks"]
+__all__ = ["MaskedImages", "from_masks"]
 
 _LOSSLESS = ("PNG", "BMP", "GIF")
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedImages:
-    """Images and masks of one folder; made by `masks`. Sequences have an entry per pair.
+    """Images and masks of one folder; `from_masks` makes them. Sequences have an entry for each pair.
 
-    longest_side: pixels; larger images, and their masks with them, are made smaller by `pair`; None leaves all as they
-    are. held_out: (N,) bool, None where the folder names no held-out images. bad: what cannot be used, with reasons.
-    notes: one sentence for folders that are not read.
-    digests: of the images' pixels, equal for copies. content: SHA-256 of an image's bytes and of its mask's. sizes:
-    (height, width) of each; present: the classes that its mask holds; turned: whether EXIF turns or mirrors the image.
+    Attributes:
+        folder: The folder.
+        label_map: The classes, and the numbers in the masks that stand for them.
+        names: Relative paths of the images.
+        images: Paths of the images.
+        masks: Paths of the masks.
+        pixel_hashes: Hashes of the images' decoded pixels, equal for exact copies.
+        file_hashes: SHA-256 of each image's bytes and of its mask's.
+        sizes: (height, width) of each image.
+        present: The classes that occur in each mask.
+        turned: Whether EXIF data turn or mirror the image.
+        part: `(n,)` "train", "validation" or "test". None where the folder names no parts.
+        bad: Files that cannot be used, with the reasons.
+        notes: One sentence for folders that are not read.
+        longest_side: Pixels. Larger images, and their masks with them, are made smaller by `example`. None leaves
+            all as they are.
     """
 
     folder: Path
@@ -37,12 +48,12 @@ class MaskedImages:
     names: tuple[str, ...]
     images: tuple[Path, ...]
     masks: tuple[Path, ...]
-    digests: tuple[str, ...]
-    content: tuple[tuple[str, str], ...]
+    pixel_hashes: tuple[str, ...]
+    file_hashes: tuple[tuple[str, str], ...]
     sizes: tuple[tuple[int, int], ...]
     present: tuple[tuple[int, ...], ...]
     turned: tuple[bool, ...]
-    held_out: np.ndarray | None
+    part: np.ndarray | None
     bad: tuple[BadFile, ...] = ()
     notes: tuple[str, ...] = ()
     longest_side: int | None = None
@@ -57,7 +68,7 @@ class MaskedImages:
     @property
     def fingerprint(self) -> str:
         """Changes with any image or mask, their order, the classes and the size."""
-        text = repr([self.content, self.label_map.names, sorted(self.label_map.ids.items()), self.longest_side])
+        text = repr([self.file_hashes, self.label_map.names, sorted(self.label_map.ids.items()), self.longest_side])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "MaskedImages":
@@ -66,10 +77,10 @@ class MaskedImages:
         def chosen(values):
             return tuple(values[i] for i in indices)
 
-        names = ("names", "images", "masks", "digests", "content", "sizes", "present", "turned")
+        names = ("names", "images", "masks", "pixel_hashes", "file_hashes", "sizes", "present", "turned")
         parts = {name: chosen(getattr(self, name)) for name in names}
-        held_out = None if self.held_out is None else self.held_out[list(indices)]
-        return replace(self, **parts, held_out=held_out)
+        part = None if self.part is None else self.part[list(indices)]
+        return replace(self, **parts, part=part)
 
     def some(self, count: int, *, seed: int = 0) -> "MaskedImages":
         """Returns `count` random images in their order; all, if there are no more."""
@@ -83,12 +94,12 @@ class MaskedImages:
 
     def original(self, index: int) -> np.ndarray:
         """An image in its own size, (H, W, 3) uint8. UserError if the file has changed since it was looked at."""
-        return self._read(self.images[index], self.content[index][0], pillow.decode)
+        return self._read(self.images[index], self.file_hashes[index][0], pillow.decode)
 
     def mask(self, index: int) -> np.ndarray:
         """Its labels, (H, W) uint8: 0 ... K - 1, or 255, which does not count. UserError as `original`."""
         return self._read(
-            self.masks[index], self.content[index][1], lambda data: self.label_map.classes(_numbers(data))
+            self.masks[index], self.file_hashes[index][1], lambda data: self.label_map.classes(_numbers(data))
         )
 
     def example(self, index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +137,7 @@ class MaskedImages:
             ) from None
 
 
-def masks(
+def from_masks(
     folder: str | Path, label_map: LabelMap, *, longest_side: int | None = None, progress: bool = True
 ) -> MaskedImages:
     """Reads every image and mask below `folder` once, and keeps those that belong together.
@@ -164,19 +175,19 @@ def masks(
         raise checks.error(
             "data", problem="has no image with a mask", expected=LAYOUTS, received=str(folder), hint=hint
         )
-    held_out = [pair.held_out for pair, _ in good]
+    part = [pair.part for pair, _ in good]
     return MaskedImages(
         folder=folder,
         label_map=label_map,
         names=tuple(pair.image.relative_to(folder).as_posix() for pair, _ in good),
         images=tuple(pair.image for pair, _ in good),
         masks=tuple(pair.mask for pair, _ in good),
-        digests=tuple(outcome[0] for _, outcome in good),
-        content=tuple(outcome[1] for _, outcome in good),
+        pixel_hashes=tuple(outcome[0] for _, outcome in good),
+        file_hashes=tuple(outcome[1] for _, outcome in good),
         sizes=tuple(outcome[2] for _, outcome in good),
         present=tuple(outcome[3] for _, outcome in good),
         turned=tuple(outcome[4] for _, outcome in good),
-        held_out=None if None in held_out else np.array(held_out),
+        part=None if None in part else np.array(part),
         bad=bad,
         notes=(f"folders that are not read: {', '.join(others)}",) if (others := unread(folder, found)) else (),
         longest_side=longest_side,
@@ -184,7 +195,7 @@ def masks(
 
 
 def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
-    """-> digest, hashes, size, classes that occur, whether EXIF turns the image."""
+    """-> pixel hash, file hashes, size, classes that occur, whether EXIF turns the image."""
     data, of_mask = _bytes(image), _bytes(mask)
     pixels = pillow.decode(data)
     try:
@@ -197,7 +208,7 @@ def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
     hashes = hashlib.sha256(data).hexdigest(), hashlib.sha256(of_mask).hexdigest()
     present = tuple(np.unique(labels[labels != IGNORE]).tolist())
     turned = orientation.read(header.lazy_open(data)[1].tiff) != 1
-    return digest(pixels), hashes, labels.shape, present, turned
+    return pixel_hash(pixels), hashes, labels.shape, present, turned
 
 
 def _bytes(path: Path) -> bytes:

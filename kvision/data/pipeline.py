@@ -38,7 +38,7 @@ def pipeline(
 
     seed: permutes all images anew in each epoch, as follows from seed and epoch alone; None keeps their order. Files
     are decoded in parallel while the model works, each machine decodes only its replicas' part, and a store of decoded
-    pixels (`kv.data.folders(..., pixels=...)`) is read instead of them. drop_remainder: leaves out a last, smaller
+    pixels (`kv.data.from_folder(..., pixels=...)`) is read instead of them. drop_remainder: leaves out a last, smaller
     batch. lost_fraction: of the images; so many files may vanish or break while the training runs: each is named on
     standard error, counted in `lost`, and another image of its batch stands in for it. One more raises UserError.
     fields: batches are dictionaries of these instead, as training methods take them (`kv.training.Objective`): "image",

@@ -4,9 +4,7 @@ import csv
 import hashlib
 import json
 import os
-import stat
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +13,13 @@ import numpy as np
 from tqdm import tqdm
 
 from kvision import atomic, checks
-from kvision.data import class_layout
-from kvision.data.class_layout import IMAGE_SUFFIXES, LAYOUT, named_image
-from kvision.data.hidden import hidden
+from kvision.data.class_layout import IMAGE_SUFFIXES, LAYOUT
+from kvision.data.found import File, Found, by_pattern, in_class_folders, listed, walk
 from kvision.data.pixel_store import PixelStore
 from kvision.pixels import MAX_BYTES, BadImage, pillow
 from kvision.progress import Bar
 
-__all__ = ["BadFile", "Scan", "digest", "look", "scan"]
+__all__ = ["BadFile", "Scan", "pixel_hash", "look", "scan"]
 
 _SUBMITTED = 1024  # files at a time: what waits in a pool takes memory
 _CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
@@ -51,8 +48,8 @@ class Scan:
         paths: Relative paths with forward slashes.
         labels: `(N,)` int32 into `class_names`.
         file_hashes: SHA-256 of each file's bytes.
-        digests: SHA-256 of each image's decoded pixels, equal for exact duplicates.
-        held_out: `(N,)` bool, true for images of the `test` folder. `None` without one.
+        pixel_hashes: SHA-256 of each image's decoded pixels, equal for exact duplicates.
+        part: `(N,)` "train", "validation" or "test". None where the data names no parts.
         bad: Files that are named like images and cannot be used.
         notes: One sentence for each folder that is not read, and for images that lie outside of class folders.
     """
@@ -62,26 +59,17 @@ class Scan:
     paths: tuple[str, ...]
     labels: np.ndarray
     file_hashes: tuple[str, ...]
-    digests: tuple[str, ...]
-    held_out: np.ndarray | None
+    pixel_hashes: tuple[str, ...]
+    part: np.ndarray | None
     bad: tuple[BadFile, ...]
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: str
-    size: int
-    mtime: int
-    file_hash: str = ""
-    digest: str = ""
-    reason: str = ""
 
 
 def scan(
     folder: str | Path,
     *,
     labeled: bool = True,
+    pattern: str | None = None,
     cache: str | Path | None = None,
     pixels: PixelStore | None = None,
     workers: int | None = None,
@@ -90,15 +78,18 @@ def scan(
     """Reads every image below `folder` once: bytes hashed, header checked, pixels decoded as training will.
 
     The folder holds one sub-folder per class with images at any depth below it. Their suffix is .jpg, .jpeg, .png,
-    .gif, .bmp or .webp in any case, and class names are the folders' names, sorted. Or the folder holds `train` and
-    one of `test`, `val`, `valid` and `validation`, each laid out so with the same classes. Hidden files and folders,
+    .gif, .bmp or .webp in any case, and class names are the folders' names, sorted. Or the folder holds `train` with
+    `test`, or with one of `val`, `valid` and `validation`, or with both, each laid out so with the same classes. With
+    both, choices are made on the images for validation; one alone is for the test. Hidden files and folders,
     those that a system makes (`__MACOSX`, `@eaDir`) and other suffixes are passed over. A folder without images is no
     class, and a folder that is named like another part of a data set is refused; what is not read stands in `notes`.
     Links to folders, and links that lead out of the folder, are listed as bad.
 
     Args:
-        folder: The folder.
+        folder: The folder, or a CSV file that names images in its folder, with their classes and parts.
         labeled: `False` takes the images at any depth, in whatever layout, as one class, "unlabeled".
+        pattern: A regular expression that finds the class in the name of each image, in its group `label` or its first
+            one: `"(.+)_[0-9]+"` finds "cat" in cat_12.jpg. Images then lie at any depth.
         cache: A CSV file. Files whose path, size and time of change are as before are not read again. A damaged or
             foreign cache is replaced.
         pixels: Keeps what is decoded, resized, for `folders`.
@@ -113,7 +104,10 @@ def scan(
             folder without an image that can be used.
     """
     folder, argument = Path(folder), "data" if labeled else "unlabeled"
-    if not folder.is_dir():
+    if folder.suffix == ".csv" and folder.is_file():
+        found = listed(folder)
+        folder = folder.parent
+    elif not folder.is_dir():
         layout = f": {LAYOUT}" if labeled else " of images"
         raise checks.error(
             argument,
@@ -122,19 +116,14 @@ def scan(
             received=str(folder),
             hint="Look at the spelling; a path that does not begin with / starts at the current folder",
         )
-    class_names, notes, labels = ("unlabeled",), (), {}
-    if labeled:
-        layout = class_layout.read(folder)
-        lying = {place: list(_walk(folder, place)) for place in layout.places}
-        class_names, notes = class_layout.classes(layout, [place for place, files in lying.items() if files])
-        for place, files in lying.items():
-            if files:
-                labels |= dict.fromkeys((file.path for file in files), class_names.index(place.rpartition("/")[2]))
-        sides, found = layout.sides, [file for files in lying.values() for file in files]
+    elif pattern is not None:
+        found = by_pattern(folder, pattern)
+    elif labeled:
+        found = in_class_folders(folder)
     else:
-        sides, found = ("",), list(_walk(folder, ""))
-    found.sort(key=lambda file: file.path)
-    files = _examine(folder, found, cache, pixels, workers, progress)
+        found = Found(list(walk(folder, "")), ("unlabeled",), {}, {})
+    found.files.sort(key=lambda file: file.path)
+    files = _examine(folder, found.files, cache, pixels, workers, progress)
     good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
     if not good:
         raise checks.error(
@@ -146,18 +135,18 @@ def scan(
         )
     return Scan(
         folder=folder,
-        class_names=class_names,
+        class_names=found.class_names,
         paths=tuple(file.path for file in good),
-        labels=np.array([labels.get(file.path, 0) for file in good], "int32"),
+        labels=np.array([found.labels.get(file.path, 0) for file in good], "int32"),
         file_hashes=tuple(file.file_hash for file in good),
-        digests=tuple(file.digest for file in good),
-        held_out=np.array([not file.path.startswith(sides[0]) for file in good]) if len(sides) == 2 else None,
+        pixel_hashes=tuple(file.pixel_hash for file in good),
+        part=np.array([found.parts[file.path] for file in good]) if found.parts else None,
         bad=tuple(BadFile(file.path, file.reason) for file in bad),
-        notes=notes,
+        notes=found.notes,
     )
 
 
-def digest(image: np.ndarray) -> str:
+def pixel_hash(image: np.ndarray) -> str:
     """SHA-256 of an image's shape and pixels, (H, W, 3) uint8."""
     found = hashlib.sha256(str(image.shape).encode())
     found.update(np.ascontiguousarray(image).data)
@@ -181,42 +170,10 @@ def look(path: str | Path, pixels: PixelStore | None = None) -> tuple[str, str, 
         return file_hash, "", str(reason)
     if pixels is not None:
         pixels.put(file_hash, pillow.resize(image, pixels.image_size))
-    return file_hash, digest(image), ""
+    return file_hash, pixel_hash(image), ""
 
 
-def _walk(folder: Path, place: str) -> Iterator[_File]:
-    """Everything in one class folder that is named like an image, usable or not; not through links to folders."""
-    closed: list[OSError] = []
-    for where, inner, names in os.walk(folder / place, onerror=closed.append):
-        inner[:] = [name for name in inner if not hidden(name)]
-        for name in [*inner, *names]:
-            path = Path(where, name)
-            if name in inner and path.is_symlink():
-                yield _File(path.relative_to(folder).as_posix(), 0, 0, reason="it is a link to a folder")
-            elif name not in inner and named_image(path):
-                yield _status(folder, path)
-    for reason in closed:
-        path = Path(reason.filename).relative_to(folder).as_posix()
-        yield _File(path, 0, 0, reason=f"the folder cannot be read: {reason.strerror}")
-
-
-def _status(folder: Path, path: Path) -> _File:
-    file = _File(path.relative_to(folder).as_posix(), 0, 0)
-    try:
-        file.path.encode()
-        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-            return replace(file, reason="it is a link that leads out of the folder")
-        status = path.stat()
-    except UnicodeEncodeError:
-        return _File(file.path.encode(errors="backslashreplace").decode(), 0, 0, reason="its name is not UTF-8")
-    except (OSError, RuntimeError) as reason:  # RuntimeError: a link to itself
-        return replace(file, reason=str(getattr(reason, "strerror", None) or reason))
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
-        return replace(file, reason="it is not a regular file")
-    return replace(file, size=status.st_size, mtime=status.st_mtime_ns)
-
-
-def _examine(folder: Path, found: list[_File], cache, pixels, workers, progress: bool) -> list[_File]:
+def _examine(folder: Path, found: list[File], cache, pixels, workers, progress: bool) -> list[File]:
     known = _read_cache(cache)
     todo = [file for file in found if not file.reason and (file.path, file.size, file.mtime) not in known]
     if pixels is not None:
@@ -224,10 +181,10 @@ def _examine(folder: Path, found: list[_File], cache, pixels, workers, progress:
         pixels.reserve(len(found), {file.file_hash for file in here if file is not None and not file.reason})
     if todo:
 
-        def examine(file: _File) -> _File:
+        def examine(file: File) -> File:
             path = folder / file.path
             file_hash, of_pixels, reason = look(path) if pixels is None else look(path, pixels)
-            return replace(file, file_hash=file_hash, digest=of_pixels, reason=reason)
+            return replace(file, file_hash=file_hash, pixel_hash=of_pixels, reason=reason)
 
         # Pillow and hashlib let go of the interpreter while they work
         with (
@@ -244,7 +201,7 @@ def _examine(folder: Path, found: list[_File], cache, pixels, workers, progress:
     return files
 
 
-def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], _File]:
+def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], File]:
     if cache is None or not Path(cache).is_file():
         return {}
     try:
@@ -252,7 +209,7 @@ def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], _File]:
             version, checksum, *rows = csv.reader(stream)
             if version != [_CACHE_VERSION] or checksum != [_checksum(rows)]:
                 raise ValueError("it was not written to its end, or by another version")
-            files = [_File(row[0], int(row[1]), int(row[2]), *row[3:]) for row in rows]
+            files = [File(row[0], int(row[1]), int(row[2]), *row[3:]) for row in rows]
     except (ValueError, IndexError, TypeError, csv.Error, OSError) as reason:
         text = f"The cached scan {Path(cache).name} is damaged ({reason}): the folder is scanned again."
         tqdm.write(text, file=sys.stderr)
@@ -260,8 +217,8 @@ def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], _File]:
     return {(file.path, file.size, file.mtime): file for file in files}
 
 
-def _write_cache(cache: str | Path, files: list[_File]) -> None:
-    rows = [[f.path, str(f.size), str(f.mtime), f.file_hash, f.digest, f.reason] for f in files]
+def _write_cache(cache: str | Path, files: list[File]) -> None:
+    rows = [[f.path, str(f.size), str(f.mtime), f.file_hash, f.pixel_hash, f.reason] for f in files]
     with (
         atomic.file(cache) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,

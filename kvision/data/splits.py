@@ -13,7 +13,7 @@ __all__ = ["leaks", "sample", "split", "write_manifest"]
 
 def split(
     labels: np.ndarray,
-    digests: Sequence[str],
+    pixel_hashes: Sequence[str],
     *,
     fraction: float,
     seed: int,
@@ -28,7 +28,7 @@ def split(
 
     Args:
         labels: `(N,)` integers.
-        digests: `(N,)` digests of the images' pixels.
+        pixel_hashes: `(N,)` pixel_hashes of the images' pixels.
         fraction: Share of the images that go to `part`, in (0, 1).
         seed: Seed of the choice.
         class_names: Names for the error message. `None` shows labels.
@@ -42,8 +42,10 @@ def split(
     if not 0 < fraction < 1:
         raise checks.error("fraction", expected="a number between 0 and 1", received=fraction)
     labels = np.asarray(labels)
-    # a group: all copies of one image, in the order of the digests
-    _, first, group, size = np.unique(np.asarray(digests), return_index=True, return_inverse=True, return_counts=True)
+    # a group: all copies of one image, in the order of the pixel_hashes
+    _, first, group, size = np.unique(
+        np.asarray(pixel_hashes), return_index=True, return_inverse=True, return_counts=True
+    )
     owner = labels[first]
     torn = np.zeros(len(first), bool)  # under several labels
     torn[group[labels != owner[group]]] = True
@@ -88,9 +90,9 @@ def sample(labels: np.ndarray, per_class: int | None, *, seed: int) -> np.ndarra
     return np.sort(np.concatenate(chosen))
 
 
-def leaks(digests: Sequence[str], held_out: Sequence[str]) -> np.ndarray:
-    """Indices into `digests` of training images that are also among the held-out ones."""
-    return np.flatnonzero(np.isin(np.asarray(digests), np.asarray(held_out)))
+def leaks(pixel_hashes: Sequence[str], held_out: Sequence[str]) -> np.ndarray:
+    """Indices into `pixel_hashes` of training images that are also among the held-out ones."""
+    return np.flatnonzero(np.isin(np.asarray(pixel_hashes), np.asarray(held_out)))
 
 
 def write_manifest(

@@ -1,29 +1,40 @@
 """What every recipe shares: settings as flags, a run's folder, the report, the export. Imports nothing heavy."""
 
-from kvision.runs import masked, pretraining
+from kvision.runs import bad_images, masked, pretraining
 from kvision.runs.ending import ended, told_of_sigterm
+from kvision.runs.folder import run_folder
 from kvision.runs.labeled import labeled
-from kvision.runs.main import device, main, start, tell_bad_images
-from kvision.runs.result import Data, Result
-from kvision.runs.settings import Settings, add_flags, setting
-from kvision.runs.stages import Stages
+from kvision.runs.main import main
+from kvision.runs.pictures import draw
+from kvision.runs.pool import Pool
+from kvision.runs.process import device, start
+from kvision.runs.records import Records
+from kvision.runs.result import Result, Split
+from kvision.runs.settings import Settings, add_flags, backbone_setting, setting, weights_setting
+from kvision.runs.train import trained
 from kvision.runs.wrong_images import Answers
 
 __all__ = [
     "Answers",
-    "Data",
+    "Pool",
+    "Records",
     "Result",
     "Settings",
-    "Stages",
+    "Split",
     "add_flags",
+    "backbone_setting",
+    "bad_images",
     "device",
+    "draw",
     "ended",
     "labeled",
     "main",
     "masked",
     "pretraining",
+    "run_folder",
     "setting",
     "start",
-    "tell_bad_images",
     "told_of_sigterm",
+    "trained",
+    "weights_setting",
 ]

@@ -4,21 +4,23 @@ import dataclasses
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kvision import checks
+from kvision.data.parts import TEST, TRAIN
 from kvision.runs import limits
-from kvision.runs.result import Data
+from kvision.runs.parts import parted, without_copies
+from kvision.runs.result import Split
 
 if TYPE_CHECKING:
     from kvision.data import BadFile, Images
 
 __all__ = ["labeled", "unlabeled"]
 
-_HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
 _LOOKED_AT = 16  # images whose sizes stand for all
 
 
@@ -31,13 +33,14 @@ def labeled(
     train_per_class: int | None = None,
     test_per_class: int | None = None,
     small: int | None = None,
+    pattern: str | None = None,
     cache: Path | None = None,
-) -> Data:
-    """Reads the training and held-out images (`kv.data.Images`) of one source, without those that are in both.
+) -> Split:
+    """Reads the images (`kv.data.Images`) of one source, and splits them without copies in several parts.
 
     Args:
-        path: A folder with one sub-folder per class, or with `train` and `test`; an .npz file; `None` takes
-            scikit-learn's digits.
+        path: A folder with one sub-folder per class, or with `train`, `test` and perhaps `val`; a CSV or .npz file.
+            `None` takes scikit-learn's digits.
         image_size: Size of the images in pixels.
         batch_size: Images in a batch.
         seed: Seed of the split, where the data has none, and of `train_per_class` and `test_per_class`.
@@ -45,6 +48,7 @@ def labeled(
         test_per_class: Number of held-out images of each class. `None` takes all.
         small: Size in pixels that the command's flag `--small` takes, for a note where images are enlarged. `None`
             if the command has no such flag.
+        pattern: Finds the class in the names of files, see `kv.data.scan`.
         cache: A folder for what was scanned. If None, nothing is kept.
     """
     from kvision import data
@@ -52,36 +56,43 @@ def labeled(
     if train_per_class is not None:
         limits.two_per_class("--train-per-class", train_per_class)
     checks.positive({"--test-per-class": test_per_class})
-    images, held_out, name, bad, found = _source(path, image_size, batch_size, cache)
-    notes = [*found, *([] if path is None else _enlarged(images, small))]
-    if isinstance(held_out, data.Images):
-        train, val = images, held_out
-        leaks = data.leaks(train.digests, val.digests)
-        if len(leaks):
-            notes.append(f"{len(leaks)} training images equal a held-out one and are left out of training")
-            train = train.subset(np.setdiff1d(np.arange(len(train)), leaks))
-    else:
-        rest, part = data.split(
-            images.labels,
-            images.digests,
-            fraction=_HELD_OUT_FRACTION,
-            seed=seed,
-            class_names=images.class_names,
-            least=2,  # the recipes choose on one of them what they fit on the other
-        )
-        train, val = images.subset(rest), images.subset(part)
+    source = _source(path, pattern, image_size, batch_size, cache)
+    train, validation, test, copies = _parted(source, seed)
+    notes = [*source.notes, *([] if path is None else _enlarged(test, small)), *copies]
     train = train.subset(data.sample(train.labels, train_per_class, seed=seed))
-    val = val.subset(data.sample(val.labels, test_per_class, seed=seed))
-    parts = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in (train, val)]
-    return Data(
+    test = test.subset(data.sample(test.labels, test_per_class, seed=seed))
+    everyone = [images for images in (train, validation, test) if images is not None]
+    parts = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in everyone]
+    counts = [f"{len(train)} training", *([] if validation is None else [f"{len(validation)} validation"])]
+    return Split(
         train=train,
-        val=val,
+        test=test,
+        validation=validation,
         class_names=train.class_names,
-        bad_images=bad,
-        name=f"{name}: {len(train)} training, {len(val)} held-out images of {len(train.class_names)} classes",
+        bad_images=source.bad,
+        name=f"{source.name}: {', '.join(counts)}, {len(test)} test images of {len(train.class_names)} classes",
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
         notes=tuple(notes),
     )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where images come from: all of them with their parts, or the training images and the test images."""
+
+    images: "Images"
+    name: str
+    test: "Images | None" = None
+    part: np.ndarray | None = None
+    bad: tuple["BadFile", ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _parted(source: _Source, seed: int) -> "tuple[Images, Images | None, Images, list[str]]":
+    images = source.images
+    if source.test is not None:
+        return without_copies({TRAIN: images, TEST: source.test})
+    return parted(images, source.part, images.labels, seed=seed, class_names=images.class_names)
 
 
 def _enlarged(images: "Images", small: int | None) -> list[str]:
@@ -96,25 +107,21 @@ def _enlarged(images: "Images", small: int | None) -> list[str]:
     return [f"images of about {side} pixels are enlarged to {size}: {faster}"]
 
 
-def _source(path: str | Path | None, size: int, batch_size: int, cache: Path | None):
-    """Returns all images, the held-out ones if the data names them, a name, the bad files, and notes."""
+def _source(path: str | Path | None, pattern: str | None, size: int, batch_size: int, cache: Path | None) -> _Source:
     from kvision import data
 
     options = {"image_size": size, "batch_size": batch_size}
     if path is None:
         x, y, names = data.digits()
-        return data.arrays(x, y, class_names=names, **options), None, "scikit-learn digits", (), ()
+        return _Source(data.from_arrays(x, y, class_names=names, **options), "scikit-learn digits")
     path = Path(path)
     if path.suffix == ".npz":
         found = data.load_npz(path)
-        train = data.arrays(found.x_train, found.y_train, class_names=found.class_names, **options)
-        val = data.arrays(found.x_test, found.y_test, class_names=found.class_names, **options)
-        return train, val, path.name, (), ()
-    scan, images = _scanned(path, size, batch_size, cache)
-    if scan.held_out is None:
-        return images, None, path.resolve().name, scan.bad, scan.notes
-    train, val = images.subset(np.flatnonzero(~scan.held_out)), images.subset(np.flatnonzero(scan.held_out))
-    return train, val, path.resolve().name, scan.bad, scan.notes
+        train = data.from_arrays(found.x_train, found.y_train, class_names=found.class_names, **options)
+        test = data.from_arrays(found.x_test, found.y_test, class_names=found.class_names, **options)
+        return _Source(train, path.name, test)
+    scan, images = _scanned(path, size, batch_size, cache, pattern=pattern)
+    return _Source(images, path.resolve().name, None, scan.part, scan.bad, scan.notes)
 
 
 def unlabeled(
@@ -125,14 +132,16 @@ def unlabeled(
 
     scan, images = _scanned(Path(path), image_size, batch_size, cache, labeled=False)
     bad = tuple(dataclasses.replace(file, folder=str(path)) for file in scan.bad)
-    leaks = data.leaks(images.digests, held_out.digests)
+    leaks = data.leaks(images.pixel_hashes, held_out.pixel_hashes)
     if not len(leaks):
         return images, bad, ()
     images = images.subset(np.setdiff1d(np.arange(len(images)), leaks))
-    return images, bad, (f"{len(leaks)} images without labels equal a held-out one and are left out of training",)
+    return images, bad, (f"{len(leaks)} images without labels equal a test image and are left out",)
 
 
-def _scanned(path: Path, size: int, batch_size: int, cache: Path | None, *, labeled: bool = True):
+def _scanned(
+    path: Path, size: int, batch_size: int, cache: Path | None, *, labeled: bool = True, pattern: str | None = None
+):
     from kvision import data
 
     known = pixels = None
@@ -140,5 +149,5 @@ def _scanned(path: Path, size: int, batch_size: int, cache: Path | None, *, labe
         short = hashlib.sha256(os.fsencode(f"{path.resolve()}{'' if labeled else ' unlabeled'}")).hexdigest()[:12]
         known = cache / f"scan-{short}.csv"
         pixels = data.PixelStore(cache / f"pixels-{short}-{size}.bin", size)
-    scan = data.scan(path, labeled=labeled, cache=known, pixels=pixels)
-    return scan, data.folders(scan, image_size=size, pixels=pixels, batch_size=batch_size)
+    scan = data.scan(path, labeled=labeled, pattern=pattern, cache=known, pixels=pixels)
+    return scan, data.from_folder(scan, image_size=size, pixels=pixels, batch_size=batch_size)

@@ -55,14 +55,15 @@ def folder(flag: str, value: str) -> None:
 
 
 def data(flag: str, value: str) -> None:
-    """A folder or an `.npz` file that exists."""
-    if Path(value).suffix != ".npz":
+    """A folder, or an `.npz` or `.csv` file, that exists."""
+    suffix = Path(value).suffix
+    if suffix not in (".npz", ".csv"):
         if not Path(value).is_dir():
-            expected = "a folder with one sub-folder per class, or an .npz file"
+            expected = "a folder with one sub-folder per class, an .npz file or a .csv file"
             raise checks.error(flag, problem="names no folder", expected=expected, received=value)
     elif not Path(value).is_file():
         raise checks.error(
-            flag, problem="cannot be read: there is no such file", expected="an .npz file", received=value
+            flag, problem="cannot be read: there is no such file", expected=f"a {suffix} file", received=value
         )
 
 

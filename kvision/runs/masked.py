@@ -5,7 +5,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,55 @@ import numpy as np
 
 from kvision import checks
 from kvision.pixels import pillow
-from kvision.runs.result import Data
+from kvision.runs import limits
+from kvision.runs.parts import parted
+from kvision.runs.result import Split
+from kvision.runs.settings import Settings, setting
 
 if TYPE_CHECKING:
     import keras
 
     from kvision.data import MaskedImages
 
-__all__ = ["CLASSES_HELP", "DATA_HELP", "check", "exportable", "masked", "pictures", "score"]
+__all__ = ["MaskSettings", "check", "exportable", "load", "masked", "pictures", "score"]
 
-DATA_HELP = "folder of images and masks; default: scenes of handwritten digits"
-CLASSES_HELP = "camvid, cityscapes, voc, or a text file, a class name a line; default: classes.txt in the folder"
-_HELD_OUT_FRACTION = 0.2  # where the data itself names no held-out images
+_DATA_HELP = "folder of images and masks; default: scenes of handwritten digits"
 _SHOWN, _SHOWN_SIDE = 4, 512  # examples, and the pixels of their longest side: a photograph's own would fill memory
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskSettings(Settings):
+    """The settings of every recipe that trains on images with masks."""
+
+    tflite_kinds = ("float32",)
+
+    data: str | None = setting(None, _DATA_HELP)
+    classes: str | None = setting(
+        None, "camvid, cityscapes, voc, or a text file, a class name a line; default: classes.txt in the folder"
+    )
+    longest_side: int = setting(512, "pixels; larger images are made smaller for the network", check=limits.positive)
+    train_images: int | None = setting(None, "use only so many training images", check=limits.positive)
+    test_images: int | None = setting(None, "use only so many test images", check=limits.positive)
+
+    def check_together(self) -> None:
+        """Checks the data."""
+        check(self.data, self.classes)
+
+
+def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1, cache: Path | None = None) -> Split:
+    """Checks the settings, and reads the images and masks, see `masked`."""
+    config.check()
+    return masked(
+        config.data,
+        config.classes,
+        longest_side=config.longest_side,
+        seed=config.seed,
+        train_images=config.train_images,
+        test_images=config.test_images,
+        weights=weights,
+        smallest=smallest,
+        cache=cache,
+    )
 
 
 def check(data: str | Path | None, classes: str | Path | None) -> None:
@@ -35,7 +71,7 @@ def check(data: str | Path | None, classes: str | Path | None) -> None:
     from kvision.data.label_maps import label_map
 
     if not Path(data).is_dir():
-        raise checks.error("--data", problem="names no folder", expected=DATA_HELP, received=str(data))
+        raise checks.error("--data", problem="names no folder", expected=_DATA_HELP, received=str(data))
     if classes is None and not Path(data, "classes.txt").is_file():
         raise checks.error(
             "--classes",
@@ -57,14 +93,19 @@ def masked(
     weights: str | None = None,
     smallest: int = 1,
     cache: Path | None = None,
-) -> Data:
-    """Training and held-out images with masks (`kv.data.MaskedImages`), without those that are in both.
+) -> Split:
+    """Reads images with masks (`kv.data.MaskedImages`), and splits them without copies in several parts.
 
-    path: a folder as `kv.data.masks` reads it; None: scenes of scikit-learn's digits, made in `cache` (None: in a
-    temporary folder). classes: as `kv.data.label_map` takes it; None: `classes.txt` in the folder. longest_side: of
-    what the network sees. seed: of the split, where the data has none, and of `train_images`, `test_images`: so many
-    of them. weights: a file that belongs to the run, whose content the fingerprint then holds. smallest: side that the
-    network needs; smaller images are listed with those that cannot be used.
+    Args:
+        path: A folder as `kv.data.from_masks` reads it. If None, scenes of scikit-learn's digits.
+        classes: As `kv.data.label_map` takes it. If None, `classes.txt` in the folder.
+        longest_side: Longest side in pixels of what the network sees.
+        seed: Seed of the split, where the data names no parts, and of `train_images` and `test_images`.
+        train_images: Number of training images. `None` takes all.
+        test_images: Number of test images. `None` takes all.
+        weights: A file that belongs to the run. Its content is part of the fingerprint.
+        smallest: Smallest side in pixels for the network. Smaller images are bad images.
+        cache: A folder for the scenes. If None, a temporary one.
     """
     from kvision import data
 
@@ -74,24 +115,51 @@ def masked(
     else:
         folder, name = Path(path), Path(path).resolve().name
     check(folder, classes)
-    images = data.masks(folder, data.label_map(classes or folder / "classes.txt"), longest_side=longest_side)
+    images = data.from_masks(folder, data.label_map(classes or folder / "classes.txt"), longest_side=longest_side)
     images = _large_enough(images, smallest)
-    train, val, found = _split(images, seed)
-    notes = [*images.notes, *found]
-    if any(images.turned):
-        count = sum(images.turned)
-        notes.append(f"EXIF data turn or mirror {count} images; their masks are taken as drawn on what is shown")
+    train, validation, test, copies = _parted(images, seed)
     train = train if train_images is None else train.some(train_images, seed=seed)
-    val = val if test_images is None else val.some(test_images, seed=seed)
-    if not len(train) or not len(val):
+    test = test if test_images is None else test.some(test_images, seed=seed)
+    absent = _absent(train)
+    parts = [train.fingerprint, test.fingerprint, train.names, test.names]
+    if weights is not None and Path(weights).is_file():
+        parts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
+    return Split(
+        train=train,
+        test=test,
+        validation=validation,
+        class_names=images.class_names,
+        bad_images=images.bad,
+        name=f"{name}: {len(train)} training, {len(test)} test images, {len(images.class_names)} classes of pixels",
+        fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        notes=(*images.notes, *copies, *_notes(images, validation, absent)),
+    )
+
+
+def _parted(images: "MaskedImages", seed: int):
+    """Returns the training, validation and test images, and notes."""
+    if images.part is None and len(set(images.pixel_hashes)) < 2:
         raise checks.error(
             "--data",
-            problem="leaves nothing to train on, or nothing held out",
-            expected="images with masks on both sides",
-            received=f"{len(train)} and {len(val)}",
+            problem="has too few images to take some for the test",
+            expected="two different images or more, or folders train and val",
+            received=len(images),
         )
+    train, validation, test, notes = parted(images, images.part, np.zeros(len(images), int), seed=seed)
+    if not len(train) or not len(test):
+        raise checks.error(
+            "--data",
+            problem="leaves nothing to train on, or nothing for the test",
+            expected="images with masks in both parts",
+            received=f"{len(train)} and {len(test)}",
+        )
+    return train, validation, test, notes
+
+
+def _absent(train: "MaskedImages") -> list[str]:
+    """Returns the classes that occur in no training mask; an error if there are not two that do."""
     seen = {label for present in train.present for label in present}
-    absent = [name for label, name in enumerate(images.class_names) if label not in seen]
+    absent = [name for label, name in enumerate(train.class_names) if label not in seen]
     if len(seen) < 2:
         raise checks.error(
             "--data",
@@ -100,20 +168,17 @@ def masked(
             received=f"without {', '.join(absent[:10])}",
             hint="The number 255 does not count: masks of 0 and 255 must be saved as 0 and 1",
         )
+    return absent
+
+
+def _notes(images: "MaskedImages", validation: "MaskedImages | None", absent: list[str]) -> Iterator[str]:
+    if any(images.turned):
+        count = sum(images.turned)
+        yield f"EXIF data turn or mirror {count} images; their masks are taken as drawn on what is shown"
     if absent:
-        notes.append(f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}")
-    parts = [train.fingerprint, val.fingerprint, train.names, val.names]
-    if weights is not None and Path(weights).is_file():
-        parts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
-    return Data(
-        train=train,
-        val=val,
-        class_names=images.class_names,
-        bad_images=images.bad,
-        name=f"{name}: {len(train)} training, {len(val)} held-out images, {len(images.class_names)} classes of pixels",
-        fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
-        notes=tuple(notes),
-    )
+        yield f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}"
+    if validation is not None:
+        yield f"{len(validation)} images for validation are not used: this recipe makes no choice by them"
 
 
 def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
@@ -135,40 +200,17 @@ def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
     return dataclasses.replace(kept, bad=(*kept.bad, *small))
 
 
-def _split(images: "MaskedImages", seed: int) -> tuple["MaskedImages", "MaskedImages", list[str]]:
-    from kvision import data
-
-    if images.held_out is None:
-        if len(set(images.digests)) < 2:
-            raise checks.error(
-                "--data",
-                problem="has too few images to hold some out",
-                expected="two different images or more, or folders train and val",
-                received=len(images),
-            )
-        alike = np.zeros(len(images), int)
-        rest, part = data.split(alike, images.digests, fraction=_HELD_OUT_FRACTION, seed=seed)
-    else:
-        rest, part = np.flatnonzero(~images.held_out), np.flatnonzero(images.held_out)
-    train, val = images.subset(rest), images.subset(part)
-    leaks = data.leaks(train.digests, val.digests)
-    if not len(leaks):
-        return train, val, []
-    note = f"{len(leaks)} training images equal a held-out one and are left out of training"
-    return train.subset(np.setdiff1d(np.arange(len(train)), leaks)), val, [note]
-
-
-def score(model: "keras.Model", val: "MaskedImages", *, seed: int) -> dict:
+def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
     """What a network (B, H, W, 3) -> logits (B, H, W, K) is worth on held-out images, as a report holds it; its
     probabilities are what is enlarged to the images' sizes, as in the export."""
     from kvision import segmentation
 
-    if not any(val.present):
+    if not any(test.present):
         raise checks.error(
-            "--data", problem="has no pixel that counts in its held-out masks", expected="labels", received=val.names
+            "--data", problem="has no pixel that counts in its held-out masks", expected="labels", received=test.names
         )
     started = time.monotonic()
-    found = segmentation.evaluate(exportable(model), val, seed=seed)
+    found = segmentation.evaluate(exportable(model), test, seed=seed)
     total = found.confusion
     return {
         "mean_iou": total.mean_iou,
@@ -199,23 +241,23 @@ def exportable(model: "keras.Model") -> "keras.Model":
 
 
 def pictures(
-    model: "keras.Model", val: "MaskedImages", ious: Sequence[float | None], history: dict[str, list[float]]
+    model: "keras.Model", test: "MaskedImages", ious: Sequence[float | None], history: dict[str, list[float]]
 ) -> dict[str, Callable]:
     """Examples (image, prediction, reference), the IoU of each class, and the loss."""
     from kvision import plots, segmentation
 
     def examples(axes):
         network, rows = exportable(model), []
-        for i in np.linspace(0, len(val) - 1, min(_SHOWN, len(val))).astype(int):
-            image = val.original(i)
-            found = segmentation.label_image(network, image, longest_side=val.longest_side)
+        for i in np.linspace(0, len(test) - 1, min(_SHOWN, len(test))).astype(int):
+            image = test.original(i)
+            found = segmentation.predict(network, image, longest_side=test.longest_side)
             small = pillow.fit(image, _SHOWN_SIDE)
-            rows.append((small, *(pillow.fit_labels(labels, small.shape[:2]) for labels in (found, val.mask(i)))))
-        return plots.label_maps(axes, *zip(*rows, strict=True), val.class_names, val.label_map.colors)
+            rows.append((small, *(pillow.fit_labels(labels, small.shape[:2]) for labels in (found, test.mask(i)))))
+        return plots.label_maps(axes, *zip(*rows, strict=True), test.class_names, test.label_map.colors)
 
     def bars(axes):
         values = [float("nan") if value is None else value for value in ious]
-        return plots.class_bars(axes, values, val.class_names, label="intersection over union")
+        return plots.class_bars(axes, values, test.class_names, label="intersection over union")
 
     return {
         "examples.png": examples,

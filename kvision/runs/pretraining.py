@@ -3,17 +3,19 @@
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kvision import atomic, checks, choices
+from kvision import checks, choices
 from kvision.runs import limits
 from kvision.runs.labeled import labeled, unlabeled
-from kvision.runs.result import Data, Result
+from kvision.runs.records import Records
+from kvision.runs.result import Result, Split
 from kvision.runs.settings import Settings, setting
-from kvision.runs.stages import Stages
+from kvision.runs.train import trained
 from kvision.runs.wrong_images import Answers
 
 if TYPE_CHECKING:
@@ -52,9 +54,14 @@ class Pretraining(Settings):
     batch_size: int | None = setting(
         None, "images a step, on all devices together; the rate is scaled with it", check=limits.positive
     )
-    rate: float | None = setting(None, "peak of the learning rate; default: the preset's own", check=limits.positive)
+    learning_rate: float | None = setting(
+        None, "peak of the learning rate; default: the preset's own", check=limits.positive
+    )
     precision: str = setting(
         "float32", "float32, mixed_bfloat16, or on a GPU mixed_float16", check=limits.among(choices.PRECISIONS)
+    )
+    pattern: str | None = setting(
+        None, "regular expression that finds the class in file names, as '(.+)_[0-9]+' does in cat_12.jpg"
     )
     train_per_class: int | None = setting(
         None, "use only so many training images of each class", check=limits.two_per_class
@@ -81,7 +88,7 @@ class Pretraining(Settings):
             raise checks.error("--image-size", expected=expected, received=self.image_size)
 
 
-def load(config: Pretraining, *, cache: Path | None = None) -> Data:
+def load(config: Pretraining, *, cache: Path | None = None) -> Split:
     """Checks the settings, reads and splits the data. cache: a folder for what was scanned, None keeps nothing."""
     config.check()
     data = labeled(
@@ -91,6 +98,7 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
         seed=config.seed,
         train_per_class=config.train_per_class,
         test_per_class=config.test_per_class,
+        pattern=config.pattern,
         cache=cache,
     )
     counts = np.bincount(data.train.labels, minlength=len(data.class_names))
@@ -101,17 +109,17 @@ def load(config: Pretraining, *, cache: Path | None = None) -> Data:
             expected="two classes or more with two training images each; labels are used for judging alone",
             received=dict(zip(data.class_names, counts.tolist(), strict=True)),
         )
-    if len(data.val) < 2:
+    if len(data.test) < 2:
         raise checks.error(
             "--data",
             problem="cannot judge an encoder",
             expected="two held-out images or more",
-            received=len(data.val),
+            received=len(data.test),
         )
     if config.unlabeled is None:
         return data
     images, bad, notes = unlabeled(
-        config.unlabeled, image_size=_size(config), batch_size=256, held_out=data.val, cache=cache
+        config.unlabeled, image_size=_size(config), batch_size=256, held_out=data.test, cache=cache
     )
     return dataclasses.replace(
         data,
@@ -130,41 +138,45 @@ def _size(config: Pretraining) -> int:
 
 
 def run(
-    name: str,
-    train: "Images",
-    val: "Images",
+    method: str | Callable[[Any], str],
+    split: Split,
     config: Pretraining,
     *,
-    stages: Stages | None = None,
+    records: Records | None = None,
     cache: Path | None = None,
-    unlabeled: "Images | None" = None,
 ) -> Result:
-    """Trains a method of `kv.selfsup.METHODS` on the images of `train`, without their labels, and judges its encoder by
-    a linear classifier and by neighbors, trained with these labels, on `val`; the encoder before training beside it.
+    """Trains a method of `kv.selfsup.METHODS` without labels, and judges its encoder.
 
-    unlabeled: images to train on instead, `load(config).unlabeled`. Raises UserError where the settings name some and
-    none are given.
+    A linear classifier and nearest neighbors, trained with the labels of `split.train`, judge it on the test images.
+    The encoder before its training is judged beside it.
+
+    Args:
+        method: The method's name, or a function that returns it for `config`.
+        split: What `load` returned. The method learns from `split.unlabeled`, or else from `split.train`.
+        config: The settings.
+        records: Where the finished training is recorded. If None, nothing is kept.
+        cache: A folder for features. If None, nothing is kept.
     """
     import keras
 
-    from kvision import backbones, plots, tasks, transfer
+    from kvision import plots, tasks, transfer
+    from kvision.features import embed
 
-    if config.unlabeled is not None and unlabeled is None:
-        raise checks.error(
-            "unlabeled", expected="the images that config.unlabeled names: load(config).unlabeled", received=None
-        )
-    stages = stages or Stages()
-    encoder, record = pretrain(name, train if unlabeled is None else unlabeled, config, stages, watch=(train, val))
-    if not stages.leads:
-        return Result(encoder, record["history"], metrics={}, best=name, task=tasks.Classification(val.class_names))
+    name = method if isinstance(method, str) else method(config)
+    records, train, test = records or Records(), split.train, split.test
+    task = tasks.Classification(split.class_names)
+    images = train if split.unlabeled is None else split.unlabeled
+    encoder, record = pretrain(name, images, config, records, watch=(train, test))
+    if not records.is_chief:
+        return Result(encoder, record["history"], metrics={}, best=name, task=task)
     encoders = {"untrained": encoder_of(name, config), name: encoder}
-    rows = {row: evaluate(model, train, val, config, cache=cache) for row, model in encoders.items()}
+    rows = {row: evaluate(model, train, test, config, cache=cache) for row, model in encoders.items()}
     metrics = {row: _metrics(found, record["seconds"] if row == name else 0.0) for row, found in rows.items()}
-    features = backbones.embed(encoder, val, cache=cache, progress=False)
+    features = embed(encoder, test, cache=cache, progress=False)
     answers = keras.ops.convert_to_numpy(rows[name].probe.to_layer()(features))
 
     def embedding(axes):
-        return plots.embedding_map(axes, features, val.labels, val.class_names, seed=config.seed)
+        return plots.embedding_map(axes, features, test.labels, test.class_names, seed=config.seed)
 
     return Result(
         model=transfer.attach(encoder, rows[name].probe),
@@ -172,8 +184,8 @@ def run(
         history=record["history"],
         metrics=metrics,
         best=name,
-        task=tasks.Classification(val.class_names),
-        columns=("encoder", "neighbors (held-out accuracy); the linear classifier's rate"),
+        task=task,
+        columns=("encoder", "neighbors (test accuracy); the linear classifier's rate"),
         pictures={
             "embedding.png": embedding,
             "loss.png": lambda axes: plots.training_curve(axes, record["history"]),
@@ -186,10 +198,10 @@ def evaluate(
     encoder: "keras.Model", train: "Images", val: "Images", config: Pretraining, *, cache: Path | None = None
 ) -> "Evaluation":
     """`kv.selfsup.evaluate` as a run's settings have it: a short probe where all is short."""
-    from kvision import selfsup, views
+    from kvision import augment, selfsup
 
     epochs = {"epochs": 5} if config.preset == "smoke" else {}
-    view = views.simclr(_size(config), strength=0.5, blur=False)  # for all methods, whatever they were trained on
+    view = augment.simclr(_size(config), strength=0.5, blur=False)  # for all methods, whatever they were trained on
     return selfsup.evaluate(encoder, train, val, view=view, cache=cache, seed=config.seed, **epochs)
 
 
@@ -212,70 +224,68 @@ def pretrain(
     name: str,
     train: "Images",
     config: Pretraining,
-    stages: Stages,
+    records: Records,
     *,
     watch: "tuple[Images, Images] | None" = None,
 ) -> tuple["keras.Model", dict]:
-    """-> the encoder, and a record: history, epochs, seconds, images a second; found finished, or trained to the end.
+    """Returns the trained encoder, and the record of its training: history, epochs, seconds, images a second.
 
-    watch: labeled and held-out images for the log `knn`, ten times in the training; nothing is chosen by it.
+    Args:
+        name: The method's name.
+        train: The images to learn from.
+        config: The settings.
+        records: Where the finished training is recorded.
+        watch: Labeled and test images for the log `knn`, ten times in the training. Nothing is chosen by it.
     """
-    from kvision import distribute, selfsup, training
-    from kvision.backbones import weights
-
     preset = _preset(name, config)
     if len(train) < preset.batch_size:
         expected = f"at most the {len(train)} training images"
         raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
-    stage, path, encoder = f"train-{name}", stages.path(f"{name}.weights.h5"), encoder_of(name, config)
-    if record := stages.done(stage, **_RECORD):
-        weights.load(encoder, path)
-        return encoder, record
-    resume = stages.resume(name)
-    with distribute.pick_strategy(config.strategy).scope():
-        least = 2 * distribute.replica_count()
-        if preset.batch_size < least:
-            expected = f"at least {least}: on each device two images, whose spread shows a collapse"
-            raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
-        epochs = _epochs(name, preset, train, config, stages)
-        method = _method(name, preset, train, config)
-        clock = training.Clock()
-        callbacks: list = [
-            training.PhaseRate(lambda p: preset.rate * preset.curve.factor(p), epochs=epochs),
-            clock,
-            selfsup.CollapseGuard(),
-        ]
-        if watch is not None:
-            some = [_some(images, count, config.seed) for images, count in zip(watch, _ONLINE, strict=True)]
-            callbacks.append(selfsup.OnlineKNN(method.encoder, *some, every=max(1, epochs // 10)))
-        history = training.fit(
-            method,
-            _pipeline(preset, train, config),
-            epochs=epochs,
-            seed=config.seed,
-            callbacks=callbacks,
-            verbose="auto" if stages.leads else 0,
-            checkpoints=resume,
-        ).history
-    for ours, theirs in zip(encoder.weights, method.encoder.weights, strict=True):
-        ours.assign(distribute.read(theirs))
-    seconds, left_out = clock.seconds, len(train) % preset.batch_size if method.drops_tail else 0
-    record = {
+    encoder = encoder_of(name, config)
+    record = trained(
+        records,
+        name,
+        encoder,
+        fit=lambda resume: _fit(name, preset, train, config, records, watch, resume),
+        measure=lambda: {"parameters": encoder.count_params()},
+        kinds=_RECORD,
+        strategy=config.strategy,
+    )
+    return encoder, record
+
+
+def _fit(name: str, preset: "Preset", train: "Images", config: Pretraining, records: Records, watch, resume):
+    """Trains the method; returns its encoder with facts for the record, in the open strategy's scope."""
+    from kvision import distribute, selfsup, training
+
+    least = 2 * distribute.replica_count()
+    if preset.batch_size < least:
+        expected = f"at least {least}: on each device two images, whose spread shows a collapse"
+        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
+    epochs = _epochs(name, preset, train, config, records)
+    method = _method(name, preset, train, config)
+    clock = training.Clock()
+    rate = training.PhaseRate(lambda p: preset.learning_rate * preset.curve.factor(p), epochs=epochs)
+    callbacks: list = [rate, clock, selfsup.CollapseGuard()]
+    if watch is not None:
+        some = [_some(images, count, config.seed) for images, count in zip(watch, _ONLINE, strict=True)]
+        callbacks.append(selfsup.OnlineKNN(method.encoder, *some, every=max(1, epochs // 10)))
+    history = training.fit(
+        method,
+        _pipeline(preset, train, config),
+        epochs=epochs,
+        seed=config.seed,
+        callbacks=callbacks,
+        verbose="auto" if records.is_chief else 0,
+        checkpoints=resume,
+    ).history
+    left_out = len(train) % preset.batch_size if method.drops_tail else 0
+    return method.encoder, {
         "history": history,
         "epochs": epochs,
-        "seconds": round(seconds, 1),
-        "images_per_second": round(epochs * (len(train) - left_out) / seconds, 1),
-        "parameters": encoder.count_params(),
+        "seconds": round(clock.seconds, 1),
+        "images_per_second": round(epochs * (len(train) - left_out) / clock.seconds, 1),
     }
-    if not stages.leads:
-        return encoder, stages.wait(stage, **_RECORD)
-    if path is not None:
-        with atomic.file(path) as temporary:
-            encoder.save_weights(temporary)
-    stages.finish(stage, record)
-    if resume is not None:
-        resume.checkpoints.clear()
-    return encoder, record
 
 
 def _preset(name: str, config: Pretraining) -> "Preset":
@@ -284,8 +294,8 @@ def _preset(name: str, config: Pretraining) -> "Preset":
     preset = selfsup.preset(name, config.preset)
     if config.batch_size is not None:
         preset = preset.at_batch(config.batch_size)
-    if config.rate is not None:
-        preset = dataclasses.replace(preset, rate=config.rate)
+    if config.learning_rate is not None:
+        preset = dataclasses.replace(preset, learning_rate=config.learning_rate)
     return preset
 
 
@@ -349,7 +359,7 @@ def _some(images: "Images", count: int, seed: int) -> "Images":
     return images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:count]))
 
 
-def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, stages: Stages) -> int:
+def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, records: Records) -> int:
     """As many as asked for; with a budget as many as fit, found once and kept, so that a resumed run, and each machine,
     has as many."""
     import keras
@@ -358,7 +368,7 @@ def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, s
 
     if config.minutes is None:
         return config.epochs or preset.epochs
-    if record := stages.done(f"budget-{name}", epochs=int):
+    if record := records.done(f"budget-{name}", epochs=int):
         return record["epochs"]
     steps = min(_TIMED_STEPS, len(train) // preset.batch_size)
     times: list[float] = []
@@ -368,10 +378,10 @@ def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, s
     method = _method(name, preset, train, config)
     # the first epoch traces
     training.fit(method, _pipeline(preset, few, config), epochs=2, callbacks=[epoch, last], verbose=0)
-    if not stages.leads:
-        return stages.wait(f"budget-{name}", epochs=int)["epochs"]
+    if not records.is_chief:
+        return records.wait(f"budget-{name}", epochs=int)["epochs"]
     step = (times[-1] - times[-2]) / steps
     epochs = max(1, int(60 * config.minutes / (step * _steps(preset, train, drops_tail=method.drops_tail))))
     print(f"{name}: {step:.3f} s a step, {epochs} epochs in {config.minutes:g} minutes", flush=True)
-    stages.finish(f"budget-{name}", {"epochs": epochs, "seconds_per_step": step})
+    records.finish(f"budget-{name}", {"epochs": epochs, "seconds_per_step": step})
     return epochs

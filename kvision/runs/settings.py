@@ -11,7 +11,7 @@ from kvision import choices
 from kvision.export import quantize
 from kvision.runs import limits
 
-__all__ = ["Settings", "add_flags", "setting"]
+__all__ = ["Settings", "add_flags", "backbone_setting", "setting", "weights_setting"]
 
 
 def setting(default: Any, text: str, *, check: limits.Check | None = None, place: limits.Check | None = None) -> Any:
@@ -30,6 +30,16 @@ def setting(default: Any, text: str, *, check: limits.Check | None = None, place
     return dataclasses.field(default=default, metadata={"help": text, "check": check, "place": place})
 
 
+def backbone_setting(default: str = "EfficientNetLite0") -> Any:
+    """Declares the field of a backbone's name."""
+    return setting(default, "name in kv.backbones.available()", check=limits.among(choices.BACKBONES))
+
+
+def weights_setting(default: str = "imagenet") -> Any:
+    """Declares the field of a backbone's weights."""
+    return setting(default, "imagenet, none, or a file saved from the same backbone", place=limits.weights)
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """The settings that every recipe has. A recipe's `Config` derives from it and adds fields made by `setting`."""
@@ -38,7 +48,7 @@ class Settings:
     """The TFLite models that can be written."""
 
     data: str | None = setting(
-        None, "folder with one sub-folder per class, or .npz file; default: built-in data", place=limits.data
+        None, "folder with one sub-folder per class, .csv or .npz file; default: built-in data", place=limits.data
     )
     seed: int = setting(0, "seed of splits, initial weights and order", check=limits.between(0, 2**32 - 1))
     deterministic: bool = setting(False, "the same numbers on every run of the same machine (slower)")

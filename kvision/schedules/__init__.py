@@ -1,27 +1,39 @@
-"""Fine-tuning as data: which part of a model trains, from which epoch, at which rate."""
+"""Fine-tuning as data: which part of a model trains, from which epoch, at which learning rate."""
 
-from kvision.schedules.curves import Constant, Cosine, FlatCosine, OneCycle, SlantedTriangular, Steps, Triangular2
+from kvision.schedules.curves import (
+    Constant,
+    Cosine,
+    Curve,
+    CurveSchedule,
+    FlatCosine,
+    OneCycle,
+    SlantedTriangular,
+    Steps,
+    Triangular2,
+)
 from kvision.schedules.find_rate import FoundRate, find_rate
 from kvision.schedules.freeze import freeze
 from kvision.schedules.groups import rates
-from kvision.schedules.phases import Unfreeze, fit
-from kvision.schedules.presets import PRESETS, Preset, preset
+from kvision.schedules.phases import Phase, fit
+from kvision.schedules.published import SCHEDULES, Schedule, schedule
 
 __all__ = [
-    "PRESETS",
+    "SCHEDULES",
     "Constant",
     "Cosine",
+    "Curve",
+    "CurveSchedule",
     "FlatCosine",
     "FoundRate",
     "OneCycle",
-    "Preset",
+    "Schedule",
     "SlantedTriangular",
     "Steps",
     "Triangular2",
-    "Unfreeze",
+    "Phase",
     "find_rate",
     "fit",
     "freeze",
-    "preset",
+    "schedule",
     "rates",
 ]

@@ -54,10 +54,10 @@ def find_rate(
     Args:
         model: As `kv.schedules.fit` takes it.
         train: As `kv.schedules.fit` takes it. It is run through as often as the steps need; an endless dataset works.
-        above: As `kv.schedules.Unfreeze` takes it.
-        norm: As `kv.schedules.Unfreeze` takes it.
-        layer_decay: As `kv.schedules.Unfreeze` takes it.
-        layers: As `kv.schedules.Unfreeze` takes it.
+        above: As `kv.schedules.Phase` takes it.
+        norm: As `kv.schedules.Phase` takes it.
+        layer_decay: As `kv.schedules.Phase` takes it.
+        layers: As `kv.schedules.Phase` takes it.
         optimizer: An optimizer of the kind that will train, not built yet. None is Adam.
         loss: As Keras' `compile` takes it.
         lowest: The learning rate of the first step.

@@ -13,21 +13,28 @@ from kvision.schedules.freeze import freeze
 from kvision.schedules.groups import GROUPS, rates
 from kvision.training.optimizers import Phased
 
-__all__ = ["Unfreeze", "fit", "phased_optimizer"]
+__all__ = ["Phase", "fit", "phased_optimizer"]
 
 
 @dataclass(frozen=True)
-class Unfreeze:
-    """From `epoch` (0 is the first) on, `above` and everything after it trains, see `kv.schedules.freeze`.
+class Phase:
+    """A part of a training, in which some layers train at some learning rate.
 
-    rate: the learning rate at the curve's peak; None goes on with the curve of the phase before, which then spans
-    both. curve: how the rate moves from here to the next phase with a rate of its own. layer_decay: the rate of each
-    group of layers is that of the group above it times this, see `kv.schedules.rates`; layers: "stage" or "block".
+    Attributes:
+        epoch: The first epoch of the phase; 0 is the first of the training.
+        above: What trains, see `kv.schedules.freeze`.
+        learning_rate: The learning rate at the peak of `curve`. If None, the curve of the phase before continues and
+            spans both.
+        norm: What normalization does, see `kv.schedules.freeze`.
+        curve: How the learning rate changes until the next phase with a learning rate of its own.
+        layer_decay: The learning rate of each group of layers is that of the group above times this factor, see
+            `kv.schedules.rates`.
+        layers: Groups of layers: "stage" or "block".
     """
 
     epoch: int
     above: str | float
-    rate: float | None = None
+    learning_rate: float | None = None
     norm: str = "frozen"
     curve: Curve = field(default_factory=Cosine)
     layer_decay: float = 1.0
@@ -36,8 +43,8 @@ class Unfreeze:
     def __post_init__(self):
         if self.epoch < 0:
             raise checks.error("epoch", expected="an epoch number from 0", received=self.epoch)
-        if self.rate is not None and not 0 < self.rate < math.inf:
-            raise checks.error("rate", expected="a positive learning rate", received=self.rate)
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise checks.error("learning_rate", expected="a positive number", received=self.learning_rate)
         if not callable(getattr(self.curve, "factor", None)):
             raise checks.error("curve", expected="a curve such as kv.schedules.Cosine(warmup=0.1)", received=self.curve)
         if not 0 < self.layer_decay <= 1:
@@ -45,24 +52,24 @@ class Unfreeze:
         checks.one_of("layers", self.layers, GROUPS)
 
 
-def _planned(steps: Sequence[Unfreeze], epochs: int) -> Iterator[tuple[Unfreeze, int, training.PhaseRate]]:
-    """Each step with the epoch at which it ends, and its rate: of the curve that began last."""
-    ends = [*(step.epoch for step in steps[1:]), epochs]
-    curves = [i for i, step in enumerate(steps) if step.rate is not None]
-    for i, (step, end) in enumerate(zip(steps, ends, strict=True)):
+def _planned(phases: Sequence[Phase], epochs: int) -> Iterator[tuple[Phase, int, training.PhaseRate]]:
+    """Yields each phase with the epoch at which it ends, and its learning rate: of the curve that began last."""
+    ends = [*(phase.epoch for phase in phases[1:]), epochs]
+    curves = [i for i, phase in enumerate(phases) if phase.learning_rate is not None]
+    for i, (phase, end) in enumerate(zip(phases, ends, strict=True)):
         first = max(c for c in curves if c <= i)
-        begin, until = steps[first], ends[min((c for c in curves if c > i), default=len(steps)) - 1]
+        begin, until = phases[first], ends[min((c for c in curves if c > i), default=len(phases)) - 1]
 
-        def rate(progress: float, begin: Unfreeze = begin) -> float:
-            return (begin.rate or 0.0) * begin.curve.factor(progress)
+        def rate(progress: float, begin: Phase = begin) -> float:
+            return (begin.learning_rate or 0.0) * begin.curve.factor(progress)
 
-        yield step, end, training.PhaseRate(rate, first_epoch=begin.epoch, epochs=until - begin.epoch)
+        yield phase, end, training.PhaseRate(rate, first_epoch=begin.epoch, epochs=until - begin.epoch)
 
 
 def fit(
     model: keras.Model,
     train,
-    steps: Sequence[Unfreeze],
+    phases: Sequence[Phase],
     *,
     epochs: int,
     validation_data=None,
@@ -78,7 +85,7 @@ def fit(
     verbose: str | int = "auto",
     checkpoints: str | Path | training.Resume | None = None,
     non_finite: str = "stop",
-) -> dict[str, list[float]]:
+) -> keras.callbacks.History:
     """Trains a model through phases with Keras' own `fit`.
 
     Each phase compiles the model anew with the same optimizer, so that moments, averages and iterations live through
@@ -88,7 +95,7 @@ def fit(
         model: A model of `kv.transfer.attach`. One that computes in float16 (`kv.training.mixed`) has its loss scaled
             by `keras.optimizers.LossScaleOptimizer`.
         train: As `kv.training.fit` takes it, with labels in a tuple `(x, y)` or `(x, y, sample_weight)` of arrays.
-        steps: The phases in the order of their epochs; the first begins at epoch 0 and has a rate.
+        phases: The phases in the order of their epochs. The first begins at epoch 0 and has a learning rate.
         epochs: The number of epochs of all phases together.
         validation_data: As `kv.training.fit` takes it.
         validation_split: As `kv.training.fit` takes it.
@@ -106,19 +113,19 @@ def fit(
         non_finite: As `kv.training.fit` takes it.
 
     Returns:
-        The logs by name, one value an epoch.
+        Keras' `History`: its `history` has the logs of all phases by name, one value for each epoch.
 
     Raises:
         kvision.UserError: If phases are out of order or beyond `epochs`, the optimizer is of another kind, or
             `kv.training.fit` raises it.
     """
-    starts = [step.epoch for step in steps]
+    starts = [phase.epoch for phase in phases]
     if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= epochs:
         raise checks.error(
-            "steps", expected=f"rising epochs, the first 0, the last below epochs={epochs}", received=starts
+            "phases", expected=f"rising epochs, the first 0, the last below epochs={epochs}", received=starts
         )
-    if steps[0].rate is None:
-        raise checks.error("steps", expected="a rate in the first of them", received=steps[0])
+    if phases[0].learning_rate is None:
+        raise checks.error("phases", expected="a learning rate in the first of them", received=phases[0])
     resume = training.Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
     with distribute.scope_of(model):
         optimizer, phased = phased_optimizer(model, training.Adam() if optimizer is None else optimizer)
@@ -127,11 +134,11 @@ def fit(
             resume.anew()
             resume.restore(model, optimizer)  # before a phase says which variables are new in it
         history: dict[str, list[float]] = {}
-        for phase, (step, end, rate) in enumerate(_planned(steps, epochs)):
-            if resume is not None and phase < resume.position.phase:
+        for number, (phase, end, rate) in enumerate(_planned(phases, epochs)):
+            if resume is not None and number < resume.position.phase:
                 continue
-            variables = freeze(model, above=step.above, norm=step.norm)
-            factors = rates(model, step.layer_decay, by=step.layers)
+            variables = freeze(model, above=phase.above, norm=phase.norm)
+            factors = rates(model, phase.layer_decay, by=phase.layers)
             phased.activate(variables, [factors[id(variable)] for variable in variables])
             model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), auto_scale_loss=False)
             logs = training.fit(
@@ -146,15 +153,19 @@ def fit(
                 seed=seed,
                 callbacks=[rate, *callbacks],
                 verbose=verbose,
-                initial_epoch=step.epoch,
+                initial_epoch=phase.epoch,
                 checkpoints=resume,
                 non_finite=non_finite,
-                phase=phase,
-                final=phase == len(steps) - 1,
+                phase=number,
+                final=number == len(phases) - 1,
             ).history
             for name, values in logs.items():
                 history.setdefault(name, []).extend(values)
-    return history if resume is None else resume.history
+    found = keras.callbacks.History()
+    found.history = history if resume is None else resume.history
+    found.epoch = list(range(epochs))
+    found.set_model(model)
+    return found
 
 
 def phased_optimizer(model: keras.Model, optimizer) -> tuple[keras.optimizers.Optimizer, Phased]:

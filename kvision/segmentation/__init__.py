@@ -5,8 +5,8 @@ from kvision.segmentation.class_weights import median_frequency
 from kvision.segmentation.convolutionalize import convolutionalize
 from kvision.segmentation.equivalence import Equivalence, equivalence_report
 from kvision.segmentation.evaluate import Scores, evaluate
-from kvision.segmentation.label_image import label_image
 from kvision.segmentation.output_stride import to_output_stride
+from kvision.segmentation.predict import predict
 from kvision.segmentation.shift_and_stitch import shift_and_stitch
 from kvision.segmentation.sliding_window import sliding_window
 from kvision.segmentation.tiled import tiled
@@ -20,7 +20,7 @@ __all__ = [
     "convolutionalize",
     "equivalence_report",
     "evaluate",
-    "label_image",
+    "predict",
     "median_frequency",
     "shift_and_stitch",
     "sliding_window",

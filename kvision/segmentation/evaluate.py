@@ -8,7 +8,7 @@ import numpy as np
 
 from kvision import checks, data, metrics
 from kvision.progress import Bar
-from kvision.segmentation.label_image import label_image
+from kvision.segmentation.predict import predict
 
 __all__ = ["Scores", "evaluate"]
 
@@ -39,10 +39,10 @@ class Scores:
 def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, progress: bool = True) -> Scores:
     """Labels every image in its own size and compares with its mask, in the mask's size.
 
-    model: images (B, H, W, 3) of any size -> scores (B, H, W, K), see `label_image`. seed: of the bootstrap.
+    model: images (B, H, W, 3) of any size -> scores (B, H, W, K), see `predict`. seed: of the bootstrap.
     """
     rows = Bar(range(len(images)), "evaluate", unit=" images", disable=not progress)
-    found = (label_image(model, images.original(i), longest_side=images.longest_side) for i in rows)
+    found = (predict(model, images.original(i), longest_side=images.longest_side) for i in rows)
     return scores((images.mask(i) for i in range(len(images))), found, len(images.class_names), seed=seed)
 
 

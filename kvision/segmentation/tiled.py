@@ -14,7 +14,7 @@ _GRID = 64  # twice the coarsest stride: a tile's maps are odd where those of th
 def tiled(
     model: keras.Model, image: np.ndarray, *, tile: int = 512, overlap: int = 128, progress: bool = True
 ) -> np.ndarray:
-    """image (H, W, 3) -> labels (H, W) uint8, as `label_image`, without ever holding more than a tile's features.
+    """image (H, W, 3) -> labels (H, W) uint8, as `predict`, without ever holding more than a tile's features.
 
     image: an array, or what is sliced like one, such as `numpy.memmap`. tile: side of what the network sees at once;
     overlap: of it, on each side, what is thrown away; both multiples of 64, so that tiles lie on the network's own

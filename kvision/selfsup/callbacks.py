@@ -99,6 +99,14 @@ class OnlineProbe(_Online):
         self._heads: Heads | None = None
         self.state: list[np.ndarray] = []
 
+    def get_state(self) -> dict:
+        """Returns the head and its optimizer."""
+        return {"state": self.state}
+
+    def set_state(self, state: dict) -> None:
+        """Takes the head and its optimizer."""
+        self.state = state["state"]
+
     def _accuracy(self, epoch, features, held_out):
         if self._heads is None:
             classes = int(max(self._labels.max(), self._truth.max())) + 1
@@ -142,6 +150,14 @@ class CollapseGuard(keras.callbacks.Callback):
             raise checks.error("patience", expected="a count of epochs of at least 1", received=patience)
         self._threshold, self._patience = threshold, patience
         self.count = 0
+
+    def get_state(self) -> dict:
+        """Returns the epochs so far."""
+        return {"count": self.count}
+
+    def set_state(self, state: dict) -> None:
+        """Continues to count from there."""
+        self.count = state["count"]
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get("embedding_std")

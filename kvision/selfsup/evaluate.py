@@ -9,13 +9,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from kvision import backbones, checks, data, views
+from kvision import augment, checks, data
+from kvision.augment.keys import int32
+from kvision.features import embed_each
 from kvision.metrics import accuracy_interval
 from kvision.selfsup.geometry import alignment, spread, uniformity
 from kvision.selfsup.inputs import Labeled, images_and_labels
 from kvision.selfsup.knn import knn_accuracy
 from kvision.selfsup.linear_probe import LinearProbe, linear_probe
-from kvision.views.keys import int32
 
 __all__ = ["Evaluation", "evaluate", "untrained"]
 
@@ -48,27 +49,35 @@ def evaluate(
     train: Labeled,
     test: Labeled,
     *,
-    view: views.Keyed | None = None,
+    view: augment.Keyed | None = None,
     cache: str | Path | None = None,
     seed: int = 0,
     epochs: int = 30,
     batch_size: int = 256,
     progress: bool = True,
 ) -> Evaluation:
-    """Embeds two labeled sets once, and lets `knn_accuracy`, `linear_probe`, `uniformity`, `spread`, `alignment` judge.
+    """Judges an encoder by nearest neighbors and a linear classifier on its features.
 
-    encoder: images (B, H, W, 3) in [0, 255] -> (B, D), such as `method.encoder` without its projector; inference mode.
-    train, test: `kv.data.Images`, or arrays (images, labels), without augmentation. view: as `kv.views.simclr(32)`, one
-    for all encoders that are compared; `seed` draws two of each held-out image, batch by batch. cache: a folder for
-    features, see `kv.backbones.embed`. epochs: of the probe, as are seed and batch_size. Judge `untrained(encoder)`
-    beside it: a random network with a probe is far above chance.
+    Each set is embedded once. Judge `untrained(encoder)` beside it: a random network with a linear classifier is far
+    above chance.
+
+    Args:
+        encoder: A model from images `(batch, height, width, 3)` in [0, 255] to features `(batch, features)`, such as
+            `method.encoder` without its projector. It runs in inference mode.
+        train: `kv.data.Images`, or arrays (images, labels), without augmentation.
+        test: As `train`.
+        view: Such as `kv.augment.simclr(32)`, the same for all encoders that are compared. Two of each test image,
+            drawn by `seed`, measure the alignment. If None, it is not measured.
+        cache: A folder for features, see `kv.features.embed`.
+        seed: Seed of the linear classifier and the views.
+        epochs: Epochs of the linear classifier.
+        batch_size: Images in a batch.
+        progress: Whether a bar is shown.
     """
     images, labels = images_and_labels("train", train)
     held_out, truth = images_and_labels("test", test)
     aligned = None if view is None else alignment(*_of_views(encoder, held_out, view, seed, batch_size, progress))
-    bank, features = backbones.embed_each(
-        encoder, [images, held_out], batch_size=batch_size, cache=cache, progress=progress
-    )
+    bank, features = embed_each(encoder, [images, held_out], batch_size=batch_size, cache=cache, progress=progress)
     probe = linear_probe(bank, labels, features, truth, epochs=epochs, batch_size=batch_size, seed=seed)
     knn = knn_accuracy(bank, labels, features, truth)
     return Evaluation(
@@ -87,13 +96,15 @@ def evaluate(
     )
 
 
-def _of_views(encoder, images: data.Images | np.ndarray, view: views.Keyed, seed: int, batch_size: int, progress: bool):
+def _of_views(
+    encoder, images: data.Images | np.ndarray, view: augment.Keyed, seed: int, batch_size: int, progress: bool
+):
     """Features of two views of each image."""
-    if not isinstance(view, views.Keyed) or isinstance(view, views.MultiView):
-        raise checks.error("view", expected="a layer of kvision.views for one view", received=type(view).__name__)
+    if not isinstance(view, augment.Keyed) or isinstance(view, augment.MultiView):
+        raise checks.error("view", expected="a layer of kvision.augment for one view", received=type(view).__name__)
 
-    drawn = [_Views(images, view, views.fold([int32(seed), number], 0), batch_size) for number in (0, 1)]
-    return backbones.embed_each(encoder, drawn, progress=progress)
+    drawn = [_Views(images, view, augment.fold([int32(seed), number], 0), batch_size) for number in (0, 1)]
+    return embed_each(encoder, drawn, progress=progress)
 
 
 @dataclass(frozen=True)
@@ -101,7 +112,7 @@ class _Views:
     """Batches of one view of each image."""
 
     images: data.Images | np.ndarray
-    view: views.Keyed
+    view: augment.Keyed
     key: tuple
     batch_size: int
 
@@ -114,7 +125,7 @@ class _Views:
         else:
             batches = (batch for batch, *_ in self.images)
         for index, batch in enumerate(batches):
-            yield np.asarray(keras.ops.convert_to_numpy(self.view(batch, key=views.fold(self.key, index))))
+            yield np.asarray(keras.ops.convert_to_numpy(self.view(batch, key=augment.fold(self.key, index))))
 
 
 def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:

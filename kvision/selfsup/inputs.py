@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from kvision import backbones, checks, data, distribute, training
+from kvision import checks, data, distribute, training
+from kvision.features import embed_each
 
 __all__ = ["Labeled", "feature_rows", "features_of", "images_and_labels", "label_rows"]
 
@@ -61,7 +62,7 @@ def features_of(encoder: keras.Model, sets: Sequence, *, batch_size: int) -> lis
     with distribute.scope_of(encoder):
         alone = distribute.replica_count() == 1
     if alone:
-        return backbones.embed_each(encoder, sets, batch_size=batch_size, engine="keras", progress=False)
+        return embed_each(encoder, sets, batch_size=batch_size, engine="keras", progress=False)
     # `predict_on_batch` under a strategy gives every replica the whole batch
     batches = [data.pipeline(images) if isinstance(images, data.Images) else images for images in sets]
     found = [training.predict(encoder, each, batch_size=batch_size, verbose=0) for each in batches]

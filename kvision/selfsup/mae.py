@@ -3,7 +3,8 @@
 import keras
 from keras import layers, ops
 
-from kvision import checks, losses, views
+from kvision import augment, checks, losses
+from kvision.augment import Key, next_key
 from kvision.backbones import transformer, vit_tokens
 from kvision.layers import Preprocess, SinCosPositions
 from kvision.ops import to_patches
@@ -11,7 +12,6 @@ from kvision.schedules import Cosine
 from kvision.selfsup.presets import Preset, adamw, by_size, single, small_vit, zoo
 from kvision.selfsup.tokens import grid, patch_model, pooled
 from kvision.training import Objective
-from kvision.views import Key, next_key
 
 __all__ = ["MAE", "PRESETS"]
 
@@ -136,11 +136,11 @@ def _mae(**options):
 PRESETS = {
     "mae": by_size(
         imagenet=Preset(
-            zoo("ViTSmall16"), single(views.mae), _mae(), adamw(0.95), 2.4e-3, 4096, 800, Cosine(0.05), vit=True
+            zoo("ViTSmall16"), single(augment.mae), _mae(), adamw(0.95), 2.4e-3, 4096, 800, Cosine(0.05), vit=True
         ),
         small=Preset(
             small_vit,
-            single(views.mae),
+            single(augment.mae),
             _mae(decoder_width=64, decoder_depth=2, decoder_heads=4),
             adamw(0.95),
             1e-3,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import losses, views
+from kvision import augment, losses
 from kvision.ops import unit
 from kvision.schedules import Cosine
 from kvision.selfsup.presets import DROPS, Preset, by_size, pair, resnet, sgd, zoo
@@ -80,22 +80,22 @@ def _moco(queue_size: int = 65536, **options):
     return method
 
 
-def _without_blur(size: int) -> views.View:
-    return views.moco2(size, blur=False)
+def _without_blur(size: int) -> augment.View:
+    return augment.moco2(size, blur=False)
 
 
 _SMALL = {"queue_size": 4096, "momentum": 0.99, "groups": 4}
 _SMOKE = {"queue_size": 64, "momentum": 0.9, "groups": 2}
 PRESETS = {
     "moco": by_size(
-        imagenet=Preset(zoo("ResNet50"), pair(views.moco1), _moco(), sgd(1e-4), 0.03, 256, 200, DROPS),
-        small=Preset(resnet(16), pair(views.moco1), _moco(temperature=0.1, **_SMALL), sgd(5e-4), 0.12, 256, 200),
+        imagenet=Preset(zoo("ResNet50"), pair(augment.moco1), _moco(), sgd(1e-4), 0.03, 256, 200, DROPS),
+        small=Preset(resnet(16), pair(augment.moco1), _moco(temperature=0.1, **_SMALL), sgd(5e-4), 0.12, 256, 200),
         smoke=_moco(sizes=(32,), temperature=0.1, **_SMOKE),
     ),
     "moco_v2": by_size(
         imagenet=Preset(
             zoo("ResNet50"),
-            pair(views.moco2),
+            pair(augment.moco2),
             _moco(sizes=(2048, 128), temperature=0.2),
             sgd(1e-4),
             0.03,

@@ -3,14 +3,14 @@
 import keras
 from keras import ops
 
-from kvision import checks, distribute, losses, views
+from kvision import augment, checks, distribute, losses
+from kvision.augment import Key, next_key
 from kvision.ops import unit
 from kvision.schedules import Cosine
 from kvision.selfsup.bank import MemoryBank
 from kvision.selfsup.presets import DROPS, Preset, by_size, resnet, sgd, single, zoo
 from kvision.selfsup.projector import projector
 from kvision.training import Objective
-from kvision.views import Key, next_key
 
 __all__ = ["NPID", "PRESETS"]
 
@@ -113,13 +113,13 @@ def _npid(**options):
 
 PRESETS = {
     "npid": by_size(
-        imagenet=Preset(zoo("ResNet50"), single(views.npid), _npid(negatives=4096), sgd(1e-4), 0.03, 256, 200, DROPS),
-        small=Preset(resnet(16), single(views.npid), _npid(temperature=0.1), sgd(5e-4), 0.06, 128, 100),
+        imagenet=Preset(zoo("ResNet50"), single(augment.npid), _npid(negatives=4096), sgd(1e-4), 0.03, 256, 200, DROPS),
+        small=Preset(resnet(16), single(augment.npid), _npid(temperature=0.1), sgd(5e-4), 0.06, 128, 100),
     ),
     "npid_plus_plus": by_size(
         imagenet=Preset(
             zoo("ResNet50"),
-            single(views.npid_plus_plus),
+            single(augment.npid_plus_plus),
             _npid(negatives=32_000),
             sgd(1e-4, norms=False),
             0.12,
@@ -128,7 +128,7 @@ PRESETS = {
             Cosine(end=0.001),
         ),
         small=Preset(
-            resnet(16), single(views.npid_plus_plus), _npid(temperature=0.1), sgd(5e-4, norms=False), 0.06, 128, 200
+            resnet(16), single(augment.npid_plus_plus), _npid(temperature=0.1), sgd(5e-4, norms=False), 0.06, 128, 200
         ),
     ),
 }

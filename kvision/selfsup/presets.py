@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from kvision import backbones, views
+from kvision import augment, backbones
 from kvision.schedules import Cosine, Steps
 from kvision.schedules.curves import Curve
 from kvision.selfsup.tokens import pooled
@@ -24,15 +24,16 @@ class Preset:
     encoder: image size -> a model image -> features; where the preset has its own, with `width=` of another. views:
     image size -> a layer that makes the views of a batch. method: (encoder, views, images=, classes=, steps=,
     image_size=, seed=) -> the method; images, classes of the data set, steps of an epoch. optimizer: () -> one.
-    rate: its peak, for `batch_size`; `curve` is what becomes of it. image_size: pixels, where nobody says another.
-    fields: of a batch, as `kv.data.pipeline` takes them. vit: patches are hidden, so that no other encoder will do.
+    learning_rate: its peak, for `batch_size`; `curve` is what becomes of it. image_size: pixels, where nobody says
+    another. fields: of a batch, as `kv.data.pipeline` takes them. vit: patches are hidden, so that no other encoder
+    will do.
     """
 
     encoder: Callable[..., keras.Model]
     views: Callable[[int], keras.layers.Layer]
     method: Callable[..., Objective]
     optimizer: Callable[[], keras.optimizers.Optimizer]
-    rate: float
+    learning_rate: float
     batch_size: int
     epochs: int
     curve: Curve = _RISE
@@ -42,7 +43,7 @@ class Preset:
 
     def at_batch(self, batch_size: int) -> "Preset":
         """The same for another batch: the rate is scaled with it (Goyal et al. 2017, arXiv 1706.02677, section 2.1)."""
-        return replace(self, batch_size=batch_size, rate=self.rate * batch_size / self.batch_size)
+        return replace(self, batch_size=batch_size, learning_rate=self.learning_rate * batch_size / self.batch_size)
 
 
 def by_size(*, imagenet: Preset, small: Preset, smoke: Callable[..., Objective] | None = None) -> dict[str, Preset]:
@@ -75,14 +76,14 @@ def small_vit(size: int, width: int = 128) -> keras.Model:
     return pooled(backbones.vit(depth=4, width=width, heads=4, patch_size=patch_size, image_size=size))
 
 
-def pair(view: Callable[[int], views.View]) -> Callable[[int], keras.layers.Layer]:
+def pair(view: Callable[[int], augment.View]) -> Callable[[int], keras.layers.Layer]:
     """Two views of each image, "a" and "b". view: image size -> one."""
-    return lambda size: views.MultiView({"a": view(size), "b": view(size)})
+    return lambda size: augment.MultiView({"a": view(size), "b": view(size)})
 
 
-def single(view: Callable[[int], views.View]) -> Callable[[int], keras.layers.Layer]:
+def single(view: Callable[[int], augment.View]) -> Callable[[int], keras.layers.Layer]:
     """One view of each image, "a". view: image size -> one."""
-    return lambda size: views.MultiView({"a": view(size)})
+    return lambda size: augment.MultiView({"a": view(size)})
 
 
 def sgd(decay: float, *, norms: bool = True) -> Callable[[], keras.optimizers.Optimizer]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import distribute, losses, views
+from kvision import augment, distribute, losses
 from kvision.schedules import Cosine
 from kvision.selfsup.presets import Preset, by_size, lars, pair, resnet, sgd, zoo
 from kvision.selfsup.projector import projector
@@ -57,14 +57,14 @@ def _simclr(**options):
     return lambda encoder, made, **_: SimCLR(encoder, made, **options)
 
 
-def _cifar(size: int) -> views.View:
-    return views.simclr(size, strength=0.5, blur=False)  # appendix B.9
+def _cifar(size: int) -> augment.View:
+    return augment.simclr(size, strength=0.5, blur=False)  # appendix B.9
 
 
 PRESETS = {
     "simclr": by_size(
         imagenet=Preset(
-            zoo("ResNet50"), pair(views.simclr), _simclr(sizes=(2048, 128)), lars(1e-6), 4.8, 4096, 1000, Cosine(0.01)
+            zoo("ResNet50"), pair(augment.simclr), _simclr(sizes=(2048, 128)), lars(1e-6), 4.8, 4096, 1000, Cosine(0.01)
         ),
         small=Preset(resnet(16), pair(_cifar), _simclr(temperature=0.5), sgd(5e-4), 0.12, 256, 200),
     )

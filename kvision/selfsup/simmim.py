@@ -5,7 +5,8 @@ import math
 import keras
 from keras import layers, ops
 
-from kvision import checks, losses, views
+from kvision import augment, checks, losses
+from kvision.augment import Key, next_key
 from kvision.backbones import vit_tokens
 from kvision.layers import Preprocess
 from kvision.ops import to_patches
@@ -13,7 +14,6 @@ from kvision.schedules import Cosine
 from kvision.selfsup.presets import Preset, adamw, by_size, single, small_vit, zoo
 from kvision.selfsup.tokens import grid, patch_model, pooled
 from kvision.training import Objective
-from kvision.views import Key, next_key
 
 __all__ = ["PRESETS", "SimMIM"]
 
@@ -122,7 +122,7 @@ PRESETS = {
     "simmim": by_size(
         imagenet=Preset(
             zoo("ViTSmall16"),
-            single(views.simmim),
+            single(augment.simmim),
             _simmim(unit=32),
             adamw(0.999, global_clipnorm=5.0),
             8e-4,
@@ -133,7 +133,7 @@ PRESETS = {
         ),
         small=Preset(
             small_vit,
-            single(views.simmim),
+            single(augment.simmim),
             _simmim(),
             adamw(0.999, global_clipnorm=5.0),
             1e-3,

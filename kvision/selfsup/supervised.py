@@ -3,7 +3,7 @@
 import keras
 from keras import layers, ops
 
-from kvision import checks, views
+from kvision import augment, checks
 from kvision.schedules import Steps
 from kvision.selfsup.presets import Preset, by_size, resnet, sgd, single, zoo
 from kvision.training import Objective
@@ -67,7 +67,7 @@ PRESETS = {
     "supervised": by_size(
         imagenet=Preset(
             zoo("ResNet50"),
-            single(views.supervised),
+            single(augment.supervised),
             _supervised,
             sgd(1e-4),
             0.1,
@@ -76,6 +76,6 @@ PRESETS = {
             Steps((1 / 3, 2 / 3), warmup=0.0),
             fields=_FIELDS,
         ),
-        small=Preset(resnet(16), single(views.supervised), _supervised, sgd(5e-4), 0.1, 128, 100, fields=_FIELDS),
+        small=Preset(resnet(16), single(augment.supervised), _supervised, sgd(5e-4), 0.1, 128, 100, fields=_FIELDS),
     )
 }

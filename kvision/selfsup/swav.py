@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from kvision import backbones, checks, distribute, losses, views
+from kvision import augment, backbones, checks, distribute, losses
+from kvision.augment import MultiView
 from kvision.ops import unit
 from kvision.schedules import Cosine
 from kvision.selfsup.countdown import Countdown
@@ -15,7 +16,6 @@ from kvision.selfsup.prototypes import Prototypes
 from kvision.selfsup.queue import FeatureQueue
 from kvision.selfsup.sinkhorn import sinkhorn
 from kvision.training import AdamW, Objective
-from kvision.views import MultiView
 
 __all__ = ["PRESETS", "SwAV"]
 
@@ -120,17 +120,17 @@ def _swav(*, frozen_epochs: int, crops: bool = False, **options):
 
 def _crops(size: int) -> keras.layers.Layer:
     """Multi-crop: two of 224 and six of 96 pixels, in their proportion at other sizes."""
-    big, small = views.swav(size), views.swav(_small_crop(size), area=(0.05, 0.14))
-    return views.MultiView({"a": big, "b": big, **dict.fromkeys("cdefgh", small)})
+    big, small = augment.swav(size), augment.swav(_small_crop(size), area=(0.05, 0.14))
+    return augment.MultiView({"a": big, "b": big, **dict.fromkeys("cdefgh", small)})
 
 
 def _small_crop(size: int) -> int:
     return round(size * 96 / 224)
 
 
-def _milder(size: int) -> views.View:
+def _milder(size: int) -> augment.View:
     # with the area of SwAV's large crops, not (0.08, 1) as published without small ones: README's rows are of this
-    return views.swav(size, strength=0.5, blur=False)
+    return augment.swav(size, strength=0.5, blur=False)
 
 
 def _adamw() -> keras.optimizers.Optimizer:

@@ -30,7 +30,6 @@ class PhaseValue(keras.callbacks.Callback):
         first_epoch: int = 0,
     ):
         super().__init__()
-        # private: checkpoints keep what is public, and would put an earlier call's epochs back
         self._value, self._assign, self._epochs, self._first_epoch = value, assign, epochs, first_epoch
         self._done = 0
 
@@ -72,6 +71,14 @@ class Clock(keras.callbacks.Callback):
         super().__init__()
         self.seconds = 0.0
         self._counted = 0.0
+
+    def get_state(self) -> dict:
+        """Returns the seconds so far."""
+        return {"seconds": self.seconds}
+
+    def set_state(self, state: dict) -> None:
+        """Continues to count from there."""
+        self.seconds = state["seconds"]
 
     def on_epoch_begin(self, epoch, logs=None):
         self._counted = time.monotonic()
@@ -120,6 +127,14 @@ class KeepBest(keras.callbacks.Callback):
         self.value: float | None = None
         self.epoch: int | None = None
         self.weights: list | None = None
+
+    def get_state(self) -> dict:
+        """Returns the best epoch so far."""
+        return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
+
+    def set_state(self, state: dict) -> None:
+        """Takes the best epoch so far."""
+        self.value, self.epoch, self.weights = state["value"], state["epoch"], state["weights"]
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):

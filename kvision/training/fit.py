@@ -119,7 +119,6 @@ def fit(
         resume = Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
         if resume is not None:
             resume.begin(phase, rows=batches.rows, steps=batches.steps, seed=batches.seed)
-            resume.meet(callbacks)
             resume.restore(model)
             stack.callback(resume.leave, model.optimizer)
         going_on = resume is not None and resume.goes_on(phase)

@@ -55,7 +55,7 @@ def divided(arrays: Any, share: float) -> tuple[tuple, tuple]:
             problem="splits arrays alone",
             expected="arrays as `train`, or `validation_data`",
             received=type(arrays).__name__,
-            hint="kv.data.split(images.labels, images.digests, fraction=0.2, seed=0) divides images by class",
+            hint="kv.data.split(images.labels, images.pixel_hashes, fraction=0.2, seed=0) divides images by class",
         )
     count = len(keras.tree.flatten(arrays)[0])
     at = math.floor(count * (1 - share))

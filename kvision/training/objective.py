@@ -65,7 +65,7 @@ class Objective(keras.Model):
             raise checks.error(
                 "train" if self.views is None else "views",
                 problem="gives no dictionary",
-                expected="views by name, as kv.views.MultiView makes them",
+                expected="views by name, as kv.augment.MultiView makes them",
                 received=type(views).__name__,
             )
         if absent := [name for name in names if name not in views]:

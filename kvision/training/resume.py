@@ -1,12 +1,10 @@
 """A killed training goes on as if it had not been killed: what is kept, when, and how it is put back."""
 
-import inspect
 import math
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import keras
@@ -14,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kvision import checks, distribute
+from kvision.training import callback_state
 from kvision.training.checkpoint import Checkpoints
 from kvision.training.preemption import Notice, Preempted
 from kvision.training.source import Position
@@ -32,8 +31,7 @@ class Resume:
     share: of the time that writing may take, such as .05: ends of epochs that come too soon after the last checkpoint
     are passed over, for ten minutes at most; the first after a start and the last are not. None writes at each.
     Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
-    the logs, and of each callback its weights, numbers and strings, but for settings: what its constructor took and
-    training did not change is what the callback at hand has. `history`: logs by name, one an epoch so far.
+    the logs, and the state of callbacks (`callback_state`). `history`: logs by name, one an epoch so far.
     """
 
     def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None, share: float | None = None):
@@ -45,7 +43,6 @@ class Resume:
             raise checks.error("share", expected="None where `every` says when", received=share)
         self.checkpoints, self.every, self.share = Checkpoints(folder, keep=keep), every, share
         self._written, self._took = -_LONGEST_PAUSE, math.inf
-        self._fresh: dict[int, tuple[keras.callbacks.Callback, dict]] = {}  # by identity, with the callback: it stays
         self._batches: dict[str, int | None] = {}
         self._begun: set[int] = set()
         self._look()
@@ -125,24 +122,9 @@ class Resume:
         """When a training ends, however it does."""
         _LEFT[_inner(optimizer)] = _rate(optimizer)
 
-    def meet(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Before a training, or a phase of one: what their constructors took is their settings, until it changes."""
-        for callback in callbacks:
-            settings = {name: value for name, value in _plain(callback).items() if name in _parameters(callback)}
-            self._fresh.setdefault(id(callback), (callback, settings))
-
     def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """The numbers and weights that callbacks kept: the first of a class and log get those of its first, and so
-        on."""
-        left = list(callbacks)
-        for index, (*kind, plain) in enumerate(self.record.get("callbacks", [])):
-            callback = next((each for each in left if _kind(each) == kind), None)
-            if callback is None:
-                continue
-            left.remove(callback)
-            vars(callback).update(plain)
-            for name, count in self.record["weights"].get(str(index), {}).items():
-                setattr(callback, name, [self._arrays.pop(f"callback-{index}-{name}-{i}") for i in range(count)])
+        """Gives callbacks the state that they had."""
+        callback_state.put(callbacks, self.record.get("callbacks", []), self._arrays)
 
     def _put(self, kind: str, variables: list) -> None:
         names = sorted(name for name in self._arrays if name.startswith(f"{kind}-"))
@@ -186,15 +168,9 @@ class Resume:
                     hint="Lower the learning rate; the last good checkpoint stays",
                 )
         arrays |= {f"metric-{i:05}": array for i, array in enumerate(metrics)}
-        kept, weights = [], {}
-        for index, callback in enumerate(callbacks):
-            _, fresh = self._fresh.get(id(callback), (callback, {}))
-            changed = {name: value for name, value in _plain(callback).items() if (name, value) not in fresh.items()}
-            kept.append([*_kind(callback), changed])
-            for name, values in _weights(callback).items():
-                weights.setdefault(str(index), {})[name] = len(values)
-                arrays |= {f"callback-{index}-{name}-{i}": _array(value) for i, value in enumerate(values)}
-        record = {**record, "callbacks": kept, "weights": weights, "rate": self._rate, "batches": self._batches}
+        states, of_callbacks = callback_state.get(callbacks)
+        arrays |= {name: _array(value) for name, value in of_callbacks.items()}
+        record = {**record, "callbacks": states, "rate": self._rate, "batches": self._batches}
         path = self.checkpoints.write(position, arrays, record)
         self._written = time.monotonic()
         self._took = min(self._took, self._written - started)  # a disk that stalled once is no slow one
@@ -229,39 +205,9 @@ def _global_seed():
     return global_seed_generator()
 
 
-def _kind(callback) -> list[str | None]:
-    """By what it is known again; with another log, another best is no best."""
-    monitor = getattr(callback, "monitor", None)
-    return [type(callback).__name__, monitor if isinstance(monitor, str) else None]
-
-
-def _parameters(callback) -> set[str]:
-    """What the constructors of its class and of those before it take."""
-    return {name for kind in type(callback).__mro__ for name in inspect.signature(kind.__init__).parameters}
-
-
 def number(log) -> float | list:
     """A log as JSON: a metric may be several numbers."""
     return log if isinstance(log, float) else keras.ops.convert_to_numpy(log).tolist()
-
-
-def _plain(callback) -> dict[str, Any]:
-    return {
-        name: value.item() if isinstance(value, np.generic) else value
-        for name, value in vars(callback).items()
-        if isinstance(value, bool | int | float | str | np.generic | None)
-        and not name.startswith("_")
-        and name != "min_delta"  # a setting, whose sign Keras' own callbacks turn when they first compare
-    }
-
-
-def _weights(callback) -> dict[str, list]:
-    return {
-        name: value
-        for name, value in vars(callback).items()
-        # `Model.get_weights` gives a scalar as a number
-        if isinstance(value, list) and value and all(isinstance(array, np.ndarray | np.generic) for array in value)
-    }
 
 
 class Keeper(keras.callbacks.Callback):

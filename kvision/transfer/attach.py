@@ -6,8 +6,9 @@ from typing import Any
 import keras
 from sklearn.base import BaseEstimator
 
-from kvision import backbones, checks, heads
+from kvision import checks, heads
 from kvision.layers import Body
+from kvision.training.single import single
 
 __all__ = ["attach"]
 
@@ -36,7 +37,7 @@ def attach(backbone: keras.Model, head: Any, *, augment: keras.layers.Layer | No
         sklearn.exceptions.NotFittedError: If the head is not fitted.
     """
     _check_order(backbone, head)
-    backbone = backbones.single(backbone)
+    backbone = single(backbone)
     image = keras.Input(backbone.input_shape[1:], name="image")
     features = Body(backbone)(image if augment is None else augment(image))
     if len(features.shape) == 4:
@@ -51,7 +52,7 @@ def attach(backbone: keras.Model, head: Any, *, augment: keras.layers.Layer | No
             problem=f"was fitted on {fitted_on} features",
             expected=f"{features.shape[1]} features, as '{backbone.name}' gives",
             received=type(head).__name__,
-            hint="Fit it on kv.backbones.embed(backbone, images)",
+            hint="Fit it on kv.features.embed(backbone, images)",
         )
     return keras.Model(image, layer(features), name=f"{backbone.name}_classifier")
 

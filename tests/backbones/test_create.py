@@ -31,7 +31,7 @@ def test_contract(name, tmp_path):
     elif name in STRIDES:
         backbone(name, 96, tmp_path, strides=STRIDES[name])
     else:
-        backbone(name, max(64, kv.backbones.smallest_size(name)), tmp_path)
+        backbone(name, max(64, kv.backbones.info(name).smallest_size), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["AlexNet", "GoogLeNet", *CIFAR])

@@ -18,7 +18,7 @@ def test_matches_the_published_network(shared):
     """Pooled features and class scores of three photographs, computed by the PyTorch port itself."""
     golden = np.load(shared / "reference/efficientnet_lite0_golden.npz")
     model = kv.backbones.create("EfficientNetLite0", weights="imagenet", pooling="avg")
-    pooled = kv.backbones.embed(model, golden["images"], progress=False)
+    pooled = kv.features.embed(model, golden["images"], progress=False)
     assert np.abs(pooled - golden["pooled"]).max() < 1e-4
     checkpoint = lite_checkpoint(0)
     scores = pooled @ checkpoint["_fc.weight"].T + checkpoint["_fc.bias"]

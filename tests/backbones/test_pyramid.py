@@ -138,13 +138,13 @@ QUICK = ("AlexNet", "ConvNeXtTiny", "EfficientNetLite0", "ResNet20", "VGG16", "V
 def test_zoo_whatever_the_image_size_and_the_pooling(name):
     """At their smallest size deep maps are single pixels: the taps are the same."""
     with without_weights():
-        small = kv.backbones.create(name, image_size=kv.backbones.smallest_size(name), pooling="avg")
+        small = kv.backbones.create(name, image_size=kv.backbones.info(name).smallest_size, pooling="avg")
         model = kv.backbones.pyramid(small)
         large = kv.backbones.pyramid(kv.backbones.create(name))
     assert model.strides == large.strides and model.channels == large.channels
     first = {"Alex": 4, "Conv": 4, "ViTT": 16, "ViTS": 16, "VGG1": 1}.get(name[:4], 2)
     expected = tuple(stride for stride in (1, 2, 4, 8, 16, 32) if stride >= first)
-    if name.startswith("ViT") or kv.backbones.image_size(name) == 32:
+    if name.startswith("ViT") or kv.backbones.info(name).image_size == 32:
         expected = (16,) if name.startswith("ViT") else (1, 2, 4)
     assert model.strides == expected
     assert model.channels[-1] == small.output_shape[1]

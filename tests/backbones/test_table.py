@@ -24,8 +24,10 @@ def test_what_the_readme_says_without_building():
     for name, (_, size, smallest, _, _, preprocessing, imagenet) in found.items():
         expected = {"size": size, "smallest": smallest, "preprocessing": preprocessing, "imagenet": imagenet}
         assert table.cheap(name) == expected
-        assert kv.backbones.image_size(name) == int(size) and kv.backbones.smallest_size(name) == int(smallest)
-        assert kv.backbones.has_imagenet(name) == (imagenet != "none")
+        assert kv.backbones.info(name).image_size == int(size) and kv.backbones.info(name).smallest_size == int(
+            smallest
+        )
+        assert kv.backbones.info(name).has_imagenet == (imagenet != "none")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in ZOO])

@@ -14,8 +14,8 @@ import kvision as kv  # before TensorFlow, which reads the environment that it s
 import numpy as np
 import tensorflow as tf
 
-from kvision.export import engines
-from kvision.export.fastest import fastest
+from kvision.features import engines
+from kvision.features.fastest import fastest
 
 BATCH = 32
 

@@ -41,10 +41,10 @@ def rates(folder: Path) -> dict[str, float]:
     Measured before and after the run: where the two differ, the machine was not equally free, and the ratio says less.
     """
     import kvision as kv
-    from kvision.export import engines
+    from kvision.features import engines
 
     scan = kv.data.scan(folder, progress=False)
-    images = kv.data.folders(scan, image_size=SIZE).subset(np.arange(SAMPLE))
+    images = kv.data.from_folder(scan, image_size=SIZE).subset(np.arange(SAMPLE))
     model = kv.backbones.create("EfficientNetLite0", weights="imagenet", image_size=SIZE, pooling="avg")
     run = engines.start(model, "litert", batch_size=32)
     seconds: dict[str, list[float]] = {"decode": [], "engine": []}

@@ -34,7 +34,7 @@ def main() -> None:
     backbone = kv.backbones.create("EfficientNetLite0", weights="imagenet", pooling="avg")
     chosen = kv.data.sample(data.y_train, arguments.per_class, seed=0)
     x, y = [
-        kv.backbones.embed(backbone, kv.data.arrays(images, image_size=224), cache=arguments.cache)
+        kv.features.embed(backbone, kv.data.from_arrays(images, image_size=224), cache=arguments.cache)
         for images in (data.x_train[chosen], data.x_test)
     ]
     labels = data.y_train[chosen]

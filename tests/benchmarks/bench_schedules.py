@@ -45,7 +45,7 @@ def second_epoch(train: Callable[[Epochs], object]) -> float:
 
 def by_kvision(name: str, size: int, above: str, data) -> Callable[[Epochs], object]:
     model = kv.transfer.attach(kv.backbones.create(name, image_size=size, pooling="avg"), CLASSES)
-    steps = [kv.schedules.Unfreeze(0, above, 1e-4)]
+    steps = [kv.schedules.Phase(0, above, 1e-4)]
     return lambda epochs: kv.schedules.fit(model, data, steps, epochs=3, callbacks=[epochs], verbose=0)
 
 
@@ -93,13 +93,13 @@ def presets(path: str, out: str, *names: str) -> None:
     answers: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for seed in SEEDS:
         for name in names:
-            config = transfer.Config(data=path, image_size=96, heads=("finetune",), preset=name, seed=seed)
+            config = transfer.Config(data=path, image_size=96, heads=("finetune",), schedule=name, seed=seed)
             folder = Path(out, f"{name}-{seed}")
             folder.mkdir(parents=True, exist_ok=True)
             data, started = transfer.load(config), time.monotonic()
-            transfer.run(data.train, data.val, config, stages=runs.Stages(folder), cache=Path(out, "features"))
+            transfer.run(data, config, records=runs.Records(folder), cache=Path(out, "features"))
             record = json.loads((folder / "finetune.json").read_text(encoding="utf-8"))
-            answers[name].append(np.array(record["predicted"]) == data.val.labels)
+            answers[name].append(np.array(record["predicted"]) == data.test.labels)
             accuracy, seconds = answers[name][-1].mean(), time.monotonic() - started
             print(f"{name}, seed {seed}: {accuracy:.4f} ({record['chosen']}, {seconds:.0f} s)", flush=True)
     gain = np.mean([a.astype(float) - b for a, b in zip(answers[names[0]], answers[names[-1]], strict=True)], axis=0)

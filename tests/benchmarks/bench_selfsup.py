@@ -42,8 +42,8 @@ def rate(make_views: bool, width: str = "64", norm: str = "kvision") -> float:
 
     keras.utils.set_random_seed(0)
     encoder = kv.backbones.resnet18(width=int(width), image_size=SIZE, pooling="avg")
-    view = kv.views.simclr(SIZE, strength=0.5, blur=False)
-    made = kv.views.MultiView({"a": view, "b": view}) if make_views else None
+    view = kv.augment.simclr(SIZE, strength=0.5, blur=False)
+    made = kv.augment.MultiView({"a": view, "b": view}) if make_views else None
     method = kv.selfsup.SimCLR(encoder, made, temperature=0.5)
     method.compile(kv.training.SGD(0.03, momentum=0.9))
     times = []
@@ -114,7 +114,7 @@ def norm() -> None:
 def read() -> None:
     """A batch of 256 images in memory by one copy, against one by one on all cores."""
     pixels = np.random.default_rng(0).integers(0, 256, (10_000, SIZE, SIZE, 3), dtype=np.uint8)
-    images = kv.data.arrays(pixels, image_size=SIZE)
+    images = kv.data.from_arrays(pixels, image_size=SIZE)
     rows, times = np.random.default_rng(1).permutation(len(images))[:256], []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         ways = (lambda: np.stack(list(pool.map(images.image, rows))), lambda: images.take(rows))
@@ -138,24 +138,24 @@ def finetune(path: str, out: str, epochs: int, methods: list[str]) -> None:
             data = pretraining.load(config)
             folder = Path(out) / f"{name}-{seed}-{epochs}"
             folder.mkdir(parents=True, exist_ok=True)
-            stages = runs.Stages(folder)
-            encoder, record = pretraining.pretrain(name, data.train, config, stages)
+            records = runs.Records(folder)
+            encoder, record = pretraining.pretrain(name, data.train, config, records)
             loss = record["history"]["loss"][-1] / record["history"]["trivial"][-1]
             few = data.train.subset(kv.data.sample(data.train.labels, LABELED, seed=seed))
-            found = stages.done("gain", scratch=float, tuned=float)
+            found = records.done("gain", scratch=float, tuned=float)
             if found is None:
                 found = {}
                 for kind, body in (("scratch", kv.selfsup.untrained(encoder, seed)), ("tuned", encoder)):
                     keras.utils.set_random_seed(seed)
                     model = kv.transfer.attach(body, len(data.class_names))
-                    steps = [kv.schedules.Unfreeze(0, "all", 1e-3, curve=kv.schedules.Cosine(0.1))]
+                    steps = [kv.schedules.Phase(0, "all", 1e-3, curve=kv.schedules.Cosine(0.1))]
                     batches = kv.data.pipeline(few, seed=seed, batch_size=64)
                     kv.schedules.fit(
                         model, batches, steps, epochs=EPOCHS, optimizer=kv.training.AdamW(weight_decay=0.05), verbose=0
                     )
-                    guess = kv.backbones.embed(model, data.val, progress=False).argmax(axis=1)
-                    found[kind] = float((guess == data.val.labels).mean())
-                stages.finish("gain", found)
+                    guess = kv.features.embed(model, data.test, progress=False).argmax(axis=1)
+                    found[kind] = float((guess == data.test.labels).mean())
+                records.finish("gain", found)
             gains.setdefault(name, []).append(found["tuned"] - found["scratch"])
             print(json.dumps({"method": name, "seed": seed, "loss / trivial": round(loss, 3), **found}), flush=True)
     for name, values in gains.items():

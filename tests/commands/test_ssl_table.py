@@ -99,7 +99,7 @@ def test_all_rows(tmp_path):
     ("arguments", "text"),
     [
         (["--methods", "simclear"], "`--methods` is not known.*Did you mean 'simclr'"),
-        (["--rate", "1"], "`--rate` is not valid. Expected each method's own"),
+        (["--learning-rate", "1"], "`--learning-rate` is not valid. Expected each method's own"),
         (["--minutes", "nan"], "`--minutes` is not valid"),
         (["--epochs", "2", "--minutes", "1"], "`--minutes` is not valid. Expected no --epochs beside it"),
     ],

@@ -56,11 +56,14 @@ def test_folders_beside_train_and_test_are_no_classes(laid_out):
     [
         (("a/1.png", "b/1.png", "test/1.png"), r"parts of a data set and not like classes.*\['test'\].*class_test"),
         (("a/1.png", "b/1.png", "unlabeled/1.png"), "Move these folders elsewhere"),
-        (("train/a/1.png", "train/b/1.png"), r"none to hold out.*Read .*/train instead"),
-        (("train/a/1.png", "train/b/1.png", "unlabeled/1.png"), "none to hold out"),
-        (("train/a/1.png", "val/a/1.png", "test/a/1.png"), "one to train on and one to hold out.*move the others"),
-        (("train/a/1.png", "Train/b/1.png", "test/a/1.png"), "other splits than one to train on"),
-        (("train/a/1.png", "train/b/1.png", "test/a/1.png"), r"only one of train/ and test/.*\['b'\].*Put images"),
+        (("train/a/1.png", "train/b/1.png"), r"none for the test.*Read .*/train instead"),
+        (("train/a/1.png", "train/b/1.png", "unlabeled/1.png"), "none for the test"),
+        (("train/a/1.png", "Train/b/1.png", "test/a/1.png"), "has two folders for one part"),
+        (("train/a/1.png", "val/b/1.png", "valid/a/1.png"), r"has two folders for one part.*\['val', 'valid'\]"),
+        (
+            ("train/a/1.png", "train/b/1.png", "test/a/1.png"),
+            r"lack images in one of train/ and test/.*\['b'\].*Put images",
+        ),
         (("data/a/1.png", "data/b/1.png"), r"has 1 class folder with images.*Read .*/data instead"),
         (("1.png", "2.png"), r"has 0 class folders.*folder of its own \(2 images lie outside"),
         (("caf\u00e9/1.png", "cafe\u0301/1.png"), "two classes of one name.*put their images into one"),
@@ -69,6 +72,20 @@ def test_folders_beside_train_and_test_are_no_classes(laid_out):
 def test_a_refusal_names_the_folders_and_the_next_step(laid_out, paths, message):
     with pytest.raises(UserError, match=message):
         classes(laid_out(*paths))
+
+
+def test_three_parts(laid_out):
+    folder = laid_out(*(f"{part}/{name}/1.png" for part in ("train", "valid", "test") for name in "ab"))
+    assert class_layout.read(folder).sides == {"train/": "train", "valid/": "validation", "test/": "test"}
+    assert classes(folder) == (("a", "b"), ())
+    laid_out("train/c/1.png", "test/c/1.png")
+    with pytest.raises(UserError, match=r"lack images in one of train/ and valid/ and test/.*\['c'\]"):
+        classes(folder)
+
+
+def test_a_folder_for_validation_alone_is_the_test(laid_out):
+    folder = laid_out(*(f"{part}/{name}/1.png" for part in ("train", "VAL") for name in "ab"))
+    assert class_layout.read(folder).sides == {"train/": "train", "VAL/": "test"}
 
 
 def test_a_class_may_be_called_train(laid_out):

@@ -41,7 +41,7 @@ def test_instances_become_labels_the_smaller_in_front(coco, tmp_path):
     assert kv.data.coco_masks(*coco, tmp_path / "out", progress=False) == ["gone.jpg"]
     known = kv.data.label_map(tmp_path / "out/classes.txt")
     assert known.names == ("background", "dog", "cat")
-    found = kv.data.masks(tmp_path / "out", known, progress=False)
+    found = kv.data.from_masks(tmp_path / "out", known, progress=False)
     assert found.names == ("images/a.jpg", "images/b.jpg") and not found.bad
     expected = np.zeros((10, 12), "uint8")
     expected[:, :2] = 255
@@ -96,7 +96,7 @@ def test_an_object_without_an_outline_is_no_background(coco, tmp_path, outline, 
     if box:
         expected[6:9, 6:10] = 255
     expected[2:8, 2:8] = 1
-    found = kv.data.masks(tmp_path / "out", kv.data.label_map(tmp_path / "out/classes.txt"), progress=False)
+    found = kv.data.from_masks(tmp_path / "out", kv.data.label_map(tmp_path / "out/classes.txt"), progress=False)
     np.testing.assert_array_equal(found.mask(0), expected)
 
 
@@ -118,7 +118,7 @@ def test_a_category_named_background_is_class_0_and_names_differ(coco, tmp_path)
     path.write_text(json.dumps(content))
     kv.data.coco_masks(path, photographs, tmp_path / "out", progress=False)
     known = kv.data.label_map(tmp_path / "out/classes.txt")
-    mask = kv.data.masks(tmp_path / "out", known, progress=False).mask(0)
+    mask = kv.data.from_masks(tmp_path / "out", known, progress=False).mask(0)
     assert known.names == ("background", "cat") and mask[5, 5] == 1 and mask[2, 2] == 0
     content["categories"][1]["name"] = "cat"
     path.write_text(json.dumps(content))

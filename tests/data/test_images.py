@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.data import arrays, folders, pipeline, scan
+from kvision.data import from_arrays, from_folder, pipeline, scan
 from kvision.pixels import pillow
 
 SIZE = 12
@@ -14,7 +14,7 @@ SIZE = 12
 
 @pytest.fixture
 def photos(pictures):
-    return folders(scan(pictures, progress=False), image_size=SIZE, batch_size=3)
+    return from_folder(scan(pictures, progress=False), image_size=SIZE, batch_size=3)
 
 
 @pytest.fixture
@@ -42,16 +42,16 @@ def test_a_folder_in_order(photos, pictures):
 
 def test_arrays_pass_through_at_their_own_size():
     squares = np.random.default_rng(0).integers(0, 256, (50, SIZE, SIZE, 3), dtype=np.uint8)
-    images, labels = _joined(arrays(squares, np.arange(50) % 7, image_size=SIZE, batch_size=16))
+    images, labels = _joined(from_arrays(squares, np.arange(50) % 7, image_size=SIZE, batch_size=16))
     np.testing.assert_array_equal(images, squares)
     np.testing.assert_array_equal(labels, np.arange(50) % 7)
 
 
 def test_gray_arrays_get_three_equal_channels(noise):
-    gray = arrays(noise[..., 0], image_size=SIZE)
-    color = arrays(np.repeat(noise[..., :1], 3, 3), image_size=SIZE)
+    gray = from_arrays(noise[..., 0], image_size=SIZE)
+    color = from_arrays(np.repeat(noise[..., :1], 3, 3), image_size=SIZE)
     np.testing.assert_array_equal(_joined(gray)[0], _joined(color)[0])
-    assert gray.digests.tolist() == color.digests.tolist()
+    assert gray.pixel_hashes.tolist() == color.pixel_hashes.tolist()
     np.testing.assert_array_equal(gray.original(3), color.original(3))
 
 
@@ -59,7 +59,7 @@ def test_gray_arrays_get_three_equal_channels(noise):
 @pytest.mark.parametrize("shape", [(SIZE, SIZE), (SIZE, SIZE + 2), (SIZE + 3, SIZE)])
 def test_a_batch_copied_at_once_is_the_one_made_image_by_image(shape, gray):
     pixels = np.random.default_rng(1).integers(0, 256, (30, *shape) + (() if gray else (3,)), dtype=np.uint8)
-    images = arrays(pixels, np.arange(30) % 3, image_size=SIZE, batch_size=8).subset(np.arange(29, 2, -2))
+    images = from_arrays(pixels, np.arange(30) % 3, image_size=SIZE, batch_size=8).subset(np.arange(29, 2, -2))
     assert images.decoded == (shape == (SIZE, SIZE))
     each = np.stack([images.image(i) for i in range(len(images))])
     rows = np.array([5, 0, 0, 11])
@@ -73,8 +73,8 @@ def test_a_batch_copied_at_once_is_the_one_made_image_by_image(shape, gray):
 
 def test_an_array_and_its_files_are_the_same_images(pictures, photos):
     originals = np.stack([photos.original(i) for i in range(len(photos))])
-    same = arrays(originals, photos.labels, image_size=SIZE)
-    assert same.digests.tolist() == photos.digests.tolist()
+    same = from_arrays(originals, photos.labels, image_size=SIZE)
+    assert same.pixel_hashes.tolist() == photos.pixel_hashes.tolist()
     np.testing.assert_array_equal(_joined(same)[0], _joined(photos)[0])
 
 
@@ -86,7 +86,7 @@ def test_subset_keeps_everything_aligned(photos, noise):
     assert chosen.labels.tolist() == [1, 1]
     assert chosen.path(1) == photos.path(5)
     np.testing.assert_array_equal(chosen.original(0), photos.original(4))
-    whole = arrays(noise, image_size=SIZE)
+    whole = from_arrays(noise, image_size=SIZE)
     part = whole.subset(np.array([7, 3]))
     np.testing.assert_array_equal(part.original(0), noise[7])
     assert part.names.tolist() == ["7", "3"]
@@ -95,7 +95,7 @@ def test_subset_keeps_everything_aligned(photos, noise):
 
 def test_each_epoch_is_a_new_permutation_of_all(photos, noise):
     marks = np.arange(50)
-    images = arrays(noise, marks, image_size=6, batch_size=8)
+    images = from_arrays(noise, marks, image_size=6, batch_size=8)
     batches = images.batches(shuffle_seed=3)
     epochs = [_joined(batches.as_numpy_iterator())[1] for _ in range(3)]
     for epoch in epochs:
@@ -114,7 +114,7 @@ def test_each_epoch_is_a_new_permutation_of_all(photos, noise):
 
 @pytest.mark.parametrize("drop", [False, True])
 def test_shapes_and_counts_are_known_to_fit(photos, noise, drop):
-    for images in (photos, arrays(noise, image_size=SIZE, batch_size=3)):
+    for images in (photos, from_arrays(noise, image_size=SIZE, batch_size=3)):
         for seed in (None, 0):
             batches = images.batches(shuffle_seed=seed, drop_remainder=drop)
             count = len(images) // 3 if drop else -(-len(images) // 3)
@@ -136,7 +136,7 @@ def test_shuffled_images_keep_their_labels(photos):
 
 def test_fingerprint(photos, pictures, paint, noise):
     def again(size=SIZE):
-        return folders(scan(pictures, progress=False), image_size=size).fingerprint
+        return from_folder(scan(pictures, progress=False), image_size=size).fingerprint
 
     assert again() == photos.fingerprint  # the batch size is not content
     seen = {
@@ -144,14 +144,14 @@ def test_fingerprint(photos, pictures, paint, noise):
         again(SIZE + 1),
         photos.subset(np.arange(6)).fingerprint,
         photos.subset(np.arange(7)[::-1]).fingerprint,
-        arrays(noise, image_size=SIZE).fingerprint,
+        from_arrays(noise, image_size=SIZE).fingerprint,
     }
     with (pictures / "cat/a.png").open("ab") as stream:
         stream.write(b"\0")  # the same pixels, another byte
     seen.add(again())
     changed = noise.copy()
     changed[-1, -1, -1, -1] ^= 1
-    seen.add(arrays(changed, image_size=SIZE).fingerprint)
+    seen.add(from_arrays(changed, image_size=SIZE).fingerprint)
     assert len(seen) == 7
 
 
@@ -177,17 +177,17 @@ def test_an_early_end_is_no_error(photos):
 def test_arguments_are_checked(noise):
     for bad in (noise.astype("float32"), noise[..., :2], noise[0, 0]):
         with pytest.raises(UserError, match=r"`images`.*uint8"):
-            arrays(bad, image_size=SIZE)
+            from_arrays(bad, image_size=SIZE)
     with pytest.raises(UserError, match=r"`labels`.*50"):
-        arrays(noise, [1, 2], image_size=SIZE)
+        from_arrays(noise, [1, 2], image_size=SIZE)
     with pytest.raises(UserError, match=r"`labels`.*0 to 1"):
-        arrays(noise, np.arange(50), class_names=["a", "b"], image_size=SIZE)
+        from_arrays(noise, np.arange(50), class_names=["a", "b"], image_size=SIZE)
     with pytest.raises(UserError, match="`image_size`"):
-        arrays(noise, image_size=0)
+        from_arrays(noise, image_size=0)
     with pytest.raises(UserError, match="`batch_size`"):
-        arrays(noise, image_size=SIZE, batch_size=0)
+        from_arrays(noise, image_size=SIZE, batch_size=0)
     with pytest.raises(UserError, match="empty"):
-        arrays(noise, image_size=SIZE).subset(np.array([], int))
+        from_arrays(noise, image_size=SIZE).subset(np.array([], int))
 
 
 def test_keras_fits_on_it(photos):
@@ -203,8 +203,8 @@ def test_folders_of_a_path_names_what_it_leaves_out(pictures):
     broken = pictures / "cat" / "broken.jpg"
     broken.write_bytes(b"")
     with pytest.warns(UserWarning, match=r"1 images cannot be used[\s\S]*broken.jpg: the file is empty"):
-        images = folders(pictures, image_size=SIZE)
-    assert len(images) == len(folders(scan(pictures, progress=False), image_size=SIZE))
+        images = from_folder(pictures, image_size=SIZE)
+    assert len(images) == len(from_folder(scan(pictures, progress=False), image_size=SIZE))
 
 
 def test_images_go_into_every_fit(eager):
@@ -212,7 +212,7 @@ def test_images_go_into_every_fit(eager):
     import keras
 
     pixels, labels = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), dtype="uint8"), np.arange(12) % 2
-    images = kv.data.arrays(pixels, labels, image_size=8, batch_size=5)
+    images = kv.data.from_arrays(pixels, labels, image_size=8, batch_size=5)
 
     def model():
         keras.utils.set_random_seed(0)
@@ -225,8 +225,8 @@ def test_images_go_into_every_fit(eager):
     options = {"epochs": 2, "seed": 4, "verbose": 0, "validation_data": images}
     arrays = kv.training.fit(model(), pixels, labels, batch_size=5, **options).history
     assert kv.training.fit(model(), images, **options).history["loss"] == pytest.approx(arrays["loss"])
-    phases = [kv.schedules.Unfreeze(0, "top", 1e-4)]
-    assert kv.schedules.fit(model(), images, phases, epochs=1, validation_data=images, verbose=0)["val_loss"]
+    phases = [kv.schedules.Phase(0, "top", 1e-4)]
+    assert kv.schedules.fit(model(), images, phases, epochs=1, validation_data=images, verbose=0).history["val_loss"]
     assert len(kv.schedules.find_rate(model(), images, steps=10, lowest=1e-30, highest=1e-29).rates) == 10
     trained = model()
     assert kv.training.evaluate(trained, images, verbose=0)["loss"] > 0

@@ -10,7 +10,7 @@ def told(folder) -> list[tuple]:
     def short(path):
         return path and path.relative_to(folder).as_posix()
 
-    return [(short(pair.image), short(pair.mask), pair.held_out) for pair in pairs(folder)]
+    return [(short(pair.image), short(pair.mask), pair.part) for pair in pairs(folder)]
 
 
 def touch(path) -> None:
@@ -37,8 +37,8 @@ def test_flat(tmp_path):
 def test_sides(tmp_path):
     scenes.split(tmp_path, train=2, val=1)
     assert told(tmp_path)[1:] == [
-        ("train/images/01.png", "train/masks/01.png", False),
-        ("val/images/02.png", "val/masks/02.png", True),
+        ("train/images/01.png", "train/masks/01.png", "train"),
+        ("val/images/02.png", "val/masks/02.png", "test"),
     ]
 
 
@@ -53,8 +53,9 @@ def test_camvid_as_segnet_has_it(tmp_path):
     for name in ("train", "trainannot", "val", "valannot", "test", "testannot"):
         touch(tmp_path / name / "0001TP_006690.png")
     assert told(tmp_path) == [
-        ("train/0001TP_006690.png", "trainannot/0001TP_006690.png", False),
-        ("val/0001TP_006690.png", "valannot/0001TP_006690.png", True),
+        ("train/0001TP_006690.png", "trainannot/0001TP_006690.png", "train"),
+        ("val/0001TP_006690.png", "valannot/0001TP_006690.png", "validation"),
+        ("test/0001TP_006690.png", "testannot/0001TP_006690.png", "test"),
     ]
 
 
@@ -69,8 +70,8 @@ def test_voc(tmp_path):
         pairs(tmp_path)
     (lists / "val.txt").write_text("b\n")
     assert told(tmp_path) == [
-        ("JPEGImages/a.jpg", "SegmentationClass/a.png", False),
-        ("JPEGImages/b.jpg", None, True),
+        ("JPEGImages/a.jpg", "SegmentationClass/a.png", "train"),
+        ("JPEGImages/b.jpg", None, "test"),
     ]
 
 
@@ -97,10 +98,14 @@ def test_cityscapes(tmp_path):
     touch(tmp_path / "gtFine/val/bonn/bonn_1_gtFine_labelIds.png")
     assert told(tmp_path) == [
         *(
-            (f"leftImg8bit/{s}/bonn/bonn_0_leftImg8bit.png", f"gtFine/{s}/bonn/bonn_0_gtFine_labelIds.png", s == "val")
+            (
+                f"leftImg8bit/{s}/bonn/bonn_0_leftImg8bit.png",
+                f"gtFine/{s}/bonn/bonn_0_gtFine_labelIds.png",
+                "test" if s == "val" else s,
+            )
             for s in ("train", "val")
         ),
-        (None, "gtFine/val/bonn/bonn_1_gtFine_labelIds.png", True),
+        (None, "gtFine/val/bonn/bonn_1_gtFine_labelIds.png", "test"),
     ]
 
 
@@ -120,10 +125,10 @@ def test_what_a_system_left_is_passed_over_and_other_folders_are_named(tmp_path)
     before = told(tmp_path)
     for name in ("__MACOSX/train/images/._00.png", "train/images/.cache/00.png", "train/images/@eaDir/00.png"):
         touch(tmp_path / name)
-    for name in (".git/x.png", "unlabeled/a.png", "test/images/00.png"):
+    for name in (".git/x.png", "unlabeled/a.png", "others/images/00.png"):
         touch(tmp_path / name)
     assert told(tmp_path) == before
-    assert unread(tmp_path, pairs(tmp_path)) == ["test", "unlabeled"]
+    assert unread(tmp_path, pairs(tmp_path)) == ["others", "unlabeled"]
 
 
 def test_a_refusal_says_where_files_belong(tmp_path):

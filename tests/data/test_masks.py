@@ -18,8 +18,8 @@ def folder(tmp_path):
 
 
 def test_images_come_with_their_masks(folder):
-    found = kv.data.masks(folder, KNOWN, progress=False)
-    assert len(found) == 6 and found.bad == () and found.held_out is None and found.class_names == scenes.CLASSES
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
+    assert len(found) == 6 and found.bad == () and found.part is None and found.class_names == scenes.CLASSES
     for number in range(6):
         image, labels = found.example(number)
         expected_image, expected = scenes.scene((40, 56), number)
@@ -32,7 +32,7 @@ def test_images_come_with_their_masks(folder):
 
 
 def test_larger_images_are_made_smaller_on_one_grid(folder):
-    found = kv.data.masks(folder, KNOWN, longest_side=28, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, longest_side=28, progress=False)
     image, labels = found.example(0)
     assert image.shape == (20, 28, 3) and labels.shape == (20, 28)
     assert found.original(0).shape == (40, 56, 3) and found.mask(0).shape == (40, 56)
@@ -40,7 +40,7 @@ def test_larger_images_are_made_smaller_on_one_grid(folder):
     grays = image.mean(axis=2)
     inside = [np.abs(grays[labels == label] - (40 + 80 * label)).mean() for label in range(3)]
     assert max(inside) < 20, "the image's grays stand where its labels say"
-    assert found.fingerprint != kv.data.masks(folder, KNOWN, progress=False).fingerprint
+    assert found.fingerprint != kv.data.from_masks(folder, KNOWN, progress=False).fingerprint
 
 
 def test_what_cannot_be_used_is_listed_with_its_reason(folder):
@@ -52,7 +52,7 @@ def test_what_cannot_be_used_is_listed_with_its_reason(folder):
     (folder / "masks/03.png").unlink()
     Image.new("L", (56, 40)).save(folder / "masks/03.jpg")
     (folder / "images/04.png").write_bytes((folder / "images/04.png").read_bytes()[:300])
-    found = kv.data.masks(folder, KNOWN, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
     assert found.names == ("images/05.png",)
     told = {bad.path: bad.reason for bad in found.bad}
     assert told["images/alone.png"] == "it has no mask" and told["masks/nobodys.png"] == "it has no image"
@@ -71,7 +71,7 @@ def test_a_palette_is_read_as_numbers_and_255_does_not_count(folder):
     (folder / "masks/00.png").write_bytes(kv.pixels.label_colors.to_png(labels, kv.pixels.label_colors.palette(3)))
     with Image.open(folder / "masks/00.png") as image:
         assert image.mode == "P"
-    found = kv.data.masks(folder, KNOWN, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
     np.testing.assert_array_equal(found.mask(0), labels)
     assert found.counts()[0].sum() == 6 * 40 * 56 - 5 * 56
 
@@ -89,7 +89,7 @@ def test_masks_of_few_bits_are_numbers_too(folder, bits):
     data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
     png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     (folder / "masks/00.png").write_bytes(png)
-    found = kv.data.masks(folder, KNOWN, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
     np.testing.assert_array_equal(found.mask(0), labels)
 
 
@@ -97,7 +97,7 @@ def test_sizes_and_classes_are_known_without_reading_again(folder):
     labels = np.full((40, 56), 255, "uint8")
     labels[0, 0] = 2
     (folder / "masks/03.png").write_bytes(kv.pixels.label_colors.to_png(labels, kv.pixels.label_colors.palette(3)))
-    found = kv.data.masks(folder, KNOWN, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
     assert found.sizes == ((40, 56),) * 6 and found.present[3] == (2,) and found.present[0] == (0, 1, 2)
 
 
@@ -108,14 +108,14 @@ def test_a_mask_belongs_to_the_image_as_it_is_shown(folder):
     exif = Image.Exif()
     exif[0x0112] = 3
     Image.fromarray(image[::-1, ::-1]).save(path, exif=exif)
-    found = kv.data.masks(folder, KNOWN, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
     assert found.turned == (True, *[False] * 5) and found.subset([1, 0]).turned == (False, True)
     np.testing.assert_array_equal(found.original(0), image)
     np.testing.assert_array_equal(found.mask(0), labels)
 
 
 def test_a_file_that_changes_is_named(folder):
-    found = kv.data.masks(folder, KNOWN, progress=False)
+    found = kv.data.from_masks(folder, KNOWN, progress=False)
     (folder / "masks/02.png").write_bytes((folder / "masks/03.png").read_bytes())
     with pytest.raises(UserError, match=r"has changed.*other bytes.*masks/02.png"):
         found.example(2)
@@ -129,18 +129,18 @@ def test_nothing_usable_is_an_error(tmp_path):
     scenes.write(tmp_path, 1)
     Image.new("L", (5, 5)).save(tmp_path / "masks/00.png")
     with pytest.raises(UserError, match=r"no image with a mask.*00.png: its mask has \(5, 5\)"):
-        kv.data.masks(tmp_path, KNOWN, progress=False)
+        kv.data.from_masks(tmp_path, KNOWN, progress=False)
     with pytest.raises(UserError, match="`longest_side`"):
-        kv.data.masks(tmp_path, KNOWN, longest_side=0)
+        kv.data.from_masks(tmp_path, KNOWN, longest_side=0)
 
 
 def test_camvid_is_read_whole(shared):
-    found = kv.data.masks(shared / "data/camvid", kv.data.label_map("camvid"), progress=False)
-    assert len(found) == 285 and found.held_out.sum() == 101 and not found.bad
+    found = kv.data.from_masks(shared / "data/camvid", kv.data.label_map("camvid"), progress=False)
+    assert len(found) == 285 and (found.part == "test").sum() == 101 and not found.bad
     assert found.mask(0).shape == (180, 240) and set(np.unique(found.mask(0))) <= {*range(11), 255}
 
 
 def test_folders_that_are_not_read_are_told(folder):
     (folder / "unlabeled").mkdir()
     (folder / "__MACOSX").mkdir()
-    assert kv.data.masks(folder, KNOWN, progress=False).notes == ("folders that are not read: unlabeled",)
+    assert kv.data.from_masks(folder, KNOWN, progress=False).notes == ("folders that are not read: unlabeled",)

@@ -16,7 +16,7 @@ def photographs(tmp_path):
         folder = tmp_path / ("dark" if number < 20 else "light")
         folder.mkdir(exist_ok=True)
         Image.new("RGB", (9, 9), (6 * number,) * 3).save(folder / f"{number:02}.png")
-    return kv.data.folders(tmp_path, image_size=8, batch_size=6)
+    return kv.data.from_folder(tmp_path, image_size=8, batch_size=6)
 
 
 def read(source, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -154,7 +154,7 @@ def test_a_field_that_is_not_known_is_refused(photographs):
 def test_a_method_takes_the_fields_it_wants(photographs):
     image = keras.Input((8, 8, 3), name="image")
     encoder = keras.Model(image, keras.layers.Flatten()(image))
-    views = kv.views.MultiView({"a": kv.views.RandomResizedCrop(8)})
+    views = kv.augment.MultiView({"a": kv.augment.RandomResizedCrop(8)})
     method = kv.selfsup.NPID(encoder, views, count=40, width=4, momentum=0.0)
     method.compile("sgd")
     before = kv.distribute.read(method.bank.rows)
@@ -164,7 +164,7 @@ def test_a_method_takes_the_fields_it_wants(photographs):
 
 def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
     scenes.write(tmp_path, 7)
-    images = kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
     augment = kv.data.JointAugment(32, 48)
 
     def epoch(number: int, batch_size: int = 3):
@@ -184,7 +184,7 @@ def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
 
 def test_a_mask_that_vanishes_is_stood_in_for(tmp_path, capsys):
     scenes.write(tmp_path, 6)
-    images = kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
     pipe = kv.data.mask_pipeline(images, kv.data.JointAugment(32, 32), size=(32, 32), batch_size=3, lost_fraction=0.2)
     (tmp_path / "masks/04.png").unlink()
     assert sum(len(batch[0]) for epoch in (0, 1) for batch in read(pipe.source, epoch)) == 12
@@ -194,7 +194,7 @@ def test_a_mask_that_vanishes_is_stood_in_for(tmp_path, capsys):
 
 def test_no_image_is_drawn_from_the_stream_of_the_order(tmp_path):
     scenes.write(tmp_path, 3)
-    images = kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
     first = []
 
     def augment(image, labels, random):

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from kvision.checks import UserError
-from kvision.data import PixelStore, folders, scan
+from kvision.data import PixelStore, from_folder, scan
 from kvision.pixels import pillow
 
 SIZE = 12
@@ -186,8 +186,8 @@ def test_a_killed_scan_leaves_nothing_that_lies(pictures, path):
 
 
 def _same_as_without(pictures, store):
-    plain = folders(scan(pictures, progress=False), image_size=SIZE, batch_size=3)
-    stored = folders(scan(pictures, pixels=store, progress=False), image_size=SIZE, batch_size=3, pixels=store)
+    plain = from_folder(scan(pictures, progress=False), image_size=SIZE, batch_size=3)
+    stored = from_folder(scan(pictures, pixels=store, progress=False), image_size=SIZE, batch_size=3, pixels=store)
     assert stored.fingerprint == plain.fingerprint
     for (a, la), (b, lb) in zip(stored, plain, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -203,7 +203,7 @@ def test_a_scan_keeps_what_every_pass_reads(pictures, path, decoded):
     two = [image for batch, _ in images.subset(np.arange(7)[::-1]).batches().as_numpy_iterator() for image in batch]
     np.testing.assert_array_equal(one, two[::-1])
     assert decoded == []
-    list(folders(scan(pictures, progress=False), image_size=SIZE))
+    list(from_folder(scan(pictures, progress=False), image_size=SIZE))
     assert len(decoded) == 14, "the control: without a store each pass decodes"
 
 
@@ -212,7 +212,7 @@ def test_a_store_that_is_lost_fills_again(pictures, path, tmp_path, decoded):
     scan(pictures, cache=known, progress=False)
     del decoded[:]
     store = PixelStore(path, SIZE)  # new, and the scan, which is known, decodes nothing
-    images = folders(scan(pictures, cache=known, pixels=store, progress=False), image_size=SIZE, pixels=store)
+    images = from_folder(scan(pictures, cache=known, pixels=store, progress=False), image_size=SIZE, pixels=store)
     assert decoded == []
     list(images)
     assert len(decoded) in (6, 7)  # two are copies, decoded at once or one after the other
@@ -223,7 +223,7 @@ def test_a_store_that_is_lost_fills_again(pictures, path, tmp_path, decoded):
 
 def test_what_changed_since_the_scan(pictures, path):
     store = PixelStore(path, SIZE)
-    images = folders(scan(pictures, pixels=store, progress=False), image_size=SIZE, pixels=store)
+    images = from_folder(scan(pictures, pixels=store, progress=False), image_size=SIZE, pixels=store)
     before = np.concatenate([batch for batch, _ in images])
     (pictures / "dog/a.PNG").write_bytes((pictures / "cat/b.png").read_bytes())
     (pictures / "cat/a.png").unlink()
@@ -236,12 +236,12 @@ def test_what_changed_since_the_scan(pictures, path):
         list(images.subset(np.array([4])))
     with pytest.raises(tf.errors.OpError, match="other bytes"):
         list(images.subset(np.array([4])).batches())
-    assert store.get(images.content[4]) is None
+    assert store.get(images.file_hashes[4]) is None
 
 
 def test_a_damaged_row_is_decoded_again(pictures, path, capsys, decoded):
     store = PixelStore(path, SIZE)
-    images = folders(scan(pictures, pixels=store, progress=False), image_size=SIZE, pixels=store)
+    images = from_folder(scan(pictures, pixels=store, progress=False), image_size=SIZE, pixels=store)
     before = np.concatenate([batch for batch, _ in images])
     with path.open("r+b") as stream:
         stream.seek(HEAD + 2 * ROW + 100)
@@ -257,4 +257,4 @@ def test_sizes_are_checked(pictures, path):
     with pytest.raises(UserError, match="`image_size`"):
         PixelStore(path, 0)
     with pytest.raises(UserError, match=r"`pixels`.*store of 13 px.*12 px"):
-        folders(scan(pictures, progress=False), image_size=13, pixels=PixelStore(path, SIZE))
+        from_folder(scan(pictures, progress=False), image_size=13, pixels=PixelStore(path, SIZE))

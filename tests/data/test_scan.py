@@ -28,15 +28,15 @@ def test_what_lies_in_a_folder(pictures):
     assert found.paths == PATHS
     assert found.labels.dtype == np.int32
     assert found.labels.tolist() == [0, 0, 0, 0, 1, 1, 1]
-    assert found.held_out is None
+    assert found.part is None
     assert found.bad == ()
-    for path, file_hash, digest in zip(found.paths, found.file_hashes, found.digests, strict=True):
+    for path, file_hash, digest in zip(found.paths, found.file_hashes, found.pixel_hashes, strict=True):
         data = (pictures / path).read_bytes()
         pixels = pillow.decode(data)
         assert file_hash == hashlib.sha256(data).hexdigest()
         assert digest == hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-    assert found.digests[0] == found.digests[3]
-    assert len(set(found.digests)) == 6
+    assert found.pixel_hashes[0] == found.pixel_hashes[3]
+    assert len(set(found.pixel_hashes)) == 6
 
 
 def test_digests_are_of_pixels_and_shape(tmp_path):
@@ -44,7 +44,7 @@ def test_digests_are_of_pixels_and_shape(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(tmp_path / name)
     found = quietly(tmp_path)
-    assert found.digests[0] == found.digests[1] != found.digests[2]
+    assert found.pixel_hashes[0] == found.pixel_hashes[1] != found.pixel_hashes[2]
     assert len(set(found.file_hashes)) == 3
 
 
@@ -78,17 +78,17 @@ def test_bad_files_are_listed_with_the_reason(pictures, tmp_path, paint):
 
 
 @pytest.mark.parametrize("other", ["test", "VAL", "Valid", "validation"])
-def test_train_and_held_out_folders(tmp_path, paint, other):
+def test_train_and_test_folders(tmp_path, paint, other):
     for i, name in enumerate(("Train/a/1.png", "Train/b/2.png", f"{other}/a/3.png", f"{other}/b/4.png")):
         paint(tmp_path / name, i)
     found = quietly(tmp_path)
     assert found.class_names == ("a", "b")
-    assert found.held_out is not None
-    for path, label, held in zip(found.paths, found.labels, found.held_out, strict=True):
-        assert held == path.startswith(other)
+    assert found.part is not None
+    for path, label, part in zip(found.paths, found.labels, found.part, strict=True):
+        assert part == ("test" if path.startswith(other) else "train")
         assert found.class_names[label] == path.split("/")[1]
     paint(tmp_path / other / "c/5.png", 5)
-    with pytest.raises(UserError, match=r"in only one of Train/ and .*'c'.*Put images"):
+    with pytest.raises(UserError, match=r"lack images in one of Train/ and .*'c'.*Put images"):
         quietly(tmp_path)
 
 
@@ -101,10 +101,6 @@ def test_layouts_that_are_refused(tmp_path, paint):
     paint(tmp_path / "flat/one/a.png", 0)
     with pytest.raises(UserError, match="has 1 class folder with images where two"):
         quietly(tmp_path / "flat")
-    for name in ("train", "val", "test"):
-        paint(tmp_path / "three" / name / "a/1.png", 0)
-    with pytest.raises(UserError, match="other splits than one to train on and one to hold out"):
-        quietly(tmp_path / "three")
     for name in ("a", "b"):
         (tmp_path / "bad" / name).mkdir(parents=True)
         (tmp_path / "bad" / name / "1.png").write_bytes(b"")
@@ -121,16 +117,16 @@ def test_cache_reads_only_what_changed(pictures, tmp_path, paint, monkeypatch):
     assert len(read) == 8
     again = quietly(pictures, cache=cache)
     assert len(read) == 8
-    for field in ("paths", "class_names", "file_hashes", "digests", "bad"):
+    for field in ("paths", "class_names", "file_hashes", "pixel_hashes", "bad"):
         assert getattr(first, field) == getattr(again, field)
     assert again.bad == (BadFile("cat/bad.png", "not a JPEG, PNG, GIF, BMP or WebP image"),)
     paint(pictures / "cat/b.png", 77)
     (pictures / "cat/bad.png").unlink()
     changed = quietly(pictures, cache=cache)
     assert read[8:] == ["b.png"]
-    assert changed.digests[1] != first.digests[1]
+    assert changed.pixel_hashes[1] != first.pixel_hashes[1]
     fresh = quietly(pictures)
-    assert changed.digests == fresh.digests
+    assert changed.pixel_hashes == fresh.pixel_hashes
     assert changed.file_hashes == fresh.file_hashes
 
 
@@ -142,12 +138,12 @@ def test_a_damaged_cache_is_made_anew(pictures, tmp_path, capsys, damage):
     cache.write_bytes(
         {
             "torn": text[: len(text) // 2].encode(),
-            "edited": text.replace(first.digests[1], first.digests[0]).encode(),
+            "edited": text.replace(first.pixel_hashes[1], first.pixel_hashes[0]).encode(),
             "foreign": b"a,b\n1,2\n",
             "binary": bytes(range(256)),
         }[damage]
     )
-    assert quietly(pictures, cache=cache).digests == first.digests
+    assert quietly(pictures, cache=cache).pixel_hashes == first.pixel_hashes
     out, err = capsys.readouterr()
     assert "scan.csv is damaged" in err
     assert out == ""
@@ -247,7 +243,7 @@ def test_without_labels_any_layout_will_do(pictures, paint):
     (pictures / "dog/torn.png").write_bytes(b"")
     found = quietly(pictures, labeled=False)
     assert found.paths == tuple(sorted([*PATHS, "loose.png", "cat/test/deep.png"]))
-    assert found.class_names == ("unlabeled",) and not found.labels.any() and found.held_out is None
+    assert found.class_names == ("unlabeled",) and not found.labels.any() and found.part is None
     assert found.bad == (BadFile("dog/torn.png", "the file is empty"),)
 
 

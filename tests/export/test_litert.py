@@ -26,7 +26,7 @@ def test_runner_answers_for_any_batch_with_the_labels_of_a_moved_file(exported, 
 
 def test_labels_are_an_associated_file_of_the_format(exported):
     with zipfile.ZipFile(exported / "assets.extra/model.tflite") as archive:
-        assert archive.namelist() == ["labels.txt"]
+        assert sorted(archive.namelist()) == ["labels.txt", "task.json"]
 
 
 def test_only_built_in_operations(exported):

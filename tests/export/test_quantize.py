@@ -37,11 +37,11 @@ class Digits:
 
     def __init__(self):
         x, y, self.names = kv.data.digits()
-        images = kv.data.arrays(x, y, class_names=self.names, image_size=SIDE)
+        images = kv.data.from_arrays(x, y, class_names=self.names, image_size=SIDE)
         self.train, self.test = stacked(images.subset(np.arange(TRAIN))), stacked(images.subset(np.arange(-TEST, 0)))
         self.labels = images.labels[-TEST:]
         self.backbone = kv.backbones.create("EfficientNetLite0", weights="imagenet", image_size=SIDE, pooling="avg")
-        features = kv.backbones.embed(self.backbone, self.train, engine="litert", progress=False)
+        features = kv.features.embed(self.backbone, self.train, engine="litert", progress=False)
         self.heads = {name: head.fit(features, images.labels[:TRAIN]) for name, head in HEADS.items()}
 
     def model(self, head: str) -> keras.Model:

@@ -54,11 +54,11 @@ def test_windows_are_cut_where_the_network_will_look(config):
 
 def test_it_learns_equals_its_sliding_window_and_is_faster(config, tmp_path):
     data = convolutionalize.load(config)
-    result = convolutionalize.run(data.train, data.val, config, stages=runs.Stages(tmp_path))
+    result = convolutionalize.run(data, config, records=runs.Records(tmp_path))
     (row,) = result.metrics.values()
     assert row["mean_iou"] > 0.6 and row["equivalence"]["exact"] and row["equivalence"]["cells"] > 100
     assert row["speed"]["ratio"] > 3
-    again = convolutionalize.run(data.train, data.val, config, stages=runs.Stages(tmp_path))
+    again = convolutionalize.run(data, config, records=runs.Records(tmp_path))
     assert again.metrics == result.metrics, "found finished"
     for ours, theirs in zip(again.model.get_weights(), result.model.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -77,6 +77,6 @@ def test_the_command_exports_what_predict_draws(folder, tmp_path):
 
 
 def test_wrong_calls(config):
-    for flag in ("windows", "longest_side", "epochs", "rate", "batch_size", "test_images"):
+    for flag in ("windows", "longest_side", "epochs", "learning_rate", "batch_size", "test_images"):
         with pytest.raises(UserError, match=f"`--{flag.replace('_', '-')}`.*positive"):
             convolutionalize.load(dataclasses.replace(config, **{flag: -1}))

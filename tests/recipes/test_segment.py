@@ -17,7 +17,7 @@ from kvision.recipes import segment
 from kvision.training import resume
 
 pytestmark = pytest.mark.usefixtures("in_the_zoo")
-SMALL = dataclasses.replace(segment.SMOKE, backbone="Small", epochs=8, rate=0.01, crop="32x48", batch_size=4)
+SMALL = dataclasses.replace(segment.SMOKE, backbone="Small", epochs=8, learning_rate=0.01, crop="32x48", batch_size=4)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,24 +37,24 @@ def folder(tmp_path_factory):
 def test_it_learns_what_grays_mean(folder):
     config = dataclasses.replace(SMALL, data=str(folder), epochs=10, class_weights="median")
     data = segment.load(config)
-    assert data.class_names == scenes.CLASSES and "16 training, 4 held-out" in data.name
-    result = segment.run(data.train, data.val, config)
+    assert data.class_names == scenes.CLASSES and "16 training, 4 test" in data.name
+    result = segment.run(data, config)
     row = result.metrics["unet"]
-    assert result.score == "mean_iou" and row["mean_iou"] > 0.6 and row["interval"][0] <= row["mean_iou"]
+    assert result.task.score == "mean_iou" and row["mean_iou"] > 0.6 and row["interval"][0] <= row["mean_iou"]
     assert len(row["ious"]) == 3 and len(result.history["loss"]) == 10
     assert result.history["loss"][-1] < result.history["loss"][0] / 2
-    image = data.val.original(0)
+    image = data.test.original(0)
     probabilities = np.asarray(result.model(image[None].astype("float32"), training=False))
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, atol=1e-5)
-    untrained = dataclasses.replace(config, epochs=1, rate=1e-9)
-    assert segment.run(data.train, data.val, untrained).metrics["unet"]["mean_iou"] < 0.5, "the control"
+    untrained = dataclasses.replace(config, epochs=1, learning_rate=1e-9)
+    assert segment.run(data, untrained).metrics["unet"]["mean_iou"] < 0.5, "the control"
 
 
 def test_a_killed_run_goes_on_to_the_same_weights(folder, tmp_path, eager):
     config = dataclasses.replace(SMALL, data=str(folder), epochs=3, train_images=4)
     data = segment.load(config)
-    expected = segment.run(data.train, data.val, config)
-    stages = runs.Stages(tmp_path)
+    expected = segment.run(data, config)
+    records = runs.Records(tmp_path)
     struck = []
     real = kv.training.Clock.on_train_batch_end
 
@@ -69,17 +69,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(folder, tmp_path, eager):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Strike):
         patch.setattr(kv.training.Clock, "on_train_batch_end", strike)
         patch.setattr(resume, "_LONGEST_PAUSE", 0.0)  # a checkpoint after each of these short epochs
-        segment.run(data.train, data.val, config, stages=stages)
+        segment.run(data, config, records=records)
     assert (tmp_path / "checkpoints/unet").is_dir()
     assert kv.training.Clock.on_train_batch_end is real
     steps = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kv.training.Clock, "on_train_batch_end", lambda self, batch, logs=None: steps.append(batch))
-        again = segment.run(data.train, data.val, config, stages=runs.Stages(tmp_path))
+        again = segment.run(data, config, records=runs.Records(tmp_path))
     assert len(steps) == 3 - 2, "the epochs that were finished are not trained again"
     for ours, theirs in zip(again.model.get_weights(), expected.model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
-    finished = segment.run(data.train, data.val, config, stages=runs.Stages(tmp_path))
+    finished = segment.run(data, config, records=runs.Records(tmp_path))
     assert finished.metrics == again.metrics, "found finished"
 
 
@@ -122,7 +122,7 @@ def test_a_backbone_with_more_strides_and_one_with_fewer(folder):
             model = segment._model("unet", len(data.class_names), config)
         assert model.get_layer("body").backbone.strides == strides
     with pytest.raises(UserError, match="`strides`"):  # said before the first one trains
-        segment.run(data.train, data.val, dataclasses.replace(SMALL, decoders=("unet", "fcn8"), backbone="ResNet20"))
+        segment.run(data, dataclasses.replace(SMALL, decoders=("unet", "fcn8"), backbone="ResNet20"))
 
 
 def test_wrong_calls_are_told_before_anything_is_read(folder):
@@ -152,7 +152,7 @@ def test_copies_are_not_held_out_and_trained_on(tmp_path):
     for kind in ("images", "masks"):
         (folder / f"train/{kind}/copy.png").write_bytes((folder / f"val/{kind}/09.png").read_bytes())
     data = segment.load(dataclasses.replace(SMALL, data=str(folder)))
-    assert len(data.train) == 8 and "1 training images equal a held-out one" in data.notes[0]
+    assert len(data.train) == 8 and "1 train images equal a test image" in data.notes[0]
 
 
 def test_a_flat_folder_is_split(tmp_path):
@@ -160,7 +160,7 @@ def test_a_flat_folder_is_split(tmp_path):
     (tmp_path / "names.txt").write_text("\n".join(scenes.CLASSES))
     config = dataclasses.replace(SMALL, data=str(tmp_path), classes=str(tmp_path / "names.txt"))
     data = segment.load(dataclasses.replace(config, test_images=None, train_images=None))
-    assert len(data.train) == 8 and len(data.val) == 2 and not {*data.train.names} & {*data.val.names}
+    assert len(data.train) == 8 and len(data.test) == 2 and not {*data.train.names} & {*data.test.names}
 
 
 @pytest.mark.slow
@@ -169,10 +169,10 @@ def test_on_two_devices_the_recipe_is_the_same(folder):
     import dataclasses
     from kvision.recipes import segment
     config = dataclasses.replace(
-        segment.SMOKE, data=sys.argv[2], backbone="ResNet20", epochs=1, rate=3e-3, crop="32x48", batch_size=4,
+        segment.SMOKE, data=sys.argv[2], backbone="ResNet20", epochs=1, learning_rate=3e-3, crop="32x48", batch_size=4,
         loss=("cross_entropy", "dice"), class_weights="median", strategy=sys.argv[1])
     data = segment.load(config)
-    result = segment.run(data.train, data.val, config)
+    result = segment.run(data, config)
     answer(metrics=result.metrics["unet"]["mean_iou"], history=result.history)
     """
     (one,) = replicas.run(code, arguments=["single", str(folder)])

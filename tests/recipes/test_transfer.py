@@ -103,10 +103,10 @@ def test_manifest_names_every_image_and_never_parts_copies(finished):
     (manifest,) = out.glob("runs/*/manifest.csv")
     rows = list(csv.DictReader(manifest.read_text(encoding="utf-8").splitlines()))
     split = {row["path"]: row["split"] for row in rows}
-    assert len(rows) == len(split) == 61 and set(split.values()) == {"train", "tune", "held out"}
+    assert len(rows) == len(split) == 61 and set(split.values()) == {"train", "validation", "test"}
     assert split["uno/copy.png"] == split["uno/2.png"]
     for label in ("Nulla", "grün", "uno"):
-        assert {row["split"] for row in rows if row["label"] == label} == {"train", "tune", "held out"}
+        assert {row["split"] for row in rows if row["label"] == label} == {"train", "validation", "test"}
 
 
 def test_the_same_command_again_repeats_nothing(finished):
@@ -130,25 +130,26 @@ def test_the_printed_command_answers_for_a_photograph(finished):
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[kv.data.Images, kv.data.Images]:
+def small() -> runs.Split:
     images, labels, names = kv.data.digits()
-    data = kv.data.arrays(images, labels, class_names=names, image_size=32)
-    return data.subset(np.arange(200)), data.subset(np.arange(200, 300))
+    data = kv.data.from_arrays(images, labels, class_names=names, image_size=32)
+    train, test = data.subset(np.arange(200)), data.subset(np.arange(200, 300))
+    return runs.Split(train, test, names, (), "digits", "")
 
 
 def test_choices_do_not_see_the_held_out_images(small, eager):
     """Other held-out labels change the accuracy and nothing else."""
-    train, val = small
+    val = small.test
     wrong = val.subset(np.arange(len(val)))
     wrong.labels = (val.labels + 1) % 10
     results = []
     for held_out in (val, wrong):
         keras.utils.set_random_seed(0)  # of the backbone's weights
-        results.append(transfer.run(train, held_out, SMALL))
+        results.append(transfer.run(dataclasses.replace(small, test=held_out), SMALL))
     honest, poisoned = results
     assert honest.best == poisoned.best
     for name in SMALL.heads:
-        for key in ("chosen", "tune_accuracy"):
+        for key in ("chosen", "validation_accuracy"):
             assert honest.metrics[name][key] == poisoned.metrics[name][key]
         assert honest.metrics[name]["accuracy"] != poisoned.metrics[name]["accuracy"]
     for a, b in zip(honest.model.get_weights(), poisoned.model.get_weights(), strict=True):
@@ -156,17 +157,16 @@ def test_choices_do_not_see_the_held_out_images(small, eager):
 
 
 def test_finished_stages_are_not_repeated(small, tmp_path, monkeypatch, eager):
-    train, val = small
     config = dataclasses.replace(SMALL, heads=("knn", "logistic", "finetune"), epochs=1)
-    folder = {"stages": runs.Stages(tmp_path / "run"), "cache": tmp_path / "cache"}
+    folder = {"records": runs.Records(tmp_path / "run"), "cache": tmp_path / "cache"}
     keras.utils.set_random_seed(0)  # of the backbone's weights
-    first = transfer.run(train, val, config, **folder)
+    first = transfer.run(small, config, **folder)
     monkeypatch.setattr(kv.heads.KNNHead, "fit", lambda *_: pytest.fail("the KNN head was fitted again"))
     monkeypatch.setattr(kv.schedules, "fit", lambda *_, **__: pytest.fail("the network was trained again"))
-    monkeypatch.setattr(kv.export.engines, "start", lambda *_, **__: pytest.fail("features were computed again"))
+    monkeypatch.setattr(kv.features.engines, "start", lambda *_, **__: pytest.fail("features were computed again"))
     (tmp_path / "run" / "logistic.json").unlink()
     keras.utils.set_random_seed(0)
-    second = transfer.run(train, val, config, **folder)
+    second = transfer.run(small, config, **folder)
     assert second.best == first.best and second.history == first.history
     for name in config.heads:
         assert second.metrics[name]["accuracy"] == first.metrics[name]["accuracy"]
@@ -189,17 +189,17 @@ def write_npz(path: Path, **changes) -> str:
 
 def test_load_takes_an_npz_and_leaves_leaks_out(tmp_path):
     data = transfer.load(dataclasses.replace(SMALL, data=write_npz(tmp_path / "d.npz")))
-    assert len(data.train) == 290 and len(data.val) == 110
-    assert "10 training images equal a held-out one and are left out of training" in data.notes
+    assert len(data.train) == 290 and len(data.test) == 110
+    assert "10 train images equal a test image and are left out" in data.notes
     limited = dataclasses.replace(SMALL, data=str(tmp_path / "d.npz"), train_per_class=5, test_per_class=2)
     data = transfer.load(limited)
-    assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.val.labels).tolist() == [2] * 10
+    assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.test.labels).tolist() == [2] * 10
 
 
 def test_load_splits_the_built_in_digits_by_seed():
     a, b, c = (transfer.load(dataclasses.replace(SMALL, seed=seed)) for seed in (0, 0, 1))
     assert a.fingerprint == b.fingerprint != c.fingerprint
-    assert len(a.train) + len(a.val) == 1797 and not set(a.train.digests) & set(a.val.digests)
+    assert len(a.train) + len(a.test) == 1797 and not set(a.train.pixel_hashes) & set(a.test.pixel_hashes)
 
 
 def test_errors_before_any_work(tmp_path):
@@ -241,7 +241,7 @@ def test_on_two_devices_the_recipe_is_the_same():
     code = """
     from kvision.recipes import transfer
     images, labels, names = kv.data.digits()
-    data = kv.data.arrays(images, labels, class_names=names, image_size=32)
+    data = kv.data.from_arrays(images, labels, class_names=names, image_size=32)
     train, val = data.subset(np.arange(150)), data.subset(np.arange(200, 300))
     small = {"backbone": "ResNet20", "weights": "none", "image_size": 32}
     config = transfer.Config(**small, heads=("knn", "finetune"), epochs=2, strategy=sys.argv[1])
@@ -258,7 +258,7 @@ def test_on_two_devices_the_recipe_is_the_same():
 
 def test_a_preset_with_a_rate_that_is_looked_for_in_half_precision(folder, tmp_path):
     """The head begins as the probe's solution, the search is drawn, and the exported model is float32."""
-    arguments = ["--heads", "finetune", *ON_SMALL, "--epochs", "1", "--preset", "lp_ft", "--find-rate"]
+    arguments = ["--heads", "finetune", *ON_SMALL, "--epochs", "1", "--schedule", "lp_ft", "--find-rate"]
     arguments += ["--precision", "mixed_bfloat16", "--batch-size", "8"]
     result = within(cli.main, "transfer", "--data", folder, "--out", tmp_path, *arguments)
     assert result.returncode == 0, result.stderr
@@ -276,7 +276,7 @@ def test_a_preset_with_a_rate_that_is_looked_for_in_half_precision(folder, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("--preset", "finetune"), "Did you mean 'fine_tune'"),
+        (("--schedule", "finetune"), "Did you mean 'fine_tune'"),
         (("--precision", "bfloat16"), "`--precision`"),
         (("--batch-size", "0"), "`--batch-size`"),
         (("--epochs", "0"), "`--epochs`"),
@@ -335,7 +335,7 @@ def test_every_backbone_runs_the_smoke_run(name, tmp_path):
 
 def test_ties_go_to_the_lower_log_loss_and_then_to_the_smaller_model():
     def row(accuracy: float, log_loss: float) -> dict:
-        return {"tune_accuracy": accuracy, "tune_log_loss": log_loss}
+        return {"validation_accuracy": accuracy, "validation_log_loss": log_loss}
 
     sizes = {"knn": 9, "forest": 5, "finetune": 7}
     for rows, best in [
@@ -344,3 +344,20 @@ def test_ties_go_to_the_lower_log_loss_and_then_to_the_smaller_model():
         ((row(0.9, 0.2), row(0.8, 0.2), row(0.9, 0.2)), "finetune"),
     ]:
         assert transfer._best(dict(zip(sizes, rows, strict=True)), sizes) == best
+
+
+def test_choices_are_made_on_a_given_validation_part(small, tmp_path, eager):
+    """Its labels decide what is chosen; the heads are fitted on the training images alone."""
+    config = dataclasses.replace(SMALL, heads=("knn",))
+    train, validation = small.train.subset(np.arange(150)), small.train.subset(np.arange(150, 200))
+    split = dataclasses.replace(small, train=train, validation=validation)
+    keras.utils.set_random_seed(0)  # of the backbone's weights
+    result = transfer.run(split, config, records=runs.Records(tmp_path))
+    with (tmp_path / "manifest.csv").open(newline="") as file:
+        parts = [row["split"] for row in csv.DictReader(file)]
+    assert {part: parts.count(part) for part in set(parts)} == {"train": 150, "validation": 50, "test": 100}
+    head = kv.heads.load(tmp_path / "knn.npz")
+    assert len(head.bank_) == 150
+    features = kv.features.embed(result.model, validation, progress=False)
+    accuracy = float((features.argmax(axis=1) == validation.labels).mean())
+    assert result.metrics["knn"]["validation_accuracy"] == pytest.approx(accuracy)

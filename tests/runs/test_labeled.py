@@ -10,15 +10,15 @@ OPTIONS = {"image_size": 16, "batch_size": 8, "seed": 0}
 
 def test_the_digits_are_split_by_the_seed_alone():
     one, same, other = (runs.labeled(None, **{**OPTIONS, "seed": seed}) for seed in (0, 0, 1))
-    assert len(one.train) + len(one.val) == 1797 and 0.18 < len(one.val) / 1797 < 0.22
+    assert len(one.train) + len(one.test) == 1797 and 0.18 < len(one.test) / 1797 < 0.22
     assert one.fingerprint == same.fingerprint != other.fingerprint
-    assert not set(one.train.names) & set(one.val.names)
+    assert not set(one.train.names) & set(one.test.names)
 
 
 def test_so_many_of_each_class():
     data = runs.labeled(None, train_per_class=5, test_per_class=3, **OPTIONS)
-    assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.val.labels).tolist() == [3] * 10
-    assert "50 training, 30 held-out images of 10 classes" in data.name
+    assert np.bincount(data.train.labels).tolist() == [5] * 10 and np.bincount(data.test.labels).tolist() == [3] * 10
+    assert "50 training, 30 test images of 10 classes" in data.name
 
 
 def test_a_count_of_none_names_the_flag():
@@ -32,8 +32,8 @@ def test_images_in_both_parts_of_a_file_leave_training(tmp_path):
     test = np.concatenate([x[:2], random.integers(0, 256, (4, 8, 8, 3)).astype("uint8")])
     np.savez(tmp_path / "x.npz", x_train=x, y_train=y, x_test=test, y_test=np.arange(6) % 2, class_names=["a", "b"])
     data = runs.labeled(tmp_path / "x.npz", **OPTIONS)
-    assert len(data.train) == 10 and len(data.val) == 6
-    assert "2 training images equal a held-out one and are left out of training" in data.notes
+    assert len(data.train) == 10 and len(data.test) == 6
+    assert "2 train images equal a test image and are left out" in data.notes
 
 
 def test_three_images_of_a_class_are_enough_and_two_are_told_so(tmp_path):

@@ -4,11 +4,9 @@ import json
 import os
 import shutil
 import signal
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import forks
 import keras
 import numpy as np
 import pytest
@@ -22,7 +20,6 @@ from kvision.data import BadFile
 from kvision.exit_codes import RUN_AGAIN
 from kvision.export import quantize
 from kvision.runs import lock
-from kvision.runs.main import _copy_bad_images, _tell
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +30,18 @@ class Config(runs.Settings):
 def load(config, *, cache=None):
     if config.level > 9:
         raise UserError("`--level` is too high. Expected at most 9.")
-    images = kv.data.arrays(np.arange(4 * 192, dtype="uint8").reshape(4, 8, 8, 3), [0, 1, 0, 1], image_size=8)
+    images = kv.data.from_arrays(np.arange(4 * 192, dtype="uint8").reshape(4, 8, 8, 3), [0, 1, 0, 1], image_size=8)
     bad = tuple(BadFile(f"{i}.jpg", "it is empty") for i in range(25))
-    return runs.Data(images, images, ("a", "b"), bad, "a toy", images.fingerprint, notes=("all is well",))
+    return runs.Split(images, images, ("a", "b"), bad, "a toy", images.fingerprint, notes=("all is well",))
 
 
-def run(train, val, config, *, stages, cache):
+def run(split, config, *, records, cache):
     image = keras.Input((8, 8, 3), name="image")
     dense = keras.layers.Dense(2, activation="softmax", kernel_initializer="ones")
     model = keras.Model(image, dense(keras.layers.Flatten()(image)), name="toy")
     row = {"accuracy": 0.5, "interval": [0.1, 0.9], "seconds": 0.1, "chosen": f"level {config.level}"}
     pictures, answers = {"toy.png": lambda axes: axes.plot([1, 2])}, runs.Answers([0, 0, 0, 0], [0.5] * 4)
-    task = kv.tasks.Classification(val.class_names)
+    task = kv.tasks.Classification(split.class_names)
     return runs.Result(model, {"loss": [1.0]}, {"toy": row}, "toy", task, pictures, answers=answers)
 
 
@@ -243,27 +240,6 @@ def test_an_error_of_the_user_is_a_line_and_2(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_without_matplotlib_the_left_out_pictures_are_named(tmp_path):
-    code = (
-        "import sys, importlib.util\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'matplotlib' else find(name, *a)\n"
-        "from kvision.runs.main import _draw\n"
-        "print(_draw({'x.png': print}, None))"
-    )
-    result = forks.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "Left out" in result.stdout and "x.png" in result.stdout and "[plots]" in result.stdout
-    assert result.stdout.strip().endswith("[]")
-
-
-def test_another_backend_is_refused_before_any_work(tmp_path):
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-m", "kvision", "transfer", "--out", str(tmp_path / "out")]
-    result = forks.run(command, env=environment, capture_output=True, text=True)
-    assert result.returncode == 2 and "`KERAS_BACKEND` cannot export" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def test_bad_images_stop_the_run_where_they_must(tmp_path, capsys):
     assert runs.main(RECIPE, ["--out", str(tmp_path / "toy"), "--bad-images", "error"]) == 2
     err = capsys.readouterr().err
@@ -288,25 +264,6 @@ def test_quarantine_copies_and_moves_nothing(tmp_path, capsys):
     assert len(report["bad_images"]) == 25
 
 
-def test_quarantine_keeps_images_of_another_folder_apart(tmp_path):
-    (tmp_path / "photographs").mkdir()
-    (tmp_path / "photographs/torn.png").write_bytes(b"torn")
-    bad = BadFile("torn.png", "it is torn", folder=str(tmp_path / "photographs"))
-    _copy_bad_images(SimpleNamespace(bad_images=[bad]), tmp_path / "data", tmp_path / "bad_images")
-    assert (tmp_path / "bad_images/unlabeled/torn.png").read_bytes() == b"torn"
-    assert (tmp_path / "photographs/torn.png").exists()
-
-
-def test_quarantine_copies_a_mask_with_its_image(tmp_path, capsys):
-    for name in ("images/a.jpg", "masks/a.png"):
-        (tmp_path / "data" / name).parent.mkdir(parents=True)
-        (tmp_path / "data" / name).write_bytes(name.encode())
-    bad = BadFile("images/a.jpg", "its mask has another size", beside=("masks/a.png",))
-    _copy_bad_images(SimpleNamespace(bad_images=[bad]), tmp_path / "data", tmp_path / "bad_images")
-    assert (tmp_path / "bad_images/masks/a.png").read_bytes() == b"masks/a.png"
-    assert (tmp_path / "bad_images/images/a.jpg").exists() and "1 of these 1 are files" in capsys.readouterr().err
-
-
 def test_a_disk_that_is_full_is_a_line_and_2(tmp_path, capsys):
     def full():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -320,11 +277,3 @@ def test_an_out_that_cannot_be_is_told_before_the_data_are_read(tmp_path, capsys
     (tmp_path / "file").touch()
     assert runs.main(RECIPE, ["--out", str(tmp_path / "file/below"), "--level", "10"]) == 2
     assert "`--out` cannot be written to: " in capsys.readouterr().err
-
-
-def test_what_decides_stands_in_the_table(first, capsys):
-    (report,) = [report for report in reports(first) if report["config"]["level"] == 4]
-    report["results"]["toy"]["chance"] = 0.25
-    _tell({**report, "deciding": {"validation": "chance"}, "rule": "The best wins."}, first)
-    out = capsys.readouterr().out
-    assert "interval  validation   seconds " in out and " 0.2500 " in out and "\nThe best wins.\n" in out

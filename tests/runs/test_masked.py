@@ -13,7 +13,7 @@ from kvision.checks import UserError
 
 def test_digit_scenes_where_nothing_is_given(tmp_path):
     data = runs.masked.masked(None, None, longest_side=64, seed=0, train_images=5, test_images=3, cache=tmp_path)
-    assert len(data.train) == 5 and len(data.val) == 3 and data.class_names[-1] == "ground"
+    assert len(data.train) == 5 and len(data.test) == 3 and data.class_names[-1] == "ground"
     assert data.train.example(0)[0].shape == (64, 64, 3) and (tmp_path / "digit-scenes/classes.txt").is_file()
     again = runs.masked.masked(None, None, longest_side=64, seed=0, train_images=5, test_images=3, cache=tmp_path)
     other = runs.masked.masked(None, None, longest_side=64, seed=1, train_images=5, test_images=3, cache=tmp_path)
@@ -37,7 +37,7 @@ def test_a_score_is_json_even_of_classes_that_do_not_occur(tmp_path):
 
     folder = scenes.split(tmp_path)
     (folder / "classes.txt").write_text("dark\nmiddle\nlight\nnever")
-    val = runs.masked.masked(folder, None, longest_side=None, seed=0).val
+    val = runs.masked.masked(folder, None, longest_side=None, seed=0).test
     image = keras.Input((None, None, 3), name="image")
     layer = keras.layers.Conv2D(4, 1)
     model = keras.Model(image, layer(image))
@@ -68,7 +68,7 @@ def test_masks_of_0_and_255_have_one_class(tmp_path):
 def test_one_image_cannot_be_split(tmp_path):
     scenes.write(tmp_path, 1)
     (tmp_path / "classes.txt").write_text("\n".join(scenes.CLASSES))
-    with pytest.raises(UserError, match="too few images to hold some out"):
+    with pytest.raises(UserError, match="too few images to take some for the test"):
         runs.masked.masked(tmp_path, None, longest_side=None, seed=0)
 
 
@@ -90,7 +90,7 @@ def test_images_too_small_for_the_network_are_listed_and_turned_ones_told(tmp_pa
     exif[0x0112] = 2
     Image.fromarray(scenes.scene((40, 56), 0)[0][:, ::-1]).save(folder / "train/images/00.png", exif=exif)
     data = runs.masked.masked(folder, None, longest_side=None, seed=0, smallest=32)
-    assert [bad.path for bad in data.bad_images] == ["val/images/narrow.png"] and len(data.val) == 4
+    assert [bad.path for bad in data.bad_images] == ["val/images/narrow.png"] and len(data.test) == 4
     assert "20 pixels; the network needs 32" in data.bad_images[0].reason
     assert any("turn or mirror 1 images" in note for note in data.notes)
     assert not runs.masked.masked(folder, None, longest_side=None, seed=0).bad_images
@@ -104,7 +104,7 @@ def test_a_picture_of_photographs_holds_no_photograph(tmp_path):
     from matplotlib.figure import Figure
 
     scenes.split(tmp_path, train=1, val=2, size=(900, 1400))
-    val = runs.masked.masked(tmp_path, None, longest_side=64, seed=0).val
+    val = runs.masked.masked(tmp_path, None, longest_side=64, seed=0).test
     image = keras.Input((None, None, 3), name="image")
     model = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
     axes = Figure().subplots()

@@ -26,7 +26,7 @@ SMALL = dataclasses.replace(simclr.SMOKE, image_size=16)
         ({"minutes": float("nan")}, "`--minutes` is not valid"),
         ({"minutes": 1.0, "epochs": 2}, "`--minutes` is not valid. Expected no --epochs beside it"),
         ({"epochs": 0}, "`--epochs` is not valid"),
-        ({"rate": 0.0}, "`--rate` is not valid"),
+        ({"learning_rate": 0.0}, "`--learning-rate` is not valid"),
         ({"width": 0}, "`--width` is not valid"),
         ({"width": 30}, "`--width` is not valid. Expected a multiple of 4, at least 8"),
         ({"width": 8, "encoder": "ResNet20"}, "`--width` is not valid. Expected no --encoder beside it"),
@@ -53,21 +53,21 @@ def test_more_images_a_step_than_there_are(tmp_path):
     config = dataclasses.replace(SMALL, batch_size=500)
     data = pretraining.load(config)
     with pytest.raises(UserError, match=r"`--batch-size` is not valid. Expected at most the 120 training images"):
-        pretraining.pretrain("simclr", data.train, config, runs.Stages())
+        pretraining.pretrain("simclr", data.train, config, runs.Records())
 
 
 def test_a_budget_is_timed_without_tracing_and_kept(small_encoders, tmp_path, capsys):
-    config = dataclasses.replace(SMALL, minutes=0.05, rate=1e-4)  # at its own rate so small an encoder collapses
+    config = dataclasses.replace(SMALL, minutes=0.05, learning_rate=1e-4)  # its own is too high for it
     data = pretraining.load(config)
-    stages = runs.Stages(tmp_path)
-    _, record = pretraining.pretrain("npid", data.train, config, stages)
+    records = runs.Records(tmp_path)
+    _, record = pretraining.pretrain("npid", data.train, config, records)
     assert "epochs in 0.05 minutes" in capsys.readouterr().out
-    timed = stages.done("budget-npid", epochs=int, seconds_per_step=float)
+    timed = records.done("budget-npid", epochs=int, seconds_per_step=float)
     assert timed["epochs"] == record["epochs"] == len(record["history"]["loss"]) >= 3
     assert timed["epochs"] == int(60 * 0.05 / (timed["seconds_per_step"] * 3.75)), "a tail counts by its share"
     assert timed["seconds_per_step"] < 0.5, "a trace takes seconds, a step milliseconds"
     preset = pretraining._preset("npid", config)
-    assert pretraining._epochs("npid", preset, data.train, config, stages) == record["epochs"]
+    assert pretraining._epochs("npid", preset, data.train, config, records) == record["epochs"]
     assert "minutes" not in capsys.readouterr().out
 
 
@@ -87,9 +87,9 @@ def test_seconds_of_an_interrupted_training_count(small_encoders, tmp_path, monk
 
     monkeypatch.setattr(kv.training, "fit", stopping)
     with pytest.raises(KeyboardInterrupt):
-        pretraining.pretrain("npid", data.train, config, runs.Stages(tmp_path))
+        pretraining.pretrain("npid", data.train, config, runs.Records(tmp_path))
     monkeypatch.undo()
-    _, record = pretraining.pretrain("npid", data.train, config, runs.Stages(tmp_path))
+    _, record = pretraining.pretrain("npid", data.train, config, runs.Records(tmp_path))
     assert record["seconds"] >= round(stopped[0], 1) > 0
 
 
@@ -109,14 +109,14 @@ def test_what_does_not_suit_a_method_names_flags(name, change, text):
     config = dataclasses.replace(SMALL, **change)
     data = pretraining.load(config)
     with pytest.raises(UserError, match=text):
-        pretraining.pretrain(name, data.train, config, runs.Stages())
+        pretraining.pretrain(name, data.train, config, runs.Records())
 
 
 def test_one_image_a_step_has_no_spread_to_watch():
     config = dataclasses.replace(SMALL, batch_size=1)
     data = pretraining.load(config)
     with pytest.raises(UserError, match=r"`--batch-size` is not valid. Expected at least 2: .*whose spread"):
-        pretraining.pretrain("mae", data.train, config, runs.Stages())
+        pretraining.pretrain("mae", data.train, config, runs.Records())
 
 
 def test_one_held_out_image_is_said_before_the_training(tmp_path):
@@ -153,8 +153,8 @@ def test_width_is_that_of_the_presets_own_encoder():
 
 def test_untrained_is_the_encoder_before_its_training(small_encoders, eager):
     data = pretraining.load(SMALL)
-    still = dataclasses.replace(SMALL, rate=1e-12, epochs=1)
-    encoder, record = pretraining.pretrain("simclr", data.train, still, runs.Stages())
+    still = dataclasses.replace(SMALL, learning_rate=1e-12, epochs=1)
+    encoder, record = pretraining.pretrain("simclr", data.train, still, runs.Records())
     assert record["images_per_second"] * record["seconds"] == pytest.approx(96, rel=0.05), "of 120, in batches of 32"
     before = pretraining.encoder_of("simclr", SMALL)
     for a, b in zip(encoder.trainable_weights, before.trainable_weights, strict=True):
@@ -169,8 +169,8 @@ from kvision.recipes import npid
 
 config = dataclasses.replace(npid.SMOKE, image_size=16, epochs=1)
 data = npid.load(config)
-stages = runs.Stages(Path(sys.argv[1]), leads=distribute.is_chief())
-result = npid.run(data.train, data.val, config, stages=stages)
+records = runs.Records(Path(sys.argv[1]), is_chief=distribute.is_chief())
+result = npid.run(data, config, records=records)
 found = [float(abs(w).sum()) for w in result.model.get_weights()[:3]]
 answer(found=found)
 """
@@ -191,7 +191,7 @@ def test_labels_do_not_reach_the_training():
     data = pretraining.load(SMALL)
     other = data.train.subset(np.arange(len(data.train)))
     other.labels = other.labels[::-1].copy()
-    one, two = (pretraining.pretrain("simclr", images, SMALL, runs.Stages())[0] for images in (data.train, other))
+    one, two = (pretraining.pretrain("simclr", images, SMALL, runs.Records())[0] for images in (data.train, other))
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -199,16 +199,16 @@ def test_labels_do_not_reach_the_training():
 def test_half_precision_scales_its_loss(small_encoders, eager):
     config = dataclasses.replace(SMALL, precision="mixed_float16", epochs=1)
     data = pretraining.load(config)
-    encoder, record = pretraining.pretrain("simclr", data.train, config, runs.Stages())
+    encoder, record = pretraining.pretrain("simclr", data.train, config, runs.Records())
     assert encoder.compute_dtype == "float32", "the product is a plain network"
-    assert np.isfinite(record["history"]["loss"]).all() and kv.backbones.embed(encoder, data.val, progress=False).any()
+    assert np.isfinite(record["history"]["loss"]).all() and kv.features.embed(encoder, data.test, progress=False).any()
 
 
 @pytest.fixture
 def photographs(tmp_path):
     """No class folders; one is a copy of a held-out digit, one is torn."""
     random = np.random.default_rng(0)
-    held_out = pretraining.load(SMALL).val.original(0)
+    held_out = pretraining.load(SMALL).test.original(0)
     for number, image in enumerate([held_out, *random.integers(0, 256, (40, 12, 12, 3), "uint8")]):
         path = tmp_path / "photographs" / str(number % 3) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,7 +221,7 @@ def test_images_without_labels_are_trained_on_instead(photographs, tmp_path, mon
     config = dataclasses.replace(SMALL, unlabeled=str(photographs), batch_size=16)
     data = pretraining.load(config, cache=tmp_path / "cache")
     assert len(data.unlabeled) == 40 and data.name.endswith("; 40 without labels")
-    assert data.notes == ("1 images without labels equal a held-out one and are left out of training",)
+    assert data.notes == ("1 images without labels equal a test image and are left out",)
     (bad,) = data.bad_images
     assert (bad.folder, bad.path) == (str(photographs), "torn.png")
     assert data.fingerprint != pretraining.load(SMALL).fingerprint
@@ -230,12 +230,12 @@ def test_images_without_labels_are_trained_on_instead(photographs, tmp_path, mon
         pass
 
     def pretrain(_, images, *__, watch):
-        assert images is data.unlabeled and watch == (data.train, data.val)
+        assert images is data.unlabeled and watch == (data.train, data.test)
         raise Seen
 
     monkeypatch.setattr(pretraining, "pretrain", pretrain)
     with pytest.raises(Seen):
-        simclr.run(data.train, data.val, config, unlabeled=data.unlabeled)
+        simclr.run(data, config)
 
 
 @pytest.mark.parametrize("recipe", ["mae", "moco", "npid", "simclr", "simmim", "swav"])
@@ -247,9 +247,3 @@ def test_every_recipe_trains_on_the_images_without_labels(recipe, tmp_path, caps
     options = ["--smoke", "--image-size", "16", "--unlabeled", str(tmp_path), "--out", str(tmp_path / "out")]
     assert runs.main(module, options) == 2
     assert "`--batch-size` is not valid. Expected at most the 3 training images" in capsys.readouterr().err
-
-
-def test_images_without_labels_that_are_named_and_not_given_are_missed():
-    config = dataclasses.replace(SMALL, unlabeled="photographs")
-    with pytest.raises(UserError, match=r"`unlabeled` is not valid. Expected the images .* load\(config\).unlabeled"):
-        simclr.run(None, None, config)

@@ -20,7 +20,7 @@ def images() -> kv.data.Images:
     labels = np.array([0] * 30 + [1] * 90)
     pixels = random.normal(60 + 130 * labels[:, None, None, None], 20, (120, 8, 8, 3)).clip(0, 255).astype("uint8")
     labels[::10] = 1 - labels[::10]
-    return kv.data.arrays(pixels, labels, class_names=("dark", "bright"), image_size=8)
+    return kv.data.from_arrays(pixels, labels, class_names=("dark", "bright"), image_size=8)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import kvision as kv
 from kvision.runs import Answers, wrong_images
 
 PIXELS = np.arange(5 * 12, dtype="uint8").reshape(5, 2, 2, 3)
-IMAGES = kv.data.arrays(PIXELS, [0, 1, 0, 1, 1], class_names=("a, b", "$x"), image_size=2)
+IMAGES = kv.data.from_arrays(PIXELS, [0, 1, 0, 1, 1], class_names=("a, b", "$x"), image_size=2)
 ANSWERS = Answers([0, 0, 1, 1, 0], [0.9, 0.6, 0.8, 1.0, 0.8])
 
 
@@ -30,7 +30,7 @@ def test_a_file_is_named_by_its_path_whatever_its_folder_is_called(tmp_path):
     for pixels, name in zip(PIXELS, ("one", "two"), strict=False):
         (data / name).mkdir(parents=True)
         Image.fromarray(pixels).save(data / name / "a.png")
-    wrong_images.write(tmp_path / "x.csv", Answers([1, 1], [0.5, 0.5]), kv.data.folders(data, image_size=2))
+    wrong_images.write(tmp_path / "x.csv", Answers([1, 1], [0.5, 0.5]), kv.data.from_folder(data, image_size=2))
     expected = bytes(tmp_path) + b"/\xfc/one/a.png,one,two,0.5000"
     assert (tmp_path / "x.csv").read_bytes().splitlines()[1:] == [expected]
 

@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -110,3 +111,18 @@ def test_a_curve_drives_plain_keras():
     ]
     model.fit(np.ones((4, 1)), np.ones((4, 1)), batch_size=2, epochs=2, callbacks=callbacks, verbose=0)
     np.testing.assert_allclose(rates, [0, 0.25, 0.5, 0.25])
+
+
+@pytest.mark.parametrize("curve", [Constant(0.1), Cosine(warmup=0.2), OneCycle(), Steps(), Triangular2()])
+def test_any_keras_optimizer_takes_a_curve(curve):
+    schedule = curve.over(50, learning_rate=0.02)
+    found = [float(schedule(step)) for step in range(60)]
+    expected = [0.02 * curve.factor(min(step, 50) / 50) for step in range(60)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+    optimizer = keras.optimizers.SGD(schedule)
+    variable = keras.Variable([1.0])
+    for _ in range(3):
+        optimizer.apply([keras.ops.ones(1)], [variable])
+    np.testing.assert_allclose(1 - float(variable[0]), sum(expected[:3]), rtol=1e-5, atol=1e-7)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert again.curve == curve and again.get_config() == schedule.get_config()

@@ -29,8 +29,8 @@ def test_the_suggestion_trains_better_than_a_hundredth_and_a_thousandfold(eager)
     rate = kv.schedules.find_rate(attached(), (IMAGES, LABELS), norm="train", batch_size=16).suggestion
     losses = {}
     for factor in (0.01, 1, 1000):
-        steps = [kv.schedules.Unfreeze(0, "all", rate * factor, norm="train")]
-        history = kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=5, batch_size=16, verbose=0)
+        steps = [kv.schedules.Phase(0, "all", rate * factor, norm="train")]
+        history = kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=5, batch_size=16, verbose=0).history
         losses[factor] = history["loss"][-1]
     assert losses[1] == min(losses.values()), (rate, losses)
 

@@ -5,7 +5,7 @@ from trainings import Record, attached
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.schedules import Unfreeze
+from kvision.schedules import Phase
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (24, 16, 16, 3)).astype("float32")
@@ -14,10 +14,10 @@ LABELS = np.arange(24) % 3
 
 def test_phases_follow_the_data_with_one_optimizer():
     record, optimizer = Record(), kv.training.Adam()
-    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(2, "all", 1e-3, norm="train", curve=kv.schedules.Constant())]
+    steps = [Phase(0, "top", 1e-2), Phase(2, "all", 1e-3, norm="train", curve=kv.schedules.Constant())]
     history = kv.schedules.fit(
         attached(), (IMAGES, LABELS), steps, epochs=4, optimizer=optimizer, callbacks=[record], verbose=0
-    )
+    ).history
     assert len(history["loss"]) == 4
     assert record.trainable == [2] * 2 + [6] * 2  # 24 images are one step an epoch
     assert record.iterations == [1, 2, 3, 4]
@@ -29,7 +29,7 @@ def test_phases_follow_the_data_with_one_optimizer():
 def test_one_phase_is_kerass_own_fit(eager):
     """The same data, rate and order through plain Keras end at the same weights."""
     ours, plain = attached(), attached()
-    steps = [Unfreeze(0, "all", 1e-2, norm="train", curve=kv.schedules.Constant())]
+    steps = [Phase(0, "all", 1e-2, norm="train", curve=kv.schedules.Constant())]
     data = [(IMAGES[i : i + 8], LABELS[i : i + 8]) for i in (0, 8, 16)]
     # a bias before a normalization has rounding alone for a gradient, of which a small epsilon makes steps
     options = {"epsilon": 1e-3}
@@ -57,9 +57,9 @@ class _Batches(keras.utils.PyDataset):
     ("steps", "epochs"),
     [
         ([], 2),
-        ([Unfreeze(1, "top", 1e-3)], 2),
-        ([Unfreeze(0, "top", 1e-3), Unfreeze(2, "all", 1e-3)], 2),
-        ([Unfreeze(0, "top", 1e-3), Unfreeze(0, "all", 1e-3)], 2),
+        ([Phase(1, "top", 1e-3)], 2),
+        ([Phase(0, "top", 1e-3), Phase(2, "all", 1e-3)], 2),
+        ([Phase(0, "top", 1e-3), Phase(0, "all", 1e-3)], 2),
     ],
 )
 def test_steps_out_of_order(steps, epochs):
@@ -68,27 +68,31 @@ def test_steps_out_of_order(steps, epochs):
 
 
 def test_values_are_checked_where_they_are_written():
-    for arguments, text in [((-1, "top", 1e-3), "`epoch`"), ((0, "top", 0), "`rate`"), ((0, "top", np.nan), "`rate`")]:
+    for arguments, text in [
+        ((-1, "top", 1e-3), "`epoch`"),
+        ((0, "top", 0), "`learning_rate`"),
+        ((0, "top", np.nan), "`learning_rate`"),
+    ]:
         with pytest.raises(UserError, match=text):
-            Unfreeze(*arguments)
+            Phase(*arguments)
     with pytest.raises(UserError, match=r"`curve`.*kv\.schedules\.Cosine"):
-        Unfreeze(0, "top", 1e-3, curve="cosine")
+        Phase(0, "top", 1e-3, curve="cosine")
     with pytest.raises(UserError, match="`layer_decay`"):
-        Unfreeze(0, "top", 1e-3, layer_decay=2.6)
+        Phase(0, "top", 1e-3, layer_decay=2.6)
     with pytest.raises(UserError, match="Did you mean 'block'"):
-        Unfreeze(0, "top", 1e-3, layers="blocks")
-    with pytest.raises(UserError, match="a rate in the first"):
-        kv.schedules.fit(attached(), (IMAGES, LABELS), [Unfreeze(0, "top")], epochs=1)
+        Phase(0, "top", 1e-3, layers="blocks")
+    with pytest.raises(UserError, match="a learning rate in the first"):
+        kv.schedules.fit(attached(), (IMAGES, LABELS), [Phase(0, "top")], epochs=1)
     with pytest.raises(UserError, match=r"kv\.training\.Adam"):
         kv.schedules.fit(
-            attached(), (IMAGES, LABELS), [Unfreeze(0, "top", 1e-3)], epochs=1, optimizer=keras.optimizers.Adam()
+            attached(), (IMAGES, LABELS), [Phase(0, "top", 1e-3)], epochs=1, optimizer=keras.optimizers.Adam()
         )
 
 
 def test_a_phase_without_a_rate_goes_on_with_the_curve_before(eager):
     """One cosine over the first three epochs, though the second opens the body; then another for the last."""
     record = Record()
-    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(1, "all", norm="stats"), Unfreeze(3, "all", 1e-3, norm="stats")]
+    steps = [Phase(0, "top", 1e-2), Phase(1, "all", norm="stats"), Phase(3, "all", 1e-3, norm="stats")]
     kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=4, callbacks=[record], verbose=0)
     expected = [1e-2 * (1 + np.cos(np.pi * p)) / 2 for p in (0, 1 / 3, 2 / 3)]
     np.testing.assert_allclose(record.rates, [*expected, 1e-3], rtol=1e-5)
@@ -109,7 +113,7 @@ class Deltas(keras.callbacks.Callback):
 def test_layer_decay_slows_layers_by_their_depth_in_one_optimizer(eager):
     """Adam's first step is the rate itself, whatever the gradient: a stage below moves by a half of it."""
     deltas = Deltas()
-    steps = [Unfreeze(0, "all", 1e-3, norm="stats", curve=kv.schedules.Constant(), layer_decay=0.5)]
+    steps = [Phase(0, "all", 1e-3, norm="stats", curve=kv.schedules.Constant(), layer_decay=0.5)]
     kv.schedules.fit(attached(), (IMAGES, LABELS), steps, epochs=1, callbacks=[deltas], verbose=0)
     assert deltas.moved["probabilities/kernel"] == pytest.approx(1e-3, rel=1e-2)
     assert deltas.moved["conv/kernel"] == pytest.approx(0.5e-3, rel=1e-2)
@@ -125,7 +129,7 @@ def test_float16_scales_the_loss_through_all_phases(eager):
         def on_train_batch_end(self, batch, logs=None):
             scales.append((type(self.model.optimizer).__name__, int(self.model.optimizer.step_counter)))
 
-    steps = [Unfreeze(0, "top", 1e-2), Unfreeze(2, "all", 1e-3, norm="train")]
+    steps = [Phase(0, "top", 1e-2), Phase(2, "all", 1e-3, norm="train")]
     kv.schedules.fit(model, (IMAGES, LABELS), steps, epochs=4, optimizer=optimizer, callbacks=[Scale()], verbose=0)
     assert scales == [("LossScaleOptimizer", n) for n in (1, 2, 3, 4)]
     assert int(optimizer.iterations) == 4
@@ -137,8 +141,8 @@ def test_half_precision_learns_what_float32_learns(eager):
     for precision in ("float32", "mixed_bfloat16", "mixed_float16"):
         model = attached()
         kv.training.mixed(model.get_layer("body"), precision)
-        steps = [Unfreeze(0, "all", 1e-2, norm="train")]
-        histories[precision] = kv.schedules.fit(model, (IMAGES, LABELS), steps, epochs=6, verbose=0)["loss"]
+        steps = [Phase(0, "all", 1e-2, norm="train")]
+        histories[precision] = kv.schedules.fit(model, (IMAGES, LABELS), steps, epochs=6, verbose=0).history["loss"]
     for precision in ("mixed_bfloat16", "mixed_float16"):
         np.testing.assert_allclose(histories[precision], histories["float32"], atol=5e-3)
         assert histories[precision] != histories["float32"], "control: it computes in another precision"
@@ -159,9 +163,9 @@ def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path, eager)
     def train(*callbacks, **options):
         optimizer = kv.training.Adam(use_ema=True, ema_momentum=0.5, weight_decay=0.01)
         steps = [
-            Unfreeze(0, "top", 1e-2),
-            Unfreeze(2, "all", norm="train", layer_decay=0.5),
-            Unfreeze(3, "all", 1e-3, norm="train", curve=kv.schedules.OneCycle()),
+            Phase(0, "top", 1e-2),
+            Phase(2, "all", norm="train", layer_decay=0.5),
+            Phase(3, "all", 1e-3, norm="train", curve=kv.schedules.OneCycle()),
         ]
         model = attached()
         history = kv.schedules.fit(
@@ -175,7 +179,7 @@ def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path, eager)
             validation_data=(IMAGES, LABELS),
             callbacks=callbacks,
             **options,
-        )
+        ).history
         return history, [keras.ops.convert_to_numpy(v) for v in [*model.variables, *optimizer.variables]]
 
     whole = train()
@@ -189,12 +193,12 @@ def test_a_training_killed_at_the_unfreezing_ends_bit_identical(tmp_path, eager)
 
 def test_a_resume_whose_first_call_failed_looks_again(tmp_path, eager):
     """What was read is not taken for what was put back."""
-    data, steps = (IMAGES, LABELS), [Unfreeze(0, "top", 1e-2)]
+    data, steps = (IMAGES, LABELS), [Phase(0, "top", 1e-2)]
     options = {"epochs": 2, "batch_size": 8, "verbose": 0}
     kv.schedules.fit(attached(), data, steps, checkpoints=tmp_path, **options)
     resume, model = kv.training.Resume(tmp_path), attached()
     with pytest.raises(UserError, match="no stage or layer"):
-        kv.schedules.fit(model, data, [Unfreeze(0, "typo", 1e-2)], checkpoints=resume, **options)
+        kv.schedules.fit(model, data, [Phase(0, "typo", 1e-2)], checkpoints=resume, **options)
     other, again = attached(), attached()
     kv.schedules.fit(other, data, steps, checkpoints=resume, **options)
     kv.schedules.fit(again, data, steps, checkpoints=tmp_path, **options)
@@ -203,10 +207,10 @@ def test_a_resume_whose_first_call_failed_looks_again(tmp_path, eager):
 
 
 def test_weights_of_classes_a_part_to_validate_on_and_steps_of_an_epoch(eager):
-    optimizer, phases = kv.training.Adam(), [Unfreeze(0, "top", 1e-3), Unfreeze(1, "all")]
+    optimizer, phases = kv.training.Adam(), [Phase(0, "top", 1e-3), Phase(1, "all")]
     options = {"class_weight": {0: 0.0, 1: 0.0, 2: 0.0}, "validation_split": 0.25, "steps_per_epoch": 4, "verbose": 0}
     history = kv.schedules.fit(
         attached(), (IMAGES, LABELS.tolist()), phases, epochs=2, batch_size=8, optimizer=optimizer, **options
-    )
+    ).history
     assert history["loss"] == [0, 0] and min(history["val_loss"]) > 0
     assert int(optimizer.iterations) == 8

@@ -22,7 +22,7 @@ def grays() -> keras.Model:
 @pytest.fixture
 def images(tmp_path):
     scenes.write(tmp_path, 5)
-    return kv.data.masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
+    return kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
 
 
 def test_a_network_that_knows_is_right_and_a_blind_one_is_not(images):
@@ -37,7 +37,7 @@ def test_a_network_that_knows_is_right_and_a_blind_one_is_not(images):
 
 
 def test_masks_keep_their_size_where_the_network_sees_smaller_images(images, tmp_path):
-    small = kv.data.masks(images.folder, images.label_map, longest_side=28, progress=False)
+    small = kv.data.from_masks(images.folder, images.label_map, longest_side=28, progress=False)
     found = evaluate(grays(), small, progress=False)
     assert found.confusion.matrix.sum() == 5 * 40 * 56 and 0.8 < found.confusion.mean_iou < 0.99
 

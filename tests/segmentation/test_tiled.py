@@ -5,7 +5,7 @@ from trained_like import trained_like
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.segmentation import label_image, tiled
+from kvision.segmentation import predict, tiled
 
 
 def network(context: bool = False) -> keras.Model:
@@ -29,7 +29,7 @@ def photograph(height: int, width: int) -> np.ndarray:
 @pytest.mark.parametrize("size", [(448, 576), (192, 704), (64, 64), (256, 256)])
 def test_tiles_say_what_the_whole_image_says(size):
     model, image = network(), photograph(*size)
-    whole = label_image(model, image)
+    whole = predict(model, image)
     assert len(np.unique(whole)) > 2
     np.testing.assert_array_equal(tiled(model, image, tile=256, overlap=64, progress=False), whole)
 
@@ -39,15 +39,15 @@ def test_without_overlap_and_with_layers_that_see_everything_they_do_not():
     image = photograph(448, 576)
     for model, overlap in ((network(), 0), (network(context=True), 64)):
         found = tiled(model, image, tile=256, overlap=overlap, progress=False)
-        assert 0.5 < (found == label_image(model, image)).mean() < 1
+        assert 0.5 < (found == predict(model, image)).mean() < 1
 
 
 def test_odd_sides_are_covered_to_the_last_pixel():
     model, image = network(), photograph(333, 517)
     found = tiled(model, image, tile=192, overlap=64, progress=False)
-    whole = label_image(model, np.pad(image, [(0, 384 - 333), (0, 576 - 517), (0, 0)], mode="symmetric"))
+    whole = predict(model, np.pad(image, [(0, 384 - 333), (0, 576 - 517), (0, 0)], mode="symmetric"))
     np.testing.assert_array_equal(found, whole[:333, :517])
-    assert not np.array_equal(found, label_image(model, image)), "the control: odd maps lie on another grid"
+    assert not np.array_equal(found, predict(model, image)), "the control: odd maps lie on another grid"
 
 
 def test_each_tile_is_read_alone():

@@ -87,7 +87,7 @@ def test_labels_permuted_leave_the_encoder_bit_identical(watched):
 def test_the_logs_are_what_the_encoder_is_worth_at_the_end(watched):
     method, (_, probe), logs = watched
     assert len(logs["knn"]) == len(logs["probe"]) == 2
-    bank, held_out = kv.backbones.embed_each(method.encoder, [TRAIN[0], TEST[0]], progress=False)
+    bank, held_out = kv.features.embed_each(method.encoder, [TRAIN[0], TEST[0]], progress=False)
     assert logs["knn"][-1] == kv.selfsup.knn_accuracy(bank, TRAIN[1], held_out, TEST[1], k=5)
     heads = Heads(8, 3, [0.1])
     heads.state = probe.state
@@ -103,7 +103,7 @@ def test_the_head_goes_on_from_epoch_to_epoch():
     probe.set_params({"epochs": 2})
     for epoch in (0, 1):
         probe.on_epoch_end(epoch, {})
-    features = kv.backbones.embed(encoder, TRAIN[0], progress=False)
+    features = kv.features.embed(encoder, TRAIN[0], progress=False)
     heads, scaled = Heads(8, 3, [0.1]), (features - features.mean(axis=0)) / features.std(axis=0)
     heads.train(scaled, TRAIN[1].astype("int32"), epochs=4, batch_size=16, seed=0, factor=lambda progress: 1.0)
     for one, other in zip(probe.state, heads.state, strict=True):
@@ -172,7 +172,7 @@ def test_between_they_are_silent_and_the_last_epoch_is_always_judged():
 
 def test_images_do_as_arrays_do(watched):
     def images(pair):
-        return kv.data.arrays(*pair, image_size=16, batch_size=7)
+        return kv.data.from_arrays(*pair, image_size=16, batch_size=7)
 
     _, _, logs = trained(lambda encoder: both(encoder, images(TRAIN), images(TEST))[:1], epochs=1)
     assert logs["knn"][0] == pytest.approx(watched[2]["knn"][0])
@@ -233,7 +233,7 @@ import trainings
 IMAGES, TRAIN, TEST = trainings.IMAGES, (trainings.IMAGES[:30], LABELS[:30]), (trainings.IMAGES[30:], LABELS[30:])
 
 def data(pair):
-    return kv.data.arrays(*pair, image_size=16, batch_size=7)
+    return kv.data.from_arrays(*pair, image_size=16, batch_size=7)
 
 found = {}
 for name, scope in (("two", strategy.scope()), ("one", contextlib.nullcontext())):
@@ -248,7 +248,7 @@ for name, scope in (("two", strategy.scope()), ("one", contextlib.nullcontext())
     ]
     options = {"batch_size": 8, "callbacks": watching, "verbose": 0}
     found[name] = kv.training.fit(method, {"a": IMAGES[:24], "b": IMAGES[:24, :, ::-1]}, epochs=1, **options).history
-    features = kv.backbones.embed(method.encoder, IMAGES, batch_size=8, progress=False)
+    features = kv.features.embed(method.encoder, IMAGES, batch_size=8, progress=False)
     assert np.abs(features - np.asarray(method.encoder(IMAGES, training=False))).max() < 1e-5, "in their order, once"
 answer(**found)
 """

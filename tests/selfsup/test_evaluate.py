@@ -16,7 +16,7 @@ IMAGES, LABELS, NAMES = kv.data.digits()
 
 
 def digits(rows: slice) -> kv.data.Images:
-    return kv.data.arrays(IMAGES[rows], LABELS[rows], class_names=NAMES, image_size=16, batch_size=64)
+    return kv.data.from_arrays(IMAGES[rows], LABELS[rows], class_names=NAMES, image_size=16, batch_size=64)
 
 
 TRAIN, TEST = digits(slice(0, 300)), digits(slice(300, 500))
@@ -37,7 +37,7 @@ def found(encoder, tmp_path_factory):
 
 
 def test_its_numbers_are_those_of_its_parts(encoder, found):
-    bank, features = kv.backbones.embed_each(encoder, [TRAIN, TEST], progress=False)
+    bank, features = kv.features.embed_each(encoder, [TRAIN, TEST], progress=False)
     assert found.knn == kv.selfsup.knn_accuracy(bank, TRAIN.labels, features, TEST.labels)
     near = {"k": 20, "temperature": 0.07}
     assert found.knn_near == kv.selfsup.knn_accuracy(bank, TRAIN.labels, features, TEST.labels, **near)
@@ -54,7 +54,7 @@ def test_its_numbers_are_those_of_its_parts(encoder, found):
 
 def test_alignment_is_of_two_views_of_each_held_out_image(encoder):
     options = {"epochs": 1, "progress": False, "batch_size": 64}
-    view = kv.views.View([kv.views.RandomResizedCrop(16, area=(0.3, 1.0))])
+    view = kv.augment.View([kv.augment.RandomResizedCrop(16, area=(0.3, 1.0))])
     pair = np.concatenate([batch for batch, _ in TEST]), TEST.labels
     found, again = (
         kv.selfsup.evaluate(encoder, TRAIN, test, view=view, seed=3, **options).alignment for test in (TEST, pair)
@@ -62,23 +62,23 @@ def test_alignment_is_of_two_views_of_each_held_out_image(encoder):
     assert found == pytest.approx(again, rel=1e-5), "the same draws for images and for arrays"
     parts = []
     for number in (0, 1):
-        keys = kv.views.fold(kv.views.fold([3, number], 0), np.arange(4))
+        keys = kv.augment.fold(kv.augment.fold([3, number], 0), np.arange(4))
         drawn = [np.asarray(view(batch, key=key)) for key, (batch, _) in zip(keys, TEST, strict=True)]
-        parts.append(kv.backbones.embed(encoder, np.concatenate(drawn), engine="keras", progress=False))
+        parts.append(kv.features.embed(encoder, np.concatenate(drawn), engine="keras", progress=False))
     assert found == pytest.approx(kv.selfsup.alignment(*parts), rel=1e-4)
-    same = kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.views.View([Still()]), **options).alignment
+    same = kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.augment.View([Still()]), **options).alignment
     assert same is not None and same < 1e-9 < found, "views that do not differ"
 
 
-class Still(kv.views.Keyed):
+class Still(kv.augment.Keyed):
     def transform(self, images, key):
         return images
 
 
 def test_a_random_network_is_far_above_chance_and_the_probe_near_the_best_linear_head(encoder, found):
     assert found.linear > 0.3 and found.knn_near > 0.2
-    best = kv.heads.LogisticHead(1.0).fit(kv.backbones.embed(encoder, TRAIN, progress=False), TRAIN.labels)
-    assert found.linear >= best.score(kv.backbones.embed(encoder, TEST, progress=False), TEST.labels) - 0.05
+    best = kv.heads.LogisticHead(1.0).fit(kv.features.embed(encoder, TRAIN, progress=False), TRAIN.labels)
+    assert found.linear >= best.score(kv.features.embed(encoder, TEST, progress=False), TEST.labels) - 0.05
 
 
 def test_encoder_and_probe_make_one_model(encoder, found):
@@ -86,7 +86,7 @@ def test_encoder_and_probe_make_one_model(encoder, found):
     images = np.concatenate([batch for batch, _ in TEST])
     probabilities = model.predict(images, verbose=0)
     assert (probabilities.argmax(axis=1) == TEST.labels).mean() == pytest.approx(found.linear, abs=1 / 200)
-    features = kv.backbones.embed(encoder, images, progress=False)
+    features = kv.features.embed(encoder, images, progress=False)
     np.testing.assert_allclose(probabilities, found.probe.to_layer()(features), atol=1e-5)
     assert [type(layer).__name__ for layer in model.layers] == ["InputLayer", "Body", "Chain"]
 
@@ -95,7 +95,7 @@ def test_what_is_no_labeled_set_is_refused(encoder):
     with pytest.raises(UserError, match=r"`train` .*kv.data.Images"):
         kv.selfsup.evaluate(encoder, IMAGES, TEST)
     with pytest.raises(UserError, match=r"`view` .*one view.*MultiView"):
-        kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.views.MultiView({"a": Still()}))
+        kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.augment.MultiView({"a": Still()}))
     with pytest.raises(UserError, match=r"`test labels` .*200 integers"):
         kv.selfsup.evaluate(encoder, TRAIN, (np.zeros((200, 16, 16, 3), "uint8"), LABELS[:3]))
 
@@ -147,10 +147,10 @@ import trainings
 
 assert keras.backend.backend() == "jax"
 images, labels, _ = kv.data.digits()
-data = [kv.data.arrays(images[r], labels[r], image_size=16) for r in (slice(0, 200), slice(200, 300))]
+data = [kv.data.from_arrays(images[r], labels[r], image_size=16) for r in (slice(0, 200), slice(200, 300))]
 encoder = kv.selfsup.untrained(trainings.encoder())
 seed = 2**32 - 1  # the largest that a recipe takes
-found = kv.selfsup.evaluate(encoder, *data, view=kv.views.mae(16), seed=seed, epochs=3, progress=False)
+found = kv.selfsup.evaluate(encoder, *data, view=kv.augment.mae(16), seed=seed, epochs=3, progress=False)
 assert found.alignment > 0
 assert found.linear > 0.2 and found.knn_near > 0.2 and 0 < found.spread < 8**-0.5 and -4 < found.uniformity < 0, found
 model = kv.transfer.attach(encoder, found.probe)

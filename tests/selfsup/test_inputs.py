@@ -10,7 +10,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)).astype("uint8")
 
 
 def test_images_come_as_arrays_or_as_images():
-    given = kv.data.arrays(IMAGES, np.arange(5), image_size=8)
+    given = kv.data.from_arrays(IMAGES, np.arange(5), image_size=8)
     images, labels = images_and_labels("train", given)
     assert images is given and labels.tolist() == [0, 1, 2, 3, 4] and labels.dtype == "int32"
     images, labels = images_and_labels("train", (IMAGES, np.arange(5, dtype="uint8")[:, None]))
@@ -44,7 +44,7 @@ def test_features_are_finite_rows_of_one_width():
 
 def test_features_are_those_of_this_moments_weights():
     encoder = small()
-    images = kv.data.arrays(IMAGES, np.arange(5), image_size=8, batch_size=2)
+    images = kv.data.from_arrays(IMAGES, np.arange(5), image_size=8, batch_size=2)
     one, other = features_of(encoder, [IMAGES, images], batch_size=2)
     np.testing.assert_allclose(one, encoder(IMAGES.astype("float32"), training=False), atol=1e-5)
     np.testing.assert_allclose(one, other, atol=1e-6)

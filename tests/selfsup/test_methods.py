@@ -85,7 +85,7 @@ def test_what_a_batch_lacks_is_named(method, data, text):
 
 
 def test_a_view_alone_is_no_views_of_a_batch():
-    method = kv.selfsup.MAE(methods.vit(), kv.views.mae(16), decoder_width=8, decoder_depth=1, decoder_heads=2)
+    method = kv.selfsup.MAE(methods.vit(), kv.augment.mae(16), decoder_width=8, decoder_depth=1, decoder_heads=2)
     method.compile("sgd")
     with pytest.raises(UserError, match=r"`images` are none.*MultiView"):
         kv.training.fit(method, {"image": methods.IMAGES}, epochs=1, batch_size=8, verbose=0)

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 import kvision as kv
+from kvision.augment import Key, next_key
 from kvision.checks import UserError
 from kvision.distribute import read
 from kvision.selfsup import NPID
-from kvision.views import Key, next_key
 
 RANDOM = np.random.default_rng(0)
 COUNT, TEMPERATURE = 12, 0.2

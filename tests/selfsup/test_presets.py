@@ -75,7 +75,7 @@ def test_the_papers_own_take_a_step(name):
 
 def test_version_2_of_moco_is_version_1_with_another_head_temperature_views_and_curve():
     one, two = (selfsup.preset(name, "imagenet") for name in ("moco", "moco_v2"))
-    for field in ("rate", "batch_size", "epochs", "fields"):
+    for field in ("learning_rate", "batch_size", "epochs", "fields"):
         assert getattr(one, field) == getattr(two, field)
     assert one.curve != two.curve
     small = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
@@ -130,8 +130,8 @@ def test_decay_leaves_biases_gains_and_prototypes_alone():
 def test_another_batch_scales_the_rate_and_nothing_else():
     preset = selfsup.preset("simclr")
     double = preset.at_batch(2 * preset.batch_size)
-    assert double.rate == 2 * preset.rate
-    assert dataclasses.replace(double, rate=preset.rate, batch_size=preset.batch_size) == preset
+    assert double.learning_rate == 2 * preset.learning_rate
+    assert dataclasses.replace(double, learning_rate=preset.learning_rate, batch_size=preset.batch_size) == preset
 
 
 def test_unknown_names_are_refused():

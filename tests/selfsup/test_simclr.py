@@ -63,8 +63,8 @@ def test_the_loss_that_is_logged_is_the_mean_not_twice_it():
 
 
 def test_views_are_made_inside_of_the_step():
-    crop = kv.views.RandomResizedCrop(8)
-    method = made(views=kv.views.MultiView({"a": crop, "b": crop}, seed=1))
+    crop = kv.augment.RandomResizedCrop(8)
+    method = made(views=kv.augment.MultiView({"a": crop, "b": crop}, seed=1))
     outputs = method({"image": VIEWS["a"]}, training=True)
     assert np.abs(np.array(outputs["a"]) - outputs["b"]).max(axis=1).min() > 1e-3, "two views differ for each image"
     again = method({"image": VIEWS["a"]}, training=True)

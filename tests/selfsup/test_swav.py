@@ -176,7 +176,7 @@ def test_views_of_several_sizes_are_told_apart_by_name():
 def test_what_does_not_fit_is_said():
     with pytest.raises(UserError, match=r"`crop_sizes` is not valid. Expected views beside 'a' and 'b'"):
         SwAV(by_hand.encoder(), crop_sizes={"b": 4})
-    more = kv.views.MultiView(dict.fromkeys("abcd", kv.views.swav(8)))
+    more = kv.augment.MultiView(dict.fromkeys("abcd", kv.augment.swav(8)))
     for crops in ({}, {"c": 8}, {"c": 8, "d": 8, "e": 8}):
         with pytest.raises(UserError, match=r"`crop_sizes` is not valid. Expected sizes of all views .*\['c', 'd'\]"):
             SwAV(by_hand.encoder(), more, crop_sizes=crops)

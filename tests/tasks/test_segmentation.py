@@ -34,7 +34,7 @@ def network(name: str | None = None, **options) -> keras.Model:
             x = keras.layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(x)
         backbone = keras.Model(image, x, name="tiny")
     else:
-        backbone = kv.backbones.create(name, image_size=max(64, kv.backbones.smallest_size(name)))
+        backbone = kv.backbones.create(name, image_size=max(64, kv.backbones.info(name).smallest_size))
     model = spread(trained_like(kv.decoders.unet(backbone, 4, **{"widths": (8, 8, 8, 8, 8), **options})))
     softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
     return keras.Model(model.input, softmax(model.output), name=model.name)
@@ -164,7 +164,7 @@ def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path, capsys)
     image = np.asarray(Image.fromarray(images()[0]).resize((200, 120), Image.Resampling.BICUBIC))
     photograph.write_bytes(png(image))
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff no")
-    expected = kv.segmentation.label_image(model, image, longest_side=48)
+    expected = kv.segmentation.predict(model, image, longest_side=48)
     ways = [(in_a_process, version.parent, ()), (predict, version, SAVED_MODEL)]
     for number, (run, path, engine) in enumerate(ways):
         out = tmp_path / f"out{number}"

@@ -434,7 +434,7 @@ def test_a_saved_model_with_frozen_layers_keeps_the_whole_state(eager, tmp_path,
     """Keras builds a loaded optimizer on what trains alone. Here Keras' own fit goes on, and so do later phases."""
     images, labels = np.random.default_rng(0).uniform(0, 255, (6, 16, 16, 3)), np.arange(6) % 3
     constant = kv.schedules.Constant()
-    phases = [kv.schedules.Unfreeze(0, "all", 1e-3, "train", constant), kv.schedules.Unfreeze(1, "top", 1e-3)]
+    phases = [kv.schedules.Phase(0, "all", 1e-3, "train", constant), kv.schedules.Phase(1, "top", 1e-3)]
     make = {"SGD": lambda: kv.training.SGD(momentum=0.9), "Lars": kv.training.Lars}.get(kind, kv.training.Adam)
     model = trainings.attached()
     if kind == "float16":

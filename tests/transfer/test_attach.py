@@ -39,7 +39,7 @@ def backbone() -> keras.Model:
     ids=lambda head: type(head).__name__,
 )
 def test_one_model_computes_what_the_two_parts_do(tmp_path, backbone, head):
-    features = kv.backbones.embed(backbone, IMAGES, progress=False)
+    features = kv.features.embed(backbone, IMAGES, progress=False)
     head.fit(features, LABELS)
     model = kv.transfer.attach(backbone, head)
     assert [tensor.name for tensor in model.inputs] == ["image"]
@@ -67,7 +67,7 @@ def test_a_feature_map_is_averaged(backbone):
 
 
 def test_others_are_refused_by_name(backbone):
-    features = kv.backbones.embed(backbone, IMAGES, progress=False)
+    features = kv.features.embed(backbone, IMAGES, progress=False)
     for estimator in (GaussianNB(), SVC(kernel=lambda a, b: a @ b.T)):
         with pytest.raises(UserError, match=type(estimator).__name__):
             kv.transfer.attach(backbone, estimator.fit(features, LABELS))

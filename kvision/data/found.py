@@ -1,0 +1,135 @@
+"""The files of a data set before they are read: which, of what class, and in what part."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kvision import checks, class_names
+from kvision.data import class_layout, csv_layout
+from kvision.data import parts as class_parts
+from kvision.data.class_layout import named_image
+from kvision.data.hidden import hidden
+
+__all__ = ["File", "Found", "by_pattern", "in_class_folders", "listed", "walk"]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    path: str
+    size: int
+    mtime: int
+    file_hash: str = ""
+    pixel_hash: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Files before they are read; the class and the part of each by its path."""
+
+    files: list[File]
+    class_names: tuple[str, ...]
+    labels: dict[str, int]
+    parts: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def in_class_folders(folder: Path) -> Found:
+    """Finds images in one sub-folder per class, or in folders of parts laid out so."""
+    layout = class_layout.read(folder)
+    lying = {place: list(walk(folder, place)) for place in layout.places}
+    names, notes = class_layout.classes(layout, [place for place, files in lying.items() if files])
+    labels, found = {}, [file for files in lying.values() for file in files]
+    for place, files in lying.items():
+        if files:
+            labels |= dict.fromkeys((file.path for file in files), names.index(place.rpartition("/")[2]))
+    named = {side: part for side, part in layout.sides.items() if part is not None}
+    parts = {file.path: part for file in found for side, part in named.items() if file.path.startswith(side)}
+    return Found(found, names, labels, parts, notes)
+
+
+def by_pattern(folder: Path, pattern: str) -> Found:
+    """Finds images at any depth; the class of each stands in its file name."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as reason:
+        raise checks.error(
+            "pattern", problem=f"cannot be read ({reason})", expected="a regular expression", received=pattern
+        ) from reason
+    files, classes = [], {}
+    for file in walk(folder, ""):
+        match = compiled.search(Path(file.path).name)
+        groups = match and (match.groupdict().get("label") or (match.groups() or [None])[0])
+        if groups:
+            classes[file.path] = groups
+        files.append(file if groups else replace(file, reason=f"no class is found in its name by {pattern}"))
+    return _with_classes(files, classes, {})
+
+
+def listed(path: Path) -> Found:
+    """Finds the images that a CSV file names, with their classes and parts."""
+    rows, files = csv_layout.read(path), {}
+    folder = path.parent
+    for row in rows:
+        inside = (folder / row.path).resolve().is_relative_to(folder.resolve())
+        file = _status(folder, folder / row.path) if inside else File(row.path, 0, 0, reason="it is not in the folder")
+        if file.path in files:
+            file = replace(file, reason="it is listed twice")
+        files[file.path] = file
+    parts = {Path(row.path).as_posix(): row.part for row in rows if row.part is not None}
+    named = {part: part for part in parts.values()}
+    if parts and not class_parts.folders(named):
+        raise checks.error(
+            "data",
+            problem="has parts that cannot be used",
+            expected="images of the part train, and of validation, test or both",
+            received=sorted(named),
+        )
+    test = {alias: part for part, alias in class_parts.folders(named).items()}
+    return _with_classes(
+        list(files.values()),
+        {Path(row.path).as_posix(): row.label for row in rows},
+        {name: test[part] for name, part in parts.items()},
+    )
+
+
+def _with_classes(files: list[File], classes: dict[str, str], parts: dict[str, str]) -> Found:
+    names = class_names.check("data", sorted(set(classes.values())), hint="Give each class a name of its own")
+    if len(names) < 2:
+        raise checks.error("data", problem="has no two classes", expected="two classes or more", received=list(names))
+    return Found(files, names, {path: names.index(name) for path, name in classes.items()}, parts)
+
+
+def walk(folder: Path, place: str) -> Iterator[File]:
+    """Everything in one class folder that is named like an image, usable or not; not through links to folders."""
+    closed: list[OSError] = []
+    for where, inner, names in os.walk(folder / place, onerror=closed.append):
+        inner[:] = [name for name in inner if not hidden(name)]
+        for name in [*inner, *names]:
+            path = Path(where, name)
+            if name in inner and path.is_symlink():
+                yield File(path.relative_to(folder).as_posix(), 0, 0, reason="it is a link to a folder")
+            elif name not in inner and named_image(path):
+                yield _status(folder, path)
+    for reason in closed:
+        path = Path(reason.filename).relative_to(folder).as_posix()
+        yield File(path, 0, 0, reason=f"the folder cannot be read: {reason.strerror}")
+
+
+def _status(folder: Path, path: Path) -> File:
+    file = File(path.relative_to(folder).as_posix(), 0, 0)
+    try:
+        file.path.encode()
+        if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+            return replace(file, reason="it is a link that leads out of the folder")
+        status = path.stat()
+    except UnicodeEncodeError:
+        return File(file.path.encode(errors="backslashreplace").decode(), 0, 0, reason="its name is not UTF-8")
+    except (OSError, RuntimeError) as reason:  # RuntimeError: a link to itself
+        return replace(file, reason=str(getattr(reason, "strerror", None) or reason))
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+        return replace(file, reason="it is not a regular file")
+    return replace(file, size=status.st_size, mtime=status.st_mtime_ns)

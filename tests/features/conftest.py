@@ -1,0 +1,1 @@
+from small_export import expected, exported, images, model, other  # noqa: F401 - fixtures

@@ -1,0 +1,33 @@
+import numpy as np
+
+import kvision as kv
+from kvision.runs.parts import parted
+
+
+def images(count: int = 40) -> kv.data.Images:
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3)).astype("uint8")
+    pixels[1] = pixels[count - 1]  # a copy in the last part
+    pixels[2] = pixels[count // 2]  # and one in the middle part
+    pixels[count // 2 + 1] = pixels[count - 2]
+    return kv.data.from_arrays(pixels, np.arange(count) % 2, image_size=4)
+
+
+def test_without_parts_a_fifth_of_each_class_is_the_test():
+    data = images()
+    train, validation, test, notes = parted(data, None, data.labels, seed=0, class_names=data.class_names)
+    assert validation is None and notes == [] and len(train) + len(test) == 40
+    assert np.bincount(test.labels).tolist() == [4, 4] and not set(train.pixel_hashes) & set(test.pixel_hashes)
+
+
+def test_parts_lose_copies_of_later_parts():
+    data = images()
+    part = np.array(["train"] * 20 + ["validation"] * 10 + ["test"] * 10)
+    train, validation, test, notes = parted(data, part, data.labels, seed=0)
+    assert (len(train), len(validation), len(test)) == (18, 9, 10)
+    assert notes == [
+        "1 train images equal a validation image and are left out",
+        "1 train images equal a test image and are left out",
+        "1 validation images equal a test image and are left out",
+    ]
+    train, validation, test, _ = parted(data, np.where(part == "validation", "train", part), data.labels, seed=0)
+    assert validation is None and len(test) == 10
