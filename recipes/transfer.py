@@ -12,8 +12,8 @@ Expect:   built-in digits: knn .886, forest .894, logistic .922, finetune .986 o
           2 CPU cores, 14 minutes beside other work). With
           --schedule augmented 1.2 points more than with two_phase on an H200 (JAX, seeds 0 to 2), see README
 
-k, metric, C, the epoch and the exported head are chosen on a split of the training images; the held-out images are
-read once.
+k, metric, C, the epoch and the exported head are chosen on the validation images: those of the data, or a fifth of the
+training images. The test images are used once.
 """
 
 import dataclasses

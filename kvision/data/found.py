@@ -71,29 +71,41 @@ def by_pattern(folder: Path, pattern: str) -> Found:
 
 def listed(path: Path) -> Found:
     """Finds the images that a CSV file names, with their classes and parts."""
-    rows, files = csv_layout.read(path), {}
-    folder = path.parent
-    for row in rows:
-        inside = (folder / row.path).resolve().is_relative_to(folder.resolve())
-        file = _status(folder, folder / row.path) if inside else File(row.path, 0, 0, reason="it is not in the folder")
-        if file.path in files:
+    folder, files, classes, parts = path.parent, {}, {}, {}
+    for row in csv_layout.read(path):
+        place = os.path.relpath(folder.absolute() / row.path, folder.absolute())
+        name = Path(place).as_posix()
+        inside = not name.startswith("../") and (folder / place).resolve().is_relative_to(folder.resolve())
+        file = _status(folder, folder / place) if inside else File(name, 0, 0, reason="it is not in the folder")
+        if name in files:
             file = replace(file, reason="it is listed twice")
-        files[file.path] = file
-    parts = {Path(row.path).as_posix(): row.part for row in rows if row.part is not None}
-    named = {part: part for part in parts.values()}
-    if parts and not class_parts.folders(named):
+        files[name], classes[name] = file, row.label
+        if row.part is not None:
+            parts[name] = row.part
+    spelled = class_parts.folders(set(parts.values()))
+    if parts and not spelled:
         raise checks.error(
             "data",
             problem="has parts that cannot be used",
             expected="images of the part train, and of validation, test or both",
-            received=sorted(named),
+            received=sorted(set(parts.values())),
         )
-    test = {alias: part for part, alias in class_parts.folders(named).items()}
-    return _with_classes(
-        list(files.values()),
-        {Path(row.path).as_posix(): row.label for row in rows},
-        {name: test[part] for name, part in parts.items()},
-    )
+    role = {part: name for name, part in spelled.items()}  # validation alone is the test
+    parts = {name: role[part] for name, part in parts.items()}
+    _check_parts(classes, parts)
+    return _with_classes(list(files.values()), classes, parts)
+
+
+def _check_parts(classes: dict[str, str], parts: dict[str, str]) -> None:
+    """Raises `kvision.UserError` if a part lacks a class that another one has."""
+    found = {part: {classes[name] for name in parts if parts[name] == part} for part in set(parts.values())}
+    if apart := sorted(set().union(*found.values()) - set.intersection(*found.values())) if found else []:
+        raise checks.error(
+            "data",
+            problem=f"has classes that lack images in one of the parts {', '.join(sorted(found))}",
+            expected="images of each class in each part",
+            received=apart[:10],
+        )
 
 
 def _with_classes(files: list[File], classes: dict[str, str], parts: dict[str, str]) -> Found:

@@ -104,6 +104,9 @@ def scan(
             folder without an image that can be used.
     """
     folder, argument = Path(folder), "data" if labeled else "unlabeled"
+    if pattern is not None and not folder.is_dir():
+        expected = "a folder of images, whose names hold their classes"
+        raise checks.error("pattern", problem="is for folders", expected=expected, received=str(folder))
     if folder.suffix == ".csv" and folder.is_file():
         found = listed(folder)
         folder = folder.parent
@@ -137,7 +140,7 @@ def scan(
         folder=folder,
         class_names=found.class_names,
         paths=tuple(file.path for file in good),
-        labels=np.array([found.labels.get(file.path, 0) for file in good], "int32"),
+        labels=np.array([found.labels[file.path] if found.labels else 0 for file in good], "int32"),
         file_hashes=tuple(file.file_hash for file in good),
         pixel_hashes=tuple(file.pixel_hash for file in good),
         part=np.array([found.parts[file.path] for file in good]) if found.parts else None,

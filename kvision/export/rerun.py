@@ -14,9 +14,11 @@ import numpy as np
 from kvision import npz
 from kvision.export import quantize
 from kvision.export.alone import import_tensorflow
+from kvision.export.litert import Runner
 from kvision.export.task import Arrays
+from kvision.export.tflite_metadata import LABELS, TASK
 
-__all__ = ["pack", "unpack"]
+__all__ = ["other_texts", "pack", "unpack"]
 
 _SEPARATOR = "|"  # in the names of arrays: FILE|CALL|SIGNATURE|NAME
 
@@ -67,18 +69,32 @@ def _saved_model(folder: Path, calls: dict[str, Arrays]) -> dict[str, Arrays]:
 
 
 def _tflite(folder: Path, calls: dict[str, Arrays]) -> dict[str, Arrays]:
-    from kvision.export.litert import Runner
-
     found = {}
-    for kind in quantize.ALL:
-        path = folder / "assets.extra" / quantize.file_name(kind)
-        if kind != "float32" and not path.exists():
-            continue
+    for kind, path in _files(folder).items():
         runner = Runner(path)
         for call, inputs in calls.items():
             if call.split(_SEPARATOR)[1] == runner.signature:
                 found[f"{kind}|{call}|{path.name}"] = runner(inputs["image"])
     return found
+
+
+def other_texts(folder: Path) -> list[str]:
+    """Returns a line for each TFLite model whose class names or task are others than those of the version."""
+    problems, extra = [], folder / "assets.extra"
+    for kind, path in _files(folder).items():
+        runner = Runner(path)
+        inside = {LABELS: runner.labels and "\n".join(runner.labels), TASK: runner.facts}
+        for name, text in inside.items():
+            beside = (extra / name).read_text(encoding="utf-8").rstrip("\n") if (extra / name).exists() else None
+            if kind != quantize.FEATURES and text != beside:
+                problems.append(f"{path.name}: other than {name} beside it")
+    return problems
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The TFLite models of a version by their kind; float32 must be there."""
+    paths = {kind: folder / "assets.extra" / quantize.file_name(kind) for kind in quantize.ALL}
+    return {kind: path for kind, path in paths.items() if kind == "float32" or path.exists()}
 
 
 def _main(folder: Path, inputs: Path, outputs: Path) -> str:
@@ -89,7 +105,7 @@ def _main(folder: Path, inputs: Path, outputs: Path) -> str:
             return "the export was not written to its end"
         found |= run(folder, unpack(npz.read(inputs, stored=True)))
     np.savez(outputs, **pack(found))
-    return ""
+    return "\n".join(other_texts(folder))
 
 
 if __name__ == "__main__":

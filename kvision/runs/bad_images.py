@@ -38,14 +38,21 @@ def check(choice: str, split: Split) -> None:
 
 
 def copy(split: Split, source: Path, quarantine: Path) -> None:
-    """Copies the files under the names that they have. Links are not followed."""
-    copied = 0
+    """Copies the files under the names that they have. Links, and files outside of the data's folder, are left.
+
+    Args:
+        split: The data.
+        source: The folder of the data, or the file in it that names the images.
+        quarantine: Where the copies go.
+    """
+    source, copied = source.parent if source.is_file() else source, 0
     for bad in split.bad_images:
         for path in (bad.path, *bad.beside):
             original = Path(bad.folder or source, path)
             target = Path(quarantine, "unlabeled" if bad.folder else "", path)
             try:
-                if original.is_symlink() or not original.is_file():
+                inside = target.resolve().is_relative_to(quarantine.resolve())
+                if original.is_symlink() or not original.is_file() or not inside:
                     continue
                 with atomic.file(target) as temporary:
                     shutil.copyfile(original, temporary)

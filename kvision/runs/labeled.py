@@ -1,4 +1,4 @@
-"""The data of a recipe: images with labels, split into what trains and what is held out; images without labels."""
+"""The data of a recipe: images with labels, split into parts, and images without labels."""
 
 import dataclasses
 import hashlib
@@ -45,7 +45,7 @@ def labeled(
         batch_size: Images in a batch.
         seed: Seed of the split, where the data has none, and of `train_per_class` and `test_per_class`.
         train_per_class: Number of training images of each class. `None` takes all.
-        test_per_class: Number of held-out images of each class. `None` takes all.
+        test_per_class: Number of test images of each class. `None` takes all.
         small: Size in pixels that the command's flag `--small` takes, for a note where images are enlarged. `None`
             if the command has no such flag.
         pattern: Finds the class in the names of files, see `kv.data.scan`.
@@ -111,6 +111,9 @@ def _source(path: str | Path | None, pattern: str | None, size: int, batch_size:
     from kvision import data
 
     options = {"image_size": size, "batch_size": batch_size}
+    if pattern is not None and (path is None or not Path(path).is_dir()):
+        expected = "--data with a folder of images, whose names hold their classes"
+        raise checks.error("--pattern", expected=expected, received=f"--data {path}" if path else "no --data")
     if path is None:
         x, y, names = data.digits()
         return _Source(data.from_arrays(x, y, class_names=names, **options), "scikit-learn digits")
@@ -127,7 +130,7 @@ def _source(path: str | Path | None, pattern: str | None, size: int, batch_size:
 def unlabeled(
     path: str | Path, *, image_size: int, batch_size: int, held_out: "Images", cache: Path | None = None
 ) -> tuple["Images", tuple["BadFile", ...], tuple[str, ...]]:
-    """-> the images of a folder of any layout, the bad files, and notes; without copies of those that are held out."""
+    """Returns the images of a folder of any layout without copies of test images, the bad files, and notes."""
     from kvision import data
 
     scan, images = _scanned(Path(path), image_size, batch_size, cache, labeled=False)

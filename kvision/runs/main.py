@@ -121,9 +121,10 @@ def _run(command: _Command, held: contextlib.ExitStack) -> int:
     if not is_chief:
         records.wait("report", **report.KINDS)
         return 0
-    facts = _facts(command, split, result, finished or {}, started)
+    facts = _facts(command, split, result)
     facts |= {"quarantine": quarantine and str(quarantine)}
     facts |= _write(command, split, result, folder)
+    facts["seconds"] = finished["seconds"] if finished else round(time.monotonic() - started, 1)
     facts["exports"] = [*(finished["exports"] if finished else ()), facts["exports"]]
     atomic.write_text(folder / "report.json", json.dumps(facts, indent=1, ensure_ascii=False))
     report.tell(facts, folder)
@@ -144,7 +145,7 @@ def _load(command: _Command, is_chief: bool) -> Split:
     return split
 
 
-def _facts(command: _Command, split: Split, result: Result, finished: dict, started: float) -> dict:
+def _facts(command: _Command, split: Split, result: Result) -> dict:
     """Returns the part of the report that needs no file."""
     from kvision import export
 
@@ -153,7 +154,6 @@ def _facts(command: _Command, split: Split, result: Result, finished: dict, star
         "data": split.name,
         "seed": command.config.seed,
         "device": device(),
-        "seconds": finished.get("seconds", round(time.monotonic() - started, 1)),
         "results": result.metrics,
         "best": result.best,
         "columns": list(result.columns),

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kvision import checks
 from kvision.data import parts
 
 __all__ = ["parted", "without_copies"]
@@ -28,6 +29,9 @@ def parted(
 
     Returns:
         The images to train on, those for validation or None, those for the test, and notes.
+
+    Raises:
+        kvision.UserError: If nothing can be used in a part, or a class has too few images.
     """
     from kvision import data
 
@@ -37,6 +41,13 @@ def parted(
         rest, chosen = data.split(labels, images.pixel_hashes, least=1 if class_names is None else 2, **options)
         return images.subset(rest), None, images.subset(chosen), []
     found = {name: images.subset(np.flatnonzero(part == name)) for name in parts.NAMES if (part == name).any()}
+    if missing := [name for name in (parts.TRAIN, parts.TEST) if name not in found]:
+        raise checks.error(
+            "--data",
+            problem=f"has no image that can be used in the part {missing[0]}",
+            expected="images to train on, and images for the test",
+            received=f"{len(images)} images of the part {', '.join(found)}",
+        )
     return without_copies(found)
 
 

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from kvision import checks
 
@@ -57,18 +58,20 @@ class CurveSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, curve: "Curve | dict", learning_rate: float, steps: int):
-        checks.positive({"learning_rate": learning_rate, "steps": steps})
+        checks.positive({"learning_rate": learning_rate})
+        if not isinstance(steps, int) or steps < 1:
+            raise checks.error("steps", expected="a count of at least 1", received=steps)
         if isinstance(curve, dict):
             curve = _CURVES[curve["name"]](**{k: v for k, v in curve.items() if k != "name"})
         self.curve, self.learning_rate, self.steps = curve, learning_rate, steps
         # A table of all steps is exact, and needs no second formula in operations of the backend.
-        self._values = [learning_rate * curve.factor(step / steps) for step in range(steps + 1)]
+        self._values = np.array([learning_rate * curve.factor(step / steps) for step in range(steps + 1)], "float32")
 
     def __call__(self, step):
         """Returns the learning rate of a step."""
         ops = keras.ops
         index = ops.cast(ops.minimum(ops.cast(step, "int32"), self.steps), "int32")
-        return ops.take(ops.convert_to_tensor(self._values, "float32"), index)
+        return ops.take(self._values, index)
 
     def get_config(self) -> dict:
         """Returns what `__init__` needs."""

@@ -163,7 +163,7 @@ def fit(
                 history.setdefault(name, []).extend(values)
     found = keras.callbacks.History()
     found.history = history if resume is None else resume.history
-    found.epoch = list(range(epochs))
+    found.epoch = list(range(max(map(len, found.history.values()), default=0)))
     found.set_model(model)
     return found
 

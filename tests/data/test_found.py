@@ -60,3 +60,25 @@ def test_a_csv_file_without_parts(flat):
     (flat / "labels.csv").write_text("path,class,part\ncat_1.png,cat,train\ndog_1.png,dog,train\n")
     with pytest.raises(UserError, match=r"has parts that cannot be used.*\['train'\]"):
         scan(flat / "labels.csv", progress=False)
+
+
+def test_paths_may_be_absolute_or_lead_through_other_folders(flat, monkeypatch):
+    rows = ["file,class", f"{flat}/dog_1.png,dog", "./cat_1.png,cat", "deep/../cat_2.png,cat"]
+    (flat / "labels.csv").write_text("\n".join(rows))
+    for place in (flat, flat.parent):
+        monkeypatch.chdir(place)
+        found = scan((flat / "labels.csv").relative_to(place), progress=False)
+        assert dict(zip(found.paths, found.labels.tolist(), strict=True)) == {
+            "cat_1.png": 0,
+            "cat_2.png": 0,
+            "dog_1.png": 1,
+        }
+    with pytest.raises(UserError, match="`pattern` is for folders"):
+        scan(flat / "labels.csv", pattern="(.+)_", progress=False)
+
+
+def test_each_part_of_a_csv_file_has_each_class(flat):
+    rows = ["path,class,part", "cat_1.png,cat,train", "dog_1.png,dog,train", "cat_2.png,cat,test"]
+    (flat / "labels.csv").write_text("\n".join(rows))
+    with pytest.raises(UserError, match=r"lack images in one of the parts test, train.*\['dog'\]"):
+        scan(flat / "labels.csv", progress=False)

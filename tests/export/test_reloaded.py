@@ -59,5 +59,9 @@ def test_a_tflite_of_another_model_is_found(exported, cases, other, tmp_path):
     shutil.copytree(exported, copy)
     for kind in ("float32", "features"):
         saved_model.write_tflite(signatures.functions(other), copy / "assets.extra", kind, {"labels.txt": "a\nb\nc"})
+    result = outputs(copy, cases, tmp_path)
+    assert result.returncode == 1 and "model.tflite: other than labels.txt beside it" in result.stdout
+    (copy / "assets.extra/labels.txt").write_text("a\nb\nc\n")
+    (copy / "assets.extra/task.json").unlink()
     problems = differences(copy, cases, tmp_path)
     assert [problem.split(":")[0] for problem in problems] == ["model.tflite", "features.tflite"]

@@ -21,3 +21,16 @@ def test_quarantine_copies_a_mask_with_its_image(tmp_path, capsys):
     bad_images.copy(SimpleNamespace(bad_images=[bad]), tmp_path / "data", tmp_path / "bad_images")
     assert (tmp_path / "bad_images/masks/a.png").read_bytes() == b"masks/a.png"
     assert (tmp_path / "bad_images/images/a.jpg").exists() and "1 of these 1 are files" in capsys.readouterr().err
+
+
+def test_nothing_is_copied_out_of_the_quarantine(tmp_path, capsys):
+    """A CSV file may name files outside of its folder."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/labels.csv").write_text("")
+    (tmp_path / "data/torn.png").write_bytes(b"torn")
+    (tmp_path / "out.png").write_bytes(b"out")
+    bad = [BadFile(path, "it cannot be used") for path in ("torn.png", "../out.png", str(tmp_path / "out.png"))]
+    quarantine = tmp_path / "run/bad_images"
+    bad_images.copy(SimpleNamespace(bad_images=bad), tmp_path / "data/labels.csv", quarantine)
+    assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file()] == ["torn.png"]
+    assert "1 of these 3 are files" in capsys.readouterr().err

@@ -73,3 +73,8 @@ def test_images_that_are_enlarged_are_told_with_the_faster_flag(tmp_path):
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(UserError, match="`data`"):
         runs.labeled(tmp_path / "none.npz", **OPTIONS)
+
+
+def test_a_pattern_needs_a_folder(tmp_path):
+    with pytest.raises(UserError, match=r"`--pattern` .*--data with a folder"):
+        runs.labeled(None, image_size=16, batch_size=8, seed=0, pattern="(.+)_")

@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 
 import kvision as kv
+from kvision.checks import UserError
 from kvision.runs.parts import parted
 
 
@@ -31,3 +33,11 @@ def test_parts_lose_copies_of_later_parts():
     ]
     train, validation, test, _ = parted(data, np.where(part == "validation", "train", part), data.labels, seed=0)
     assert validation is None and len(test) == 10
+
+
+@pytest.mark.parametrize("missing", ["train", "test"])
+def test_a_part_of_which_nothing_can_be_used_is_named(missing):
+    data = images()
+    part = np.array(["validation"] * 20 + ["train" if missing == "test" else "test"] * 20)
+    with pytest.raises(UserError, match=f"has no image that can be used in the part {missing}"):
+        parted(data, part, data.labels, seed=0)

@@ -261,3 +261,29 @@ def test_the_largest_of_any_scores_as_pillow_finds_it():
     for size in [(9, 11), (20, 31)]:
         found = segmentation._largest(tf.constant(scores), tf.constant(size)).numpy()
         assert (found == pillow.largest(scores, size)).mean() > 0.99 and len(np.unique(found)) == 4
+
+
+def test_measure():
+    """Two constant files against masks of two halves."""
+
+    class Halves:
+        class_names, longest_side = ("left", "right"), None
+
+        def __len__(self):
+            return 2
+
+        def mask(self, i):
+            return np.repeat([[0, 0, 1, 1]], 4, axis=0).astype("uint8")
+
+        def original(self, i):
+            return np.zeros((4, 4, 3), "uint8")
+
+    def right(images):
+        return {"probabilities": np.eye(2, dtype="float32")[Halves().mask(0)][None]}
+
+    def left(images):
+        return {"probabilities": np.eye(2, dtype="float32")[np.zeros((1, 4, 4), int)]}
+
+    table = kv.tasks.Segmentation().measure({"float32": right, "float16": left}, Halves())
+    assert table["float32"]["mean_iou"] == 1 and table["float32"]["agreement"] == 1
+    assert table["float16"]["mean_iou"] == 0.25 and table["float16"]["agreement"] == 0.5, "IoU 1/2 and 0"
