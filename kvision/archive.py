@@ -1,7 +1,8 @@
-"""Zip files from anyone: their list of contents is bounded before it is read, and whatever is wrong is one exception.
+"""Opens zip files that may come from an untrusted source.
 
-A reader builds an object of each entry, so that a file of 500 MB with ten million empty ones takes gigabytes. Here
-the list must stand at the very end of the file, where NumPy, Keras and TFLite Metadata put it, and be small.
+The size of the list of contents is checked before the list is read. A reader creates one object per entry, so a file of
+500 MB with ten million empty entries would take gigabytes of memory. The list must be at the very end of the file,
+where NumPy, Keras and TFLite Metadata put it.
 """
 
 import contextlib
@@ -15,17 +16,28 @@ from typing import BinaryIO
 
 __all__ = ["BadArchive", "opened", "stored_member"]
 
-_DIRECTORY = 1 << 20  # bytes: some ten thousand entries
+_DIRECTORY = 1 << 20  # bytes: about ten thousand entries
 _END, _LOCATOR, _END64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL"), struct.Struct("<4sQ2H2L4Q")
 
 
 class BadArchive(ValueError):
-    """Why a file is not read, as a phrase without a full stop."""
+    """A file that is refused. The text of the error is the reason, as a phrase without a full stop."""
 
 
 @contextlib.contextmanager
 def opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
-    """Yields the zip; raises BadArchive for a file that is absent, torn, or none, then or while it is read."""
+    """Opens a zip file as a context manager.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The open file.
+
+    Raises:
+        BadArchive: If the file is missing, damaged or not a zip file. The error can also be raised later, while the
+            caller reads from the file.
+    """
     try:
         with Path(path).open("rb") as stream:
             _check_directory(stream)
@@ -33,13 +45,24 @@ def opened(path: str | Path) -> Iterator[zipfile.ZipFile]:
                 yield file
     except BadArchive:
         raise
-    # RuntimeError: zipfile's for encrypted members and unknown methods
+    # zipfile raises RuntimeError for encrypted members and unknown methods.
     except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError) as reason:
         raise BadArchive(" ".join(str(reason).split()) or type(reason).__name__) from reason
 
 
 def stored_member(file: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
-    """The only member of that name; BadArchive if there is none, if there are two, or if it is compressed."""
+    """Finds a member that is not compressed.
+
+    Args:
+        file: The zip file.
+        name: Name of the member.
+
+    Returns:
+        The member.
+
+    Raises:
+        BadArchive: If the file has no member or two members of that name, or if the member is compressed.
+    """
     found = [info for info in file.infolist() if info.filename == name]
     if len(found) != 1:
         raise BadArchive(f"it holds {name!r} twice" if found else f"it lacks {name!r}")
@@ -53,14 +76,15 @@ def _check_directory(stream: BinaryIO) -> None:
     stream.seek(max(0, size - _END64.size - _LOCATOR.size - _END.size))
     tail = stream.read()
     if len(tail) < _END.size or tail[-_END.size :][:4] != b"PK\5\6" or tail[-2:] != b"\0\0":
-        raise BadArchive("it is of another kind, or torn")
+        raise BadArchive("it is no zip file, or damaged")
     directory = _END.unpack(tail[-_END.size :])[5]
     before = tail[: -_END.size]
     if before[-_LOCATOR.size :][:4] == b"PK\6\7":  # files over 2 GB
         end64, at = before[: -_LOCATOR.size], _LOCATOR.unpack(before[-_LOCATOR.size :])[2]
-        # readers differ in whether they follow the offset: it must lead to where the others look
+        # Some readers follow the offset. Some readers look directly before the end record. Both must find the same
+        # list.
         if len(end64) != _END64.size or end64[:4] != b"PK\6\6" or at != size - len(tail):
-            raise BadArchive("it is torn")
+            raise BadArchive("it is damaged")
         directory = _END64.unpack(end64)[8]
     if directory > min(size, _DIRECTORY):
         raise BadArchive(f"its list of contents takes {directory:,} bytes")

@@ -1,4 +1,7 @@
-"""Writes that a kill cannot tear: a temporary name beside the target, sync, rename (platform: POSIX rename)."""
+"""Writes files and folders completely or not at all, even if the process is killed.
+
+A file or folder is written under a temporary name beside the target. Then it is synced and renamed (POSIX rename).
+"""
 
 import errno
 import os
@@ -21,7 +24,15 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def file(path: str | Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`, its name ending alike; on success it becomes `path`, on error it goes."""
+    """Writes a file through a temporary file in the same folder, as a context manager.
+
+    Args:
+        path: The file. Missing folders are created.
+
+    Yields:
+        The path of the temporary file, with the same suffix. On success the temporary file is renamed to `path`. On
+        error it is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
@@ -35,9 +46,14 @@ def file(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes UTF-8 text; a kill leaves the old file or the new one.
+    """Writes UTF-8 text to a file.
 
-    Bytes of a file name that are not UTF-8 become escapes such as `\\udce9`. In JSON this is the same string again.
+    Bytes of file names that are not UTF-8 are written as escapes. A JSON reader turns these escapes back into the same
+    string.
+
+    Args:
+        path: The file. Missing folders are created.
+        text: The content of the file.
     """
     with file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
@@ -45,9 +61,17 @@ def write_text(path: str | Path, text: str) -> None:
 
 @contextmanager
 def folder(path: str | Path | Callable[[], Path]) -> Iterator[Path]:
-    """Yields a new folder beside `path`; on success it becomes `path`, which must not exist, on error it is removed.
+    """Writes a folder through a temporary folder beside it, as a context manager.
 
-    A function that gives the path is asked again at the end, until it gives one that nobody else has taken.
+    Args:
+        path: The folder, or a function that returns the folder. The folder must not exist. The function is called again
+            at the end, until it returns a folder that no other process has written.
+
+    Yields:
+        The temporary folder to write to. On success it is renamed to `path`. On error it is removed.
+
+    Raises:
+        OSError: If the folder cannot be written, or if it already exists.
     """
     ask = path if callable(path) else None
     path = Path(path) if ask is None else ask()
@@ -58,7 +82,7 @@ def folder(path: str | Path | Callable[[], Path]) -> Iterator[Path]:
         for entry in temporary.rglob("*"):
             if entry.is_file():
                 _sync(entry)
-        temporary.chmod(0o755)  # mkdtemp gives 0o700, which a server under another user could not read
+        temporary.chmod(0o755)  # mkdtemp gives 0o700, which a server that runs as a different user cannot read
         while True:
             path = path if ask is None else ask()
             try:

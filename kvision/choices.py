@@ -1,4 +1,4 @@
-"""Names that flags take, for commands that check them before Keras is imported."""
+"""Names that flags accept, so that commands can check them before Keras is imported."""
 
 __all__ = [
     "BACKBONES",
@@ -12,17 +12,17 @@ __all__ = [
     "UPSCALINGS",
 ]
 
-ENGINES = ("tflite", "tensorflow")  # which file of an exported version answers
+ENGINES = ("tflite", "tensorflow")  # the file of an exported version that predicts
 STRATEGIES = ("auto", "single", "mirrored", "multiworker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 PIXEL_LOSSES = ("cross_entropy", "focal", "dice", "lovasz")
 UPSCALINGS = ("bilinear", "nearest", "transposed", "subpixel", "nails", "unpool")
 SIZES = ("small", "imagenet", "smoke")  # presets of self-supervised methods
 
-# A test holds the names below to what the packages know: `kv.schedules.SCHEDULES`, `kv.selfsup.METHODS`, the zoo.
+# A test compares the names below with `kv.schedules.SCHEDULES`, `kv.selfsup.METHODS` and the zoo.
 SCHEDULES = ("two_phase", "augmented", "fine_tune", "lp_ft", "gradual", "keras_guide", "bit")
 METHODS = ("supervised", "npid", "npid_plus_plus", "moco", "moco_v2", "simclr", "swav", "mae", "simmim")
-# name: the smallest side in pixels
+# Name of each backbone, with the smallest image side in pixels.
 BACKBONES = {
     "AlexNet": 67,
     **dict.fromkeys(("EfficientNetLite0", "EfficientNetLite1", "EfficientNetLite2"), 32),

@@ -1,4 +1,4 @@
-"""`kvision`: lists and runs recipes and commands. Imports neither TensorFlow nor Keras before one is chosen."""
+"""The command `kvision`: lists and runs recipes and other commands."""
 
 import ast
 import importlib
@@ -9,22 +9,38 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from kvision import __version__, checks, unicode_output
 
 __all__ = ["main"]
 
-_PACKAGES = {"Recipes (data + model + training + export)": "kvision.recipes", "Commands": "kvision.commands"}
+_PACKAGES = ("kvision.recipes", "kvision.commands")
+GROUPS = {
+    "Classify images": ("transfer",),
+    "Label every pixel": ("segment", "convolutionalize", "coco-masks"),
+    "Learn without labels": ("simclr", "moco", "npid", "swav", "mae", "simmim", "ssl-table"),
+    "Use and serve a model": ("predict", "serve"),
+    "Run on several machines": ("launch",),
+}
+"""The titles of `kvision --help`, and the commands under each title. A test fails if a command is missing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `kvision NAME ...`; returns the exit status."""
+    """Runs `kvision NAME ...`.
+
+    Args:
+        argv: The command line after `kvision`. Defaults to the arguments of this process.
+
+    Returns:
+        The exit status.
+    """
     try:
         try:
             return _run(argv)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output, as `head`, has gone
+    except BrokenPipeError:  # The program that reads the output, such as `head`, has ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
 
@@ -38,39 +54,40 @@ def _run(argv: Sequence[str] | None) -> int:
     if argv[0] in ("-V", "--version"):
         print(f"kvision {__version__}")
         return 0
-    modules = _modules()
     try:
-        name = checks.one_of("command", argv[0], modules, hint="kvision --help lists them with a line each")
+        module = _imported(argv[0])
     except checks.UserError as problem:
         print(f"kvision: {problem}", file=sys.stderr)
         return 2
-    module = importlib.import_module(modules[name])
-    if modules[name].startswith("kvision.recipes."):
+    if module.__name__.startswith("kvision.recipes."):
         from kvision import runs
 
         return runs.main(module, argv[1:])
     return module.main(argv[1:])
 
 
+def _imported(command: str) -> ModuleType:
+    modules = _modules()
+    checks.one_of("command", command, modules, hint="`kvision --help` explains each of them")
+    return importlib.import_module(modules[command])
+
+
 def _modules() -> dict[str, str]:
-    """{name on the command line: module}, found, not imported."""
+    """Returns the name of the module of each command, without importing these modules."""
     found = {}
-    for package in _PACKAGES.values():
+    for package in _PACKAGES:
         for info in pkgutil.iter_modules(importlib.import_module(package).__path__):
             found[info.name.replace("_", "-")] = f"{package}.{info.name}"
     return found
 
 
 def _help() -> str:
-    lines = [f"kvision {__version__}: transfer learning and vision tasks on TensorFlow and Keras 3", ""]
-    lines += ["usage: kvision NAME [flags]        kvision NAME --help shows the flags", ""]
-    for title, package in _PACKAGES.items():
-        lines.append(f"{title}:")
-        for name, module in _modules().items():
-            if module.startswith(package):
-                lines.append(f"  {name:<12} {_first_line(module)}")
-        lines.append("")
-    return "\n".join(lines).rstrip()
+    lines = [f"kvision {__version__}: transfer learning and vision tasks on TensorFlow and Keras", ""]
+    lines += ["usage: kvision NAME [flags]", "       kvision NAME --help       examples and all flags of a command"]
+    modules = _modules()
+    for title, names in GROUPS.items():
+        lines += ["", f"{title}:", *(f"  {name:<16}  {_first_line(modules[name])}" for name in names)]
+    return "\n".join([*lines, "", "Begin with: kvision transfer --smoke"])
 
 
 def _first_line(module: str) -> str:

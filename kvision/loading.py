@@ -1,4 +1,4 @@
-"""Keras models from disk, kvision's own layers, losses and optimizers included."""
+"""Loads Keras models from disk, including kvision's own layers, losses and optimizers."""
 
 import importlib
 from pathlib import Path
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 __all__ = ["load_model"]
 
-# Keras finds a class by its name only if the module that registers it was imported
+# Keras finds a class by its name only after the module that registers the class was imported.
 _REGISTERING = ("kvision.layers", "kvision.losses", "kvision.training", "kvision.augment")
 
 
 def load_model(path: str | Path) -> "keras.Model":
-    """Loads a `.keras` file with whatever of kvision is in it.
+    """Loads a `.keras` file that may contain layers, losses and optimizers of kvision.
 
-    Keras' safe mode is on: a file that would run code of its own, as a `Lambda` layer does, is refused.
+    Keras' safe mode is on. A file that would run its own code, such as a model with a `Lambda` layer, is refused.
 
     Args:
         path: A file that `model.save` wrote, such as `model.keras` of a finished run.
@@ -27,11 +27,18 @@ def load_model(path: str | Path) -> "keras.Model":
         The model, compiled as it was saved.
 
     Raises:
-        kvision.UserError: If there is no such file.
-        ValueError: If Keras cannot read it.
+        UserError: If the file does not exist.
+        ValueError: If Keras cannot read the file.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.keras")
+        >>> keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)]).save(path)
+        >>> kv.load_model(path).output_shape
+        (None, 2)
     """
     if not Path(path).is_file():
-        raise checks.error("path", problem="names no file", expected="a .keras file", received=str(path))
+        raise checks.UserError("path", problem="names no file", expected="a .keras file", received=str(path))
     for name in _REGISTERING:
         importlib.import_module(name)
     import keras

@@ -1,4 +1,4 @@
-"""Progress on a terminal as a bar, in a file or a pipe as a line from time to time."""
+"""Shows progress as a bar on a terminal, and as one line every 10 seconds in a file or a pipe."""
 
 import math
 import os
@@ -9,31 +9,31 @@ from tqdm import tqdm
 
 __all__ = ["INTERVAL", "Bar", "redraws"]
 
-INTERVAL = 10.0  # seconds between two lines of what is not redrawn
+INTERVAL = 10.0  # seconds between two lines of a bar that is not redrawn
 
 
 def redraws(stream: TextIO) -> bool:
-    """Returns whether a stream shows a bar that is drawn again and again: a terminal, a notebook, PyCharm's window."""
+    """Returns whether a stream can redraw a bar: a terminal, a notebook or PyCharm's window."""
     return stream.isatty() or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ
 
 
 class Bar(tqdm):
-    """`tqdm.tqdm`, but a file or a pipe gets one line each 10 seconds, and one at the end where the bar would stay.
+    """A `tqdm.tqdm` that writes lines to a file or a pipe: one line every 10 seconds, and one line at the end.
 
-    Takes the arguments of `tqdm.tqdm`.
+    `Bar` takes the arguments of `tqdm.tqdm`.
     """
 
     def __init__(self, *args: Any, **options: Any):
         stream = options.get("file") or sys.stderr
         self._lines = not redraws(stream)
         if self._lines:
-            # the first line comes after the interval, and tqdm's own thread writes none
+            # The first line is written after the interval, and tqdm's own thread writes no lines.
             options |= {"mininterval": INTERVAL, "maxinterval": 0, "miniters": 0, "delay": INTERVAL, "ncols": 80}
         super().__init__(*args, **options)
 
     @staticmethod
     def status_printer(file: Any):
-        """Returns the function that shows a bar: over the last one, or as a line."""
+        """Returns the function that shows the bar. It redraws the last bar, or writes a new line."""
         if redraws(file):
             return tqdm.status_printer(file)
 
@@ -49,5 +49,5 @@ class Bar(tqdm):
         if self._lines and not self.disable:
             if self.leave and self.n != self.last_print_n:
                 self.display(pos=0)
-            self.delay = math.inf  # tqdm's own end clears the bar, unless none was shown yet
+            self.delay = math.inf  # tqdm clears the bar at the end, except while the delay lasts
         super().close()

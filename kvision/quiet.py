@@ -1,4 +1,4 @@
-"""Native libraries write to file descriptor 2 whatever Python's logging says: silence for a while."""
+"""Silences native libraries, which write to file descriptor 2 and ignore the settings of Python's logging."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ __all__ = ["quiet"]
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Discards what is written to standard error, Python's and C++'s; exceptions pass."""
+    """Discards the output of Python and C++ to standard error. Exceptions are not caught."""
     sys.stderr.flush()
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:

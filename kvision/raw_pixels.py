@@ -1,4 +1,4 @@
-"""Pixels at a model's door: raw values in [0, 255], without NaN and infinity."""
+"""Checks that images have raw values in [0, 255], without NaN and infinity, before a model gets them."""
 
 import math
 
@@ -10,14 +10,14 @@ __all__ = ["RawPixels"]
 
 
 class RawPixels:
-    """Looks at the images of one pass, batch by batch, and refuses what a model would answer with nonsense.
+    """Checks the images of one pass, batch by batch.
 
-    An image with NaN or infinity is refused in any batch. Images that look scaled to [0, 1] or [-1, 1] are refused by
-    the first batch that is not black: a later batch of dark images may well hold no value above 1. Integers below 256,
-    as uint8, cost nothing.
+    An image with NaN or infinity is refused in any batch. Images that look scaled to [0, 1] or [-1, 1] are refused only
+    in the first batch that is not black, because a later batch of dark images may have no value above 1. uint8 images
+    are not checked.
 
     Args:
-        argument: The name of the images as the caller wrote it.
+        argument: Name of the argument that holds the images, as the caller wrote it.
     """
 
     def __init__(self, argument: str = "images"):
@@ -25,14 +25,15 @@ class RawPixels:
         self._count, self._settled = 0, False
 
     def __call__(self, batch: np.ndarray, rows: np.ndarray | None = None) -> None:
-        """Looks at a batch of images.
+        """Checks a batch of images.
 
         Args:
-            batch: Images with their number on the first axis.
-            rows: Number of each image in the data. Defaults to counting on from the batches before.
+            batch: Images, with the batch on the first axis.
+            rows: Number of each image in the data. By default the count continues from the batches before.
 
         Raises:
-            kvision.UserError: If the batch is refused. The message names the first such image. `failure` keeps it.
+            UserError: If the batch is refused. The message contains the number of the first bad image. The attribute
+                `failure` keeps the error.
         """
         if batch.dtype == np.uint8 or not batch.size:
             self._count += len(batch)
@@ -45,24 +46,24 @@ class RawPixels:
         self._count += len(batch)
 
     def _look(self, batch: np.ndarray, rows: np.ndarray | None) -> None:
-        low, high = float(batch.min()), float(batch.max())  # NaN where any is
+        low, high = float(batch.min()), float(batch.max())  # NaN if the batch contains a NaN
         if not (math.isfinite(low) and math.isfinite(high)):
             finite = np.isfinite(batch.astype("float32", copy=False)).reshape(len(batch), -1).all(axis=1)
             which = [self._count + i if rows is None else int(rows[i]) for i in np.flatnonzero(~finite)]
-            raise checks.error(
+            raise checks.UserError(
                 self.argument,
                 problem=f"hold NaN or infinity in image {which[0]}",
                 expected="finite values in [0, 255]",
                 received=f"{len(which)} such images of {len(batch)}: {', '.join(map(str, which[:10]))}",
-                hint="Leave these images out, or look for the division by zero that made them",
+                hint="Leave these images out, or look for a division by zero",
             )
         if self._settled or low == high == 0:
             return
         if high <= 1:
-            raise checks.error(
+            raise checks.UserError(
                 self.argument,
                 problem=f"look scaled to [{-1 if low < 0 else 0}, 1]",
-                expected="values in [0, 255]: scaling is inside the model",
+                expected="values in [0, 255], which the model scales itself",
                 received=f"{batch.dtype} from {low:.3g} to {high:.3g}",
                 hint="Multiply them by 255" if low >= 0 else "Leave out the preprocessing",
             )

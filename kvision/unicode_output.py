@@ -1,4 +1,4 @@
-"""Prints names that a stream cannot encode, instead of failing at them."""
+"""Prints escapes for characters that a stream cannot encode, instead of failing."""
 
 import io
 import sys
@@ -7,10 +7,11 @@ __all__ = ["escape_names"]
 
 
 def escape_names() -> None:
-    r"""Lets standard output and standard error write escapes for what they cannot encode.
+    r"""Makes standard output and standard error write escapes for characters that they cannot encode.
 
-    A file name need not be UTF-8; Python then reads its bytes as surrogates, such as `\udce9`, which no encoding
-    writes. A terminal need not be UTF-8 either. In JSON the escape of a surrogate is the same string again.
+    A file name is not always UTF-8. If it is not, Python reads its bytes as surrogates, such as `\udce9`, and no
+    encoding can write a surrogate. A terminal is not always UTF-8 either. A JSON reader turns the escape of a surrogate
+    back into the same string.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

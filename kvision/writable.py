@@ -1,4 +1,4 @@
-"""Folders for results: whether they can be written to, asked before the work, and what a failed write means."""
+"""Checks before the work that a results folder can be written to, and explains failed writes."""
 
 import errno
 import os
@@ -14,38 +14,47 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR)
 
 
-def require(folder: str | Path, *, argument: str = "--out") -> None:
-    """Checks that files can be written below a folder, which need not exist yet. Leaves nothing behind.
+def require(folder: str | Path, *, argument: str) -> None:
+    """Checks that files can be written to a folder, which may not exist yet. The check leaves no files behind.
 
     Args:
         folder: Where results will be written.
-        argument: The flag or parameter that named it.
+        argument: The flag or parameter that the user passed the folder with, for errors.
 
     Raises:
-        kvision.UserError: If the folder is read-only, stands below a file, or has no room for a megabyte.
+        UserError: If the folder is read-only, if a part of its path is a file, or if there is no space for one
+            megabyte.
     """
-    place = Path(folder).absolute()
     try:
-        while not os.path.lexists(place):
-            place = place.parent
-        if not place.is_dir():
-            raise OSError(errno.ENOTDIR, f"{place} is not a folder")
-        with tempfile.TemporaryFile(dir=place) as file:
-            file.write(bytes(_PROBE))
-            file.flush()
+        _write_probe(Path(folder).absolute())
     except OSError as reason:
-        raise _error(reason, folder, argument) from reason
+        error = _error(reason, folder, argument)
+        raise error from reason
 
 
-def failure(problem: BaseException, folder: str | Path, *, argument: str = "--out") -> checks.UserError | None:
-    """Returns what to tell the user where an exception means that results could not be written, else `None`.
+def _write_probe(place: Path) -> None:
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        raise OSError(errno.ENOTDIR, f"{place} is not a folder")
+    with tempfile.TemporaryFile(dir=place) as file:
+        file.write(bytes(_PROBE))
+        file.flush()
 
-    Libraries wrap the system's error, or only quote it: the causes and the texts are looked at, too.
+
+def failure(problem: BaseException, folder: str | Path, *, argument: str) -> checks.UserError | None:
+    """Returns an error for the user if an exception means that results could not be written.
+
+    Libraries wrap the error of the operating system, or only quote its text. So the causes and the texts of the
+    exception are checked, too.
 
     Args:
-        problem: What was raised while a command worked.
-        folder: Where its results are written.
-        argument: The flag or parameter that named the folder.
+        problem: The exception that was raised while a command worked.
+        folder: Folder of the results of this command.
+        argument: The flag or parameter that the user passed the folder with, for errors.
+
+    Returns:
+        The error to show, or None if the exception has a different cause.
     """
     seen: BaseException | None = problem
     while seen is not None:
@@ -61,7 +70,7 @@ def failure(problem: BaseException, folder: str | Path, *, argument: str = "--ou
 
 def _error(reason: OSError, folder: str | Path, argument: str) -> checks.UserError:
     full = reason.errno in _FULL
-    return checks.error(
+    return checks.UserError(
         argument,
         problem=f"cannot be written to: {reason.strerror or reason}",
         expected="a folder with free space" if full else "a folder that files can be written to",

@@ -1,1 +1,1 @@
-"""Recipes: data + model + training + export, one file a task, imported as `kvision.recipes`."""
+"""Recipes: one file for each task, from data to an exported model. Imported as `kvision.recipes`."""

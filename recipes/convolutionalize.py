@@ -1,16 +1,16 @@
-"""From a classifier of small windows to a label for each pixel, in one pass instead of a sliding window.
+"""Turns a classifier of small windows into a network that labels every pixel.
 
-Reproduces the first steps of Long et al. 2015 (arXiv 1411.4038, section 3.1): a network that classifies windows by the
-class of the pixel in their middle is trained on windows cut out of images, rewritten as convolutions with the same
-weights, compared with its own sliding window, and measured on whole images.
+Trains a classifier on windows that are cut out of images. Rewrites the classifier as convolutions
+with the same weights. Then compares the new network with the classifier in a sliding window (Long
+et al. 2015, arXiv 1411.4038, section 3.1). This command demonstrates the method. `kvision segment`
+gives much better labels.
 
-Run:      kvision convolutionalize                             handwritten digits on a ground, no download
+Run:      kvision convolutionalize                             scenes of digits, no download
           kvision convolutionalize --data FOLDER --classes classes.txt
           kvision convolutionalize --data camvid --classes camvid
-Expect:   CamVid, 184 training images of 240 x 180: mIoU .428 [.423, .432] of 101 held-out images, boundary F1 .353; one
-          pass equals 1,666 windows to 1e-5 and is 13 times as fast (seed 0, 2 minutes on 2 CPU cores)
-
-No layer pads, so that both say the same; a network with a pyramid (`kvision segment`) sees more and is much better.
+Expect:   CamVid, 184 training images of 240 x 180, seed 0, 2 minutes on 2 CPU cores: mIoU of 101 test
+          images .428 [.423, .432], boundary F1 .353; one pass equals 1,666 windows to 1e-5 and is 13
+          times as fast
 """
 
 import dataclasses
@@ -28,9 +28,11 @@ from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
 
-_STRIDE, _WINDOW = 4, 46  # pixels: of two poolings; the one window that three 3x3 convolutions leave an 8x8 map of
-# pixels of black before and behind an image, so that cell (i, j) is the window around its pixels 4 i ... 4 i + 3, and
-# every pixel has a cell
+# In pixels. The two poolings together have a stride of 4. A window of 46 x 46 pixels becomes a map of 8 x 8 cells
+# after the three 3x3 convolutions and the poolings.
+_STRIDE, _WINDOW = 4, 46
+# Widths of the black margins before and behind an image, in pixels. With these margins, the window of cell (i, j) is
+# centered on the pixels 4 i ... 4 i + 3, and every pixel belongs to a cell.
 _BEFORE, _BEHIND = (_WINDOW - _STRIDE) // 2, (_WINDOW + _STRIDE) // 2 - 1
 _WIDTHS, _HIDDEN = (16, 32, 64), 128
 _ROUNDS = 3
@@ -39,29 +41,55 @@ _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float, "
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.masked.MaskSettings):
-    windows: int = runs.setting(20000, "to train on, as many of each class as there are", check=limits.positive)
-    epochs: int = runs.setting(12, "of training", check=limits.positive)
+    """Settings of `kvision convolutionalize`."""
+
+    windows: int = runs.setting(
+        20000, "training windows, balanced by class where possible", group="data", check=limits.positive
+    )
+    epochs: int = runs.setting(12, "passes over the windows", check=limits.positive)
     learning_rate: float = runs.setting(1e-3, "peak of the learning rate", check=limits.positive)
-    batch_size: int = runs.setting(64, "windows a step, on all devices together", check=limits.positive)
+    batch_size: int = runs.setting(64, "windows per step, on all devices together", check=limits.positive)
 
 
 SMOKE = Config(windows=600, epochs=2, longest_side=96, train_images=16, test_images=4)
 
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Split:
-    """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
+    """Checks the settings, and reads and splits the data.
+
+    Args:
+        config: The settings.
+        cache: A folder for the built-in data. If None, a temporary folder is used.
+
+    Returns:
+        The data of the run.
+
+    Raises:
+        UserError: If no test image is large enough for a window.
+    """
+    config.check()
     data = runs.masked.load(config, cache=cache)
     side = min(kv.pixels.pillow.fitted(data.test.sizes[_largest(data.test)], config.longest_side))
     if side < _WINDOW:
-        expected = f"a held-out image of at least {_WINDOW} x {_WINDOW} pixels, to compare the network on"
-        raise checks.error("--data, --longest-side", expected=expected, received=f"at most {side}")
+        expected = f"a test image of at least {_WINDOW} x {_WINDOW} pixels, to compare the network on"
+        raise checks.UserError("data, longest_side", expected=expected, received=f"at most {side}")
     return data
 
 
 def run(
     split: runs.Split, config: Config, *, records: runs.Records | None = None, cache: Path | None = None
 ) -> runs.Result:
-    """Trains on windows, rewrites the network, compares it with the sliding window, and measures it once."""
+    """Trains on windows, rewrites the network, compares it with the sliding window, and measures it once.
+
+    Args:
+        split: The result of `load`.
+        config: The settings.
+        records: Where the finished training is recorded. If None, nothing is recorded.
+        cache: Not used.
+
+    Returns:
+        The result. Its model labels images of any size.
+    """
     test = split.test
     classifier = _classifier(len(split.class_names), config.seed)
     records = records or runs.Records()
@@ -77,21 +105,12 @@ def run(
         kinds=_RECORD,
         strategy=config.strategy,
     )
-    dense = _dense(classifier)  # It copies the trained weights.
-    return runs.Result(
-        model=runs.masked.exportable(dense),
-        history=record["history"],
-        metrics={"one pass": {name: value for name, value in record.items() if name != "history"}},
-        best="one pass",
-        columns=("network", "pixels right; boundary F1"),
-        pictures=runs.masked.pictures(dense, test, record["ious"], record["history"]),
-        probe=[test.example(0)[0]],
-        task=kv.tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors),
-    )
+    dense = _dense(classifier)  # This network has a copy of the trained weights.
+    return runs.masked.result(dense, {"one pass": record}, "one pass", test, column="network")
 
 
 def _classifier(classes: int, seed: int):
-    """(B, 46, 46, 3) in [0, 255] -> logits (B, classes) of the pixel in the middle."""
+    """Creates a model that turns windows `(batch, 46, 46, 3)` into logits `(batch, classes)` of their middle pixel."""
     import keras
     from keras import layers
 
@@ -108,19 +127,20 @@ def _classifier(classes: int, seed: int):
 
 
 def _dense(classifier):
-    """image of any size -> logits of each pixel: black margins, all windows in one pass, enlarged to the image."""
+    """Creates a model that gives logits for each pixel of images of any size, with the classifier's weights."""
     import keras
+
+    # The model adds black margins, classifies all windows in one pass, and enlarges the result to the image's size.
 
     image = keras.Input((None, None, 3), name="image")
     x = keras.layers.ZeroPadding2D(((_BEFORE, _BEHIND), (_BEFORE, _BEHIND)), name="margin")(image)
     x = kv.segmentation.convolutionalize(classifier)(x)
-    x = kv.layers.ResizeLike(name="resize")(x, kv.layers.BedOfNails(_STRIDE, name="grid")(x))  # 4 pixels a cell
+    x = kv.layers.ResizeLike(name="resize")(x, kv.layers.BedOfNails(_STRIDE, name="grid")(x))  # 4 pixels per cell
     return keras.Model(image, kv.layers.CropLike(name="crop")(x, image), name="convolutional")
 
 
 def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Windows (N, 46, 46, 3) uint8 around the middles of cells, with the labels of their middles (N,), as many of each
-    class as there are, out of all images alike."""
+    """Cuts windows out of all images, balanced by class. The label of a window is the label of its middle pixel."""
     random = np.random.default_rng(seed)
     classes, each = len(images.class_names), -(-count // len(images))
     found, labels = [], []
@@ -133,14 +153,16 @@ def _windows(images: "kv.data.MaskedImages", count: int, seed: int) -> tuple[np.
         for label in there:
             for row, column in random.permutation(places[label])[: -(-each // len(there))]:
                 top, left = row * _STRIDE, column * _STRIDE
-                found.append(padded[top : top + _WINDOW, left : left + _WINDOW].copy())  # not a view of all of it
+                found.append(
+                    padded[top : top + _WINDOW, left : left + _WINDOW].copy()
+                )  # A view would keep the whole image.
                 labels.append(label)
     chosen = random.permutation(len(found))[:count]
     return np.stack([found[i] for i in chosen]), np.array(labels, "int32")[chosen]
 
 
 def _fit(train, config: Config, is_chief: bool, resume):
-    """Trains the classifier of windows; returns it with its history, in the open strategy's scope."""
+    """Trains the classifier of windows in the strategy's scope. Returns the classifier and facts for the record."""
     import keras
 
     windows, labels = _windows(train, config.windows, config.seed)
@@ -165,12 +187,12 @@ def _fit(train, config: Config, is_chief: bool, resume):
 
 
 def _largest(images: "kv.data.MaskedImages") -> int:
-    """Of those that the network sees, the one whose shorter side is longest."""
+    """Returns the index of the image with the longest short side, in the size that the network sees."""
     return int(np.argmax([min(kv.pixels.pillow.fitted(size, images.longest_side)) for size in images.sizes]))
 
 
 def _compared(classifier, image: np.ndarray) -> dict:
-    """One pass beside the sliding window batched in one compiled call: what each says, and how fast."""
+    """Compares answers and speed of one pass and of the sliding window, which runs as one batch in a compiled call."""
     convolutional = kv.segmentation.convolutionalize(classifier)
     report = kv.segmentation.equivalence_report(classifier, convolutional, image)
     times: dict[str, list[float]] = {"sliding window": [], "one pass": []}
@@ -178,7 +200,7 @@ def _compared(classifier, image: np.ndarray) -> dict:
         "sliding window": lambda: kv.segmentation.sliding_window(classifier, image, stride=_STRIDE),
         "one pass": lambda: convolutional.predict_on_batch(image[None].astype("float32")),
     }
-    for _ in range(1 + _ROUNDS):  # the first round traces
+    for _ in range(1 + _ROUNDS):  # The first round traces the graphs and is not timed.
         for name, call in calls.items():
             started = time.perf_counter()
             call()

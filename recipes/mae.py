@@ -1,15 +1,17 @@
-"""MAE: three quarters of an image's patches are hidden, and regressed from the rest.
+"""MAE: hides three quarters of each image and reconstructs the image.
 
-Reproduces He et al. 2021 (arXiv 2111.06377):
-features without labels, judged by neighbors and a linear classifier on held-out images, beside the untrained network.
+Learns features from images without labels, as in He et al. 2021 (arXiv 2111.06377).
+Nearest neighbors and a linear classifier then measure the features on the test images. The
+features of the untrained network are measured too, for comparison. Only this measurement uses
+labels.
 
-Run:      kvision mae                            scikit-learn's digits, no download
-          kvision mae --data FOLDER              one sub-folder per class; the labels are for judging alone
-          kvision mae --data FILE.npz --minutes 15
-Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 61 epochs, linear .495, neighbors .470 of 2,000 held-out
-          images, the loss .60 of its trivial value; untrained .410 and .299 (seed 0, 32 px, 13.7 minutes on 2
-          CPU cores, in kvision ssl-table); --minutes 30 on a slower CPU: 54 epochs, .485, .462 and .61; all before
-          targets and the decoder's positions were those of the paper's code
+Run:      kvision mae                                    handwritten digits, no download
+          kvision mae --data FOLDER --minutes 15         one sub-folder per class
+          kvision mae --data FOLDER --unlabeled PHOTOS   learns from PHOTOS, without labels
+Expect:   kvision ssl-table, CIFAR-10 subset of 10,000 training images, --minutes 12, seed 0, 32 px:
+          61 epochs, linear .495, neighbors .470 of 2,000 test images, the loss .60 of its trivial
+          value; untrained .410 and .299 (13.7 minutes on 2 CPU cores, before targets and the
+          decoder's positions were those of the paper's code)
 """
 
 import functools

@@ -1,16 +1,18 @@
-"""NPID: every image is a class of its own, known by its place in a memory bank.
+"""NPID: distinguishes each image from all others by features in a memory bank.
 
-Reproduces Wu et al. 2018 (arXiv 1805.01978):
-features without labels, judged by neighbors and a linear classifier on held-out images, beside the untrained network.
+Learns features from images without labels, as in Wu et al. 2018 (arXiv 1805.01978).
+Nearest neighbors and a linear classifier then measure the features on the test images. The
+features of the untrained network are measured too, for comparison. Only this measurement uses
+labels.
 
-Run:      kvision npid                            scikit-learn's digits, no download
-          kvision npid --data FOLDER              one sub-folder per class; the labels are for judging alone
-          kvision npid --data FILE.npz --minutes 15
-Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 51 epochs, linear .483, neighbors .471 of 2,000 held-out images;
-          untrained .316 and .279 (seed 0, 32 px, 10.2 minutes on 2 CPU cores, in kvision ssl-table);
-          --minutes 30 on a slower CPU: 94 epochs, .556 and .543; NPID++ 73 epochs, .509 and .478;
-          --width 64 --epochs 200: .658, .632; untrained .395, .310 (6.6 minutes on one H200,
-          beside two other trainings, with KERAS_BACKEND=jax)
+Run:      kvision npid                                    handwritten digits, no download
+          kvision npid --data FOLDER --minutes 15         one sub-folder per class
+          kvision npid --data FOLDER --unlabeled PHOTOS   learns from PHOTOS, without labels
+Expect:   kvision ssl-table, CIFAR-10 subset of 10,000 training images, --minutes 12, seed 0, 32 px:
+          51 epochs, linear .483, neighbors .471 of 2,000 test images; untrained .316 and .279
+          (10.2 minutes on 2 CPU cores). --minutes 30 on a slower CPU: 94 epochs, .556 and .543;
+          NPID++ 73 epochs, .509 and .478. --width 64 --epochs 200: .658 and .632; untrained .395
+          and .310 (one H200, KERAS_BACKEND=jax)
 """
 
 import dataclasses
@@ -24,7 +26,9 @@ __all__ = ["SMOKE", "Config", "load", "run"]
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.pretraining.Pretraining):
-    plus_plus: bool = runs.setting(False, "NPID++: trained longer (Misra & van der Maaten 2020, arXiv 1912.01991)")
+    """Settings of `kvision npid`."""
+
+    plus_plus: bool = runs.setting(False, "NPID++, which trains longer (arXiv 1912.01991)", group="model")
 
 
 SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)

@@ -1,16 +1,15 @@
-"""Semantic segmentation: a label for each pixel, by U-Net or FCN on a pre-trained backbone.
+"""Trains a network that labels every pixel of an image: U-Net or FCN.
 
-Reproduces Ronneberger et al. 2015 (arXiv 1505.04597) and Long et al. 2015 (arXiv 1411.4038), with a backbone trained on
-ImageNet as encoder, at the size of the images that are given.
+The encoder is a backbone with ImageNet weights. U-Net is from Ronneberger et al. 2015 (arXiv
+1505.04597), FCN is from Long et al. 2015 (arXiv 1411.4038). The test images are used once, after
+the training. If you name several decoders, all are measured and the first one is exported.
 
-Run:      kvision segment                                      handwritten digits on a ground, no download
-          kvision segment --data FOLDER --classes classes.txt  images/ and masks/ with equal names, or train/ and val/
-          kvision segment --data camvid --classes camvid --decoders unet,fcn8,fcn16,fcn32
-Expect:   CamVid, 184 training images of 240 x 180: mIoU of 101 test images .657 [.647, .666], boundary F1 .617 with
-          U-Net (seed 0, EfficientNetLite0, 95 minutes on 2 CPU cores beside other work, an epoch alone 29 s);
-          FCN-8s .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
-
-Held-out images are read once, after training; nothing is chosen by them. The first decoder is exported.
+Run:      kvision segment                                      scenes of digits, no download
+          kvision segment --data FOLDER --classes classes.txt  folders `images` and `masks`
+          kvision segment --data camvid --classes camvid --decoders unet,fcn8
+Expect:   CamVid, 184 training images of 240 x 180, seed 0, EfficientNetLite0, 2 CPU cores, 29 s per
+          epoch: mIoU of 101 test images .657 [.647, .666] and boundary F1 .617 with U-Net, FCN-8s
+          .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
 """
 
 import dataclasses
@@ -29,66 +28,75 @@ __all__ = ["SMOKE", "Config", "load", "run"]
 
 DECODERS = ("unet", "fcn8", "fcn16", "fcn32")
 WEIGHTS = ("none", "median")
-_LARGEST_CROP = 320  # pixels, where none is asked for
-_WIDTHS = (128, 64, 32, 16)  # half of segmentation_models', and none at the image's own size: a third of the work
+_LARGEST_CROP = 320  # pixels, if no crop is given
+# These are half of the widths in segmentation_models. There is no level in the full size of the image. Together this
+# needs a third of the work.
+_WIDTHS = (128, 64, 32, 16)
 _RECORD = {"history": dict, "ious": list, "mean_iou": float, "seconds": float}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(runs.masked.MaskSettings):
+    """Settings of `kvision segment`."""
+
     decoders: tuple[str, ...] = runs.setting(
-        ("unet",), "of unet, fcn8, fcn16, fcn32; all are measured", check=limits.among(DECODERS)
+        ("unet",), "one or more of unet, fcn8, fcn16, fcn32", group="model", check=limits.among(DECODERS)
     )
     backbone: str = runs.backbone_setting()
     weights: str = runs.weights_setting()
     merge: str = runs.setting(
-        "concat", "how U-Net joins levels: concat or add (less memory)", check=limits.among(("concat", "add"))
+        "concat",
+        "how U-Net joins levels: concat, or add (less memory)",
+        group="model",
+        check=limits.among(("concat", "add")),
     )
     up: str = runs.setting(
         "bilinear",
-        "how U-Net enlarges: bilinear, nearest, transposed, subpixel, nails, unpool",
+        "how U-Net enlarges: bilinear, nearest, transposed, subpixel, nails or unpool",
+        group="model",
         check=limits.among(choices.UPSCALINGS),
     )
     loss: tuple[str, ...] = runs.setting(
         ("cross_entropy", "dice"),
-        "summed: cross_entropy, focal, dice, lovasz",
+        "sum of one or more of cross_entropy, focal, dice, lovasz",
         check=limits.among(choices.PIXEL_LOSSES),
     )
-    class_weights: str = runs.setting(
-        "none", "none, or median: of all classes' frequencies over a class's own", check=limits.among(WEIGHTS)
+    class_weights: str = runs.setting("none", "none, or median: rare classes count more", check=limits.among(WEIGHTS))
+    crop: str | None = runs.setting(
+        None, "size of training crops (default: median size, up to 320)", metavar="HEIGHTxWIDTH"
     )
-    crop: str | None = runs.setting(None, "HEIGHTxWIDTH of training; default: the images' median size, at most 320")
-    scale: tuple[str, ...] = runs.setting(("0.75", "1.5"), "things appear in training so much smaller and larger")
-    flip: bool = runs.setting(True, "left and right half of the time; not where classes tell them apart")
-    epochs: int = runs.setting(80, "of training", check=limits.positive)
-    learning_rate: float = runs.setting(
-        1e-3,
-        "peak of the learning rate, of the decoder; the backbone's stages get less, the first least",
-        check=limits.positive,
-    )
-    batch_size: int = runs.setting(8, "images a step, on all devices together", check=limits.positive)
-    precision: str = runs.setting(
-        "float32", "float32, mixed_bfloat16, or on a GPU mixed_float16", check=limits.among(choices.PRECISIONS)
-    )
+    scale: tuple[str, ...] = runs.setting(("0.75", "1.5"), "range of the random scale", metavar="MIN,MAX")
+    flip: bool = runs.setting(True, "mirror half of the training images left to right")
+    epochs: int = runs.setting(80, "passes over the training images", check=limits.positive)
+    learning_rate: float = runs.setting(1e-3, "peak for the decoder; lower for the backbone", check=limits.positive)
+    batch_size: int = runs.setting(8, "images per step, on all devices together", check=limits.positive)
+    precision: str = runs.precision_setting()
 
     def check_together(self) -> None:
-        """Checks the weights of classes against the loss, the crop, the scale, and then the data."""
+        """Checks that the loss can use class weights, and that `crop` and `scale` have the right form."""
         if self.class_weights != "none" and not {"cross_entropy", "focal"} & set(self.loss):
-            expected = "--loss with cross_entropy or focal"
-            raise checks.error("--class-weights", expected=expected, received=list(self.loss))
+            expected = "a `loss` with cross_entropy or focal beside it"
+            raise checks.UserError("class_weights", expected=expected, received=list(self.loss))
         _crop(self)
         _scale(self)
-        super().check_together()
 
 
 SMOKE = Config(epochs=2, crop="64x64", longest_side=64, train_images=16, test_images=6, weights="none")
 
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Split:
-    """Reads and checks images and masks. cache: a folder for what is made of built-in data, None: a temporary one."""
+    """Checks the settings, and reads and splits the data.
+
+    Args:
+        config: The settings.
+        cache: A folder for the built-in data. If None, a temporary folder is used.
+
+    Returns:
+        The data of the run.
+    """
     config.check()
     if config.weights == "imagenet":
-        kv.backbones.require_imagenet(config.backbone)  # better said before the scan
+        kv.backbones.require_imagenet(config.backbone)  # before the images are read, because reading takes longer
     return runs.masked.load(config, weights=config.weights, smallest=choices.BACKBONES[config.backbone], cache=cache)
 
 
@@ -97,7 +105,8 @@ def _crop(config: Config) -> tuple[int, int] | None:
         return None
     found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", config.crop)
     if found is None or min(map(int, found.groups())) < 32:
-        raise checks.error("--crop", expected="HEIGHTxWIDTH in pixels, 32 or more, as 180x240", received=config.crop)
+        expected = "HEIGHTxWIDTH in pixels, 32 or more, as 180x240"
+        raise checks.UserError("crop", expected=expected, received=config.crop)
     return int(found[1]), int(found[2])
 
 
@@ -107,17 +116,28 @@ def _scale(config: Config) -> tuple[float, float]:
         if not 0 < low <= high < 100:
             raise ValueError
     except ValueError:
-        raise checks.error("--scale", expected="two factors, as 0.75,1.5", received=config.scale) from None
+        raise checks.UserError("scale", expected="two factors, as 0.75,1.5", received=config.scale) from None
     return low, high
 
 
 def run(
     split: runs.Split, config: Config, *, records: runs.Records | None = None, cache: Path | None = None
 ) -> runs.Result:
-    """Trains every decoder of `config.decoders`, and measures each on the test images once; the first is exported."""
+    """Trains every decoder of `config.decoders`, and measures each on the test images once.
+
+    Args:
+        split: The result of `load`.
+        config: The settings.
+        records: Where finished decoders are recorded. If None, nothing is recorded.
+        cache: Not used.
+
+    Returns:
+        The result. Its model has the first decoder.
+    """
     records = records or runs.Records()
     test, found = split.test, {}
-    models = {name: _model(name, len(split.class_names), config) for name in config.decoders}  # errors come first
+    # All decoders are created first, so that an error comes before any training.
+    models = {name: _model(name, len(split.class_names), config) for name in config.decoders}
     for name, model in models.items():
         print(f"{name} ...", flush=True)
         found[name] = runs.trained(
@@ -130,18 +150,7 @@ def run(
             strategy=config.strategy,
         )
     best = config.decoders[0]
-    metrics = {name: {k: v for k, v in record.items() if k != "history"} for name, record in found.items()}
-    history = found[best]["history"]
-    return runs.Result(
-        model=runs.masked.exportable(models[best]),
-        history=history,
-        metrics=metrics,
-        best=best,
-        columns=("decoder", "pixels right; boundary F1"),
-        pictures=runs.masked.pictures(models[best], test, found[best]["ious"], history),
-        probe=[test.example(0)[0]],
-        task=kv.tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors),
-    )
+    return runs.masked.result(models[best], found, best, test, column="decoder")
 
 
 def _model(name: str, classes: int, config: Config):
@@ -152,14 +161,14 @@ def _model(name: str, classes: int, config: Config):
     backbone = kv.backbones.create(config.backbone, weights=weights)
     if name == "unet":
         strides = kv.backbones.pyramid(backbone).strides[-len(_WIDTHS) - 1 :]
-        # wide maps: .657 mIoU on CamVid, against .638 of narrow ones, for 29 instead of 27 s an epoch
+        # On CamVid, wide maps reach .657 mIoU and narrow maps reach .638. An epoch takes 29 s instead of 27 s.
         options = {"widths": _WIDTHS[: len(strides) - 1], "strides": strides, "narrow": False}
         return kv.decoders.unet(backbone, classes, merge=config.merge, up=config.up, **options)
     return kv.decoders.fcn(backbone, classes, stride=int(name.removeprefix("fcn")))
 
 
 def _fit(name: str, train, config: Config, is_chief: bool, resume):
-    """Trains a decoder; returns it with its history, in the open strategy's scope."""
+    """Trains a decoder in the strategy's scope. Returns the model and facts for the record."""
     import keras
 
     classes = len(train.class_names)
@@ -170,13 +179,12 @@ def _fit(name: str, train, config: Config, is_chief: bool, resume):
     rare = kv.segmentation.median_frequency(*train.counts()).tolist() if config.class_weights == "median" else None
     model = _model(name, classes, config)
     kv.training.mixed(model.get_layer("body"), config.precision)
-    batches = kv.data.mask_pipeline(
-        train, augment, size=size, batch_size=min(config.batch_size, len(train)), seed=config.seed
-    )
+    batch_size = min(config.batch_size, len(train))
+    batches = kv.data.batches(train, augment=augment, batch_size=batch_size, seed=config.seed)
     history = kv.schedules.fit(
         model,
         batches,
-        _steps(config),
+        _phases(config),
         epochs=config.epochs,
         optimizer=kv.training.Adam(),
         loss=kv.losses.PixelLoss(config.loss, class_weights=rare),
@@ -189,8 +197,8 @@ def _fit(name: str, train, config: Config, is_chief: bool, resume):
     return model, {"seconds": round(clock.seconds, 1), "lost": lost, "history": history}
 
 
-def _steps(config: Config):
-    """A tenth of the epochs for the new decoder alone, then everything."""
+def _phases(config: Config):
+    """Returns the phases. Only the new decoder trains in the first tenth of the epochs. Then all layers train."""
     warm = config.epochs // 10
     whole = kv.schedules.Phase(
         epoch=warm,

@@ -1,18 +1,17 @@
-"""SimCLR: two views of an image agree, and differ from all others of the batch.
+"""SimCLR: two views of an image agree, and differ from all other images.
 
-Reproduces Chen et al. 2020 (arXiv 2002.05709, appendix B.9 for CIFAR-10):
-features without labels, judged by neighbors and a linear classifier on held-out images, beside the untrained network.
+Learns features from images without labels, as in Chen et al. 2020 (arXiv 2002.05709, B.9).
+Nearest neighbors and a linear classifier then measure the features on the test images. The
+features of the untrained network are measured too, for comparison. Only this measurement uses
+labels.
 
-Run:      kvision simclr                            scikit-learn's digits, no download
-          kvision simclr --data FOLDER              one sub-folder per class; the labels are for judging alone
-          kvision simclr --data FILE.npz --minutes 15
-          kvision simclr --data FOLDER --unlabeled PHOTOS      learns from PHOTOS, of any layout, alone
-Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 30 epochs, linear .521, neighbors .473 of 2,000 held-out
-          images; untrained .316 and .279 (seed 0, 32 px, 13.4 minutes on 2 CPU cores, in kvision ssl-table);
-          --epochs 30, seed 1: .516, .477; untrained .332, .283; seed 2: .503, .452; untrained .343, .287;
-          --minutes 30 on a CPU of half the speed, seed 0: 48 epochs, .560, .491;
-          --width 64 --epochs 200: .738, .676; untrained .395, .310 (5.7 minutes on one H200,
-          beside two other trainings, with KERAS_BACKEND=jax)
+Run:      kvision simclr                                    handwritten digits, no download
+          kvision simclr --data FOLDER --minutes 15         one sub-folder per class
+          kvision simclr --data FOLDER --unlabeled PHOTOS   learns from PHOTOS, without labels
+Expect:   kvision ssl-table, CIFAR-10 subset of 10,000 training images, --minutes 12, seed 0, 32 px:
+          30 epochs, linear .521, neighbors .473 of 2,000 test images; untrained .316 and .279
+          (13.4 minutes on 2 CPU cores). --width 64 --epochs 200: .738 and .676; untrained .395 and
+          .310 (one H200, KERAS_BACKEND=jax)
 """
 
 import functools

@@ -1,15 +1,17 @@
-"""SimMIM: hidden patches' pixels are predicted by one linear layer.
+"""SimMIM: predicts the hidden pixels of an image with one linear layer.
 
-Reproduces Xie et al. 2021 (arXiv 2111.09886):
-features without labels, judged by neighbors and a linear classifier on held-out images, beside the untrained network.
+Learns features from images without labels, as in Xie et al. 2021 (arXiv 2111.09886).
+Nearest neighbors and a linear classifier then measure the features on the test images. The
+features of the untrained network are measured too, for comparison. Only this measurement uses
+labels.
 
-Run:      kvision simmim                            scikit-learn's digits, no download
-          kvision simmim --data FOLDER              one sub-folder per class; the labels are for judging alone
-          kvision simmim --data FILE.npz --minutes 15
-Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 33 epochs, linear .451, neighbors .295 of 2,000 held-out
-          images, the loss .65 of its trivial value; untrained .410 and .299 (seed 0, 32 px, 13.7 minutes on 2
-          CPU cores, in kvision ssl-table, each variable's gradient clipped; .450, .296 and .65 on a slower CPU with
-          --minutes 30, clipped as now); all before the learning rate ended at 5 % of its peak
+Run:      kvision simmim                                    handwritten digits, no download
+          kvision simmim --data FOLDER --minutes 15         one sub-folder per class
+          kvision simmim --data FOLDER --unlabeled PHOTOS   learns from PHOTOS, without labels
+Expect:   kvision ssl-table, CIFAR-10 subset of 10,000 training images, --minutes 12, seed 0, 32 px:
+          33 epochs, linear .451, neighbors .295 of 2,000 test images, the loss .65 of its trivial
+          value; untrained .410 and .299 (13.7 minutes on 2 CPU cores, each variable's gradient
+          clipped, before the learning rate ended at 5 % of its peak)
 """
 
 import functools

@@ -1,14 +1,17 @@
-"""SwAV: views of an image predict each other's place among prototypes.
+"""SwAV: predicts the cluster of one view of an image from a second view.
 
-Reproduces Caron et al. 2020 (arXiv 2006.09882):
-features without labels, judged by neighbors and a linear classifier on held-out images, beside the untrained network.
+Learns features from images without labels, as in Caron et al. 2020 (arXiv 2006.09882).
+Nearest neighbors and a linear classifier then measure the features on the test images. The
+features of the untrained network are measured too, for comparison. Only this measurement uses
+labels.
 
-Run:      kvision swav                            scikit-learn's digits, no download
-          kvision swav --data FOLDER              one sub-folder per class; the labels are for judging alone
-          kvision swav --data FILE.npz --minutes 15
-Expect:   CIFAR-10 subset, 10,000 images, --minutes 12: 31 epochs, linear .508, neighbors .448 of 2,000 held-out images;
-          untrained .316 and .279 (seed 0, 32 px, 12.5 minutes on 2 CPU cores, in kvision ssl-table);
-          --minutes 30 on a CPU of half the speed: 37 epochs, .543, .471
+Run:      kvision swav                                    handwritten digits, no download
+          kvision swav --data FOLDER --minutes 15         one sub-folder per class
+          kvision swav --data FOLDER --unlabeled PHOTOS   learns from PHOTOS, without labels
+Expect:   kvision ssl-table, CIFAR-10 subset of 10,000 training images, --minutes 12, seed 0, 32 px:
+          31 epochs, linear .508, neighbors .448 of 2,000 test images; untrained .316 and .279
+          (12.5 minutes on 2 CPU cores). --minutes 30 on a CPU of half the speed: 37 epochs, .543
+          and .471
 """
 
 import functools

@@ -1,19 +1,17 @@
-"""Transfer learning: a pre-trained backbone, any classifier on its features, fine-tuning, export of what won.
+"""Trains classifiers on a pre-trained network and exports the best one.
 
-Reproduces the transfer protocols of Kornblith et al. 2019 (arXiv 1805.08974: classifiers on fixed features, then
-fine-tuning) with nearest neighbours and a random forest beside logistic regression.
+Computes the features of the images once. Fits nearest neighbors, a random forest and logistic
+regression on these features. Also fine-tunes the network (Kornblith et al. 2019, arXiv 1805.08974).
+All choices are made on the validation images. If the data has no validation images, a fifth of the
+training images is used instead. The test images are used once, for the report.
 
-Run:      kvision transfer                       scikit-learn's digits, EfficientNet-Lite0, no download
+Run:      kvision transfer                       handwritten digits, no download
           kvision transfer --data FOLDER         one sub-folder per class
           kvision transfer --data FILE.npz       x_train y_train x_test y_test class_names
-Expect:   built-in digits: knn .886, forest .894, logistic .922, finetune .986 of 359 held-out images, .978, .975 and
-          .961 in other runs (seed 0, 96 px, 65 s on 2 CPU cores, on slower ones some 4 minutes). CIFAR-10 subset,
-          10,000 training images at 96 px: .712, .692, .754 of 2,000, finetune .866 and .874 in two runs (seed 0,
-          2 CPU cores, 14 minutes beside other work). With
-          --schedule augmented 1.2 points more than with two_phase on an H200 (JAX, seeds 0 to 2), see README
-
-k, metric, C, the epoch and the exported head are chosen on the validation images: those of the data, or a fifth of the
-training images. The test images are used once.
+Expect:   digits, seed 0, 96 px, 65 s on 2 CPU cores: knn .886, forest .894, logistic .922 of 359 test
+          images; finetune .961 to .986 in four runs.
+          CIFAR-10 subset, 10,000 training images, seed 0, 96 px, 2 CPU cores: .712, .692, .754 of
+          2,000 test images; finetune .866 and .874 in two runs
 """
 
 import dataclasses
@@ -49,73 +47,60 @@ _RULE = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(runs.Settings):
+class Config(runs.labeled.LabelSettings):
+    """Settings of `kvision transfer`."""
+
     backbone: str = runs.backbone_setting()
     weights: str = runs.weights_setting()
-    heads: tuple[str, ...] = runs.setting(HEADS, "what to train on it", check=limits.among(HEADS))
+    heads: tuple[str, ...] = runs.setting(HEADS, "classifiers to compare", group="model", check=limits.among(HEADS))
     image_size: int | None = runs.setting(
-        None, "pixels; default: the backbone's own, 96 for the built-in digits", check=limits.positive
+        None, "in pixels (default: the backbone's own; 96 for the digits)", group="data", check=limits.positive
     )
-    small: bool = runs.setting(False, "the smallest images the backbone takes, at least 64 pixels")
+    small: bool = runs.setting(False, "use the smallest image size, at least 64 (faster)", group="data")
     schedule: str = runs.setting(
         "two_phase",
-        "schedule of fine-tuning: " + ", ".join(choices.SCHEDULES),
+        "fine-tuning schedule: " + ", ".join(choices.SCHEDULES),
         check=limits.among(choices.SCHEDULES),
     )
     epochs: int | None = runs.setting(
-        None, "of fine-tuning, the best one is kept; default: the schedule's own", check=limits.positive
+        None, "epochs of fine-tuning; the best one is kept (default: the schedule's)", check=limits.positive
     )
     learning_rate: float | None = runs.setting(
-        None,
-        "peak of the learning rate, in the schedule's last phase; default: the schedule's own",
-        check=limits.positive,
+        None, "peak in the last phase of fine-tuning (default: the schedule's)", check=limits.positive
     )
-    find_rate: bool = runs.setting(False, "look for that rate before, and draw the search")
-    augment: bool = runs.setting(True, "the random changes to images that the schedule prescribes (flips)")
-    batch_size: int = runs.setting(32, "images a step, on all devices together", check=limits.positive)
-    precision: str = runs.setting(
-        "float32",
-        "of fine-tuning: float32, mixed_bfloat16, or on a GPU mixed_float16",
-        check=limits.among(choices.PRECISIONS),
-    )
-    pattern: str | None = runs.setting(
-        None, "regular expression that finds the class in file names, as '(.+)_[0-9]+' does in cat_12.jpg"
-    )
-    train_per_class: int | None = runs.setting(
-        None, "use only so many training images of each class", check=limits.two_per_class
-    )
-    test_per_class: int | None = runs.setting(
-        None, "use only so many held-out images of each class", check=limits.positive
-    )
+    find_learning_rate: bool = runs.setting(False, "search for this learning rate before training, and plot the search")
+    augment: bool = runs.setting(True, "the schedule's random changes of images, such as flips")
+    batch_size: int = runs.setting(32, "images per step, on all devices together", check=limits.positive)
+    precision: str = runs.precision_setting()
 
     def check_together(self) -> None:
         """Checks the size of images against the backbone."""
         smallest = choices.BACKBONES[self.backbone]
         if self.image_size is not None and self.image_size < smallest:
             expected = f"at least {smallest} (pixels) for {self.backbone}"
-            raise checks.error("--image-size", expected=expected, received=self.image_size)
+            raise checks.UserError("image_size", expected=expected, received=self.image_size)
 
 
 SMOKE = Config(train_per_class=12, test_per_class=10, epochs=2, small=True)
 
 
 def load(config: Config, *, cache: Path | None = None) -> runs.Split:
-    """Reads, checks and splits the data. cache: a folder for what was scanned, None keeps nothing."""
+    """Checks the settings, and reads and splits the data.
+
+    Args:
+        config: The settings.
+        cache: A folder for the results of reading. If None, nothing is cached.
+
+    Returns:
+        The data of the run.
+    """
     config.check()
     if config.weights == "imagenet":
-        kv.backbones.require_imagenet(config.backbone)  # better said before the scan
-    data = runs.labeled(
-        config.data,
-        image_size=_size(config),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        train_per_class=config.train_per_class,
-        test_per_class=config.test_per_class,
-        small=max(_SMALL_SIZE, kv.backbones.info(config.backbone).smallest_size),
-        pattern=config.pattern,
-        cache=cache,
-    )
-    runs.Pool.of(data, seed=config.seed)  # A class must be in both of its parts: an error comes now.
+        kv.backbones.require_imagenet(config.backbone)  # before the images are read, because reading takes longer
+    small = max(_SMALL_SIZE, kv.backbones.info(config.backbone).smallest_size)
+    options = {"image_size": _size(config), "batch_size": config.batch_size, "small": small, "cache": cache}
+    data = runs.labeled.load(config, **options)
+    runs.Pool.of(data, seed=config.seed)  # A pool needs each class in both parts. This call raises the error early.
     if config.weights in ("imagenet", "none") or not Path(config.weights).is_file():
         return data
     weights = hashlib.sha256(Path(config.weights).read_bytes()).hexdigest()
@@ -136,14 +121,17 @@ def run(
 ) -> runs.Result:
     """Trains every head of `config.heads`, and measures each on the test images once.
 
-    The result is the head with the highest accuracy on the validation part. Among equals it is the one with the lowest
-    log loss there, and then the one whose model has the fewest parameters.
+    The result has the head with the highest accuracy on the validation part. If several heads have the same accuracy,
+    the lowest log loss on this part decides, and then the smallest number of parameters of the model.
 
     Args:
-        split: What `load` returned. Without a validation part, a part of `split.train` is taken for it.
+        split: The result of `load`. If it has no validation part, a part of `split.train` is used for validation.
         config: The settings.
-        records: Where finished heads are recorded. If None, nothing is kept.
-        cache: A folder for features. If None, nothing is kept.
+        records: Where finished heads are recorded. If None, nothing is recorded.
+        cache: A folder for features. If None, nothing is cached.
+
+    Returns:
+        The result.
     """
     records, test = records or runs.Records(), split.test
     weights = None if config.weights == "none" else config.weights
@@ -152,7 +140,7 @@ def run(
     if records.is_chief and (path := records.path("manifest.csv")):
         pool.write_manifest(path, test)
     found, models, history = {}, {}, {}
-    features = _Features(None, None)  # of other workers than the chief
+    features = _Features(None, None)  # Only the chief needs features.
     if records.is_chief and set(config.heads) - {"finetune"}:
         *parts, of_test = kv.features.embed_each(backbone, [*pool.images, test], cache=cache)
         features = _Features(np.concatenate(parts), of_test)
@@ -181,20 +169,20 @@ def run(
                 axes, test.labels, np.array(answers.labels), test.class_names
             ),
             "accuracy.png": lambda axes: kv.plots.accuracy_bars(axes, metrics),
-            **_rate_picture(found.get("finetune", {}).get("found")),
+            **_learning_rate_picture(found.get("finetune", {}).get("found")),
         },
     )
 
 
 class _Features(NamedTuple):
-    """Features of the training and validation images, and of the test images; None where no head needs them."""
+    """Features of the training and validation images, and of the test images. None if no head needs them."""
 
     pool: np.ndarray | None
     test: np.ndarray | None
 
 
 def _best(records: dict[str, dict], parameters: dict[str, int]) -> str:
-    """The name that `_RULE` chooses."""
+    """Returns the name of the best head, as defined by `_RULE`."""
 
     def rank(name: str) -> tuple[float, float, int]:
         return -records[name]["validation_accuracy"], records[name]["validation_log_loss"], parameters[name]
@@ -202,11 +190,12 @@ def _best(records: dict[str, dict], parameters: dict[str, int]) -> str:
     return min(records, key=rank)
 
 
-def _rate_picture(found: dict | None) -> dict[str, Callable]:
+def _learning_rate_picture(found: dict | None) -> dict[str, Callable]:
     if found is None:
         return {}
-    curve = kv.schedules.FoundRate(np.array(found["rates"]), np.array(found["losses"]), found["suggestion"])
-    return {"rate.png": lambda axes: kv.plots.rate_curve(axes, curve)}
+    learning_rates, losses = np.array(found["learning_rates"]), np.array(found["losses"])
+    curve = kv.schedules.FoundLearningRate(learning_rates, losses, found["suggestion"])
+    return {"learning_rate.png": lambda axes: kv.plots.learning_rate_curve(axes, curve)}
 
 
 def _measure(record: dict, labels: np.ndarray) -> dict:
@@ -223,13 +212,13 @@ def _measure(record: dict, labels: np.ndarray) -> dict:
 
 
 def _fit_head(name: str, pool: runs.Pool, features: _Features, records: runs.Records):
-    """Chooses on the validation part, and fits the choice; returns the record and the head."""
+    """Chooses the settings of a head on the validation part, and fits the head. Returns the record and the head."""
     path = records.path(f"{name}.npz")
     if record := records.done_or_wait(name, **_RECORD):
         return record, kv.heads.load(path)
     started = time.monotonic()
     head, chosen, accuracy, log_loss = kv.transfer.choose_head(
-        name, features.pool, pool.labels, fit=pool.train, tune=pool.validation
+        name, features.pool, pool.labels, train=pool.train, validation=pool.validation
     )
     head.fit(features.pool[pool.final], pool.labels[pool.final])
     record = {
@@ -247,7 +236,7 @@ def _fit_head(name: str, pool: runs.Pool, features: _Features, records: runs.Rec
 
 
 def _fine_tune(backbone, pool: runs.Pool, test, features: _Features, config: Config, records: runs.Records, cache):
-    """Trains by the schedule and keeps the best epoch on the validation part; returns the record and the model."""
+    """Fine-tunes, and keeps the epoch that is best on the validation part. Returns the record and the model."""
     train, validation = pool.parts
     options = {
         "epochs": config.epochs,
@@ -265,9 +254,9 @@ def _fine_tune(backbone, pool: runs.Pool, test, features: _Features, config: Con
         augment = schedule.augment(config.seed) if schedule.augment and config.augment else None
         network = _classifier(backbone, head, config.seed, zeros=schedule.head == "zeros", augment=augment)
         kv.training.mixed(network.get_layer("body"), config.precision)
-        batches, found, clock = kv.data.pipeline(train, seed=config.seed), None, kv.training.Clock()
-        if config.find_rate:
-            found = _find_rate(network, batches, schedule, records)
+        batches, found, clock = kv.data.batches(train, seed=config.seed), None, kv.training.Clock()
+        if config.find_learning_rate:
+            found = _find_learning_rate(network, batches, schedule, records)
             schedule = kv.schedules.schedule(config.schedule, learning_rate=found["suggestion"], **options)
         history = kv.schedules.fit(
             network,
@@ -275,15 +264,15 @@ def _fine_tune(backbone, pool: runs.Pool, test, features: _Features, config: Con
             schedule.phases,
             epochs=schedule.epochs,
             optimizer=schedule.optimizer(),
-            validation_data=kv.data.pipeline(validation),
+            validation_data=kv.data.batches(validation),
             callbacks=[best, clock],
             verbose="auto" if records.is_chief else 0,
             checkpoints=resume,
         ).history
         best.restore()
-        at_rate = f" at {found['suggestion']:.1e}" if found else ""
+        at_learning_rate = f" at {found['suggestion']:.1e}" if found else ""
         return network, {
-            "chosen": f"epoch {best.epoch + 1} of {schedule.epochs}, {config.schedule}{at_rate}",
+            "chosen": f"epoch {best.epoch + 1} of {schedule.epochs}, {config.schedule}{at_learning_rate}",
             "history": history,
             "found": found,
             "lost": [lost.path for lost in batches.lost],
@@ -305,7 +294,7 @@ def _fine_tune(backbone, pool: runs.Pool, test, features: _Features, config: Con
 
 
 def _probe(backbone, pool: runs.Pool, features: _Features, records: runs.Records, cache: Path | None):
-    """Returns the logistic head that fine-tuning starts from. The validation part judges what comes after."""
+    """Returns a logistic head, from which fine-tuning starts. It is fitted without the validation part."""
     path = records.path("probe.npz")
     if records.done_or_wait("probe"):
         return kv.heads.load(path)
@@ -313,7 +302,7 @@ def _probe(backbone, pool: runs.Pool, features: _Features, records: runs.Records
     if of_pool is None:
         of_pool = np.concatenate(kv.features.embed_each(backbone, list(pool.images), cache=cache))
     head, chosen, accuracy, _ = kv.transfer.choose_head(
-        "logistic", of_pool, pool.labels, fit=pool.train, tune=pool.validation
+        "logistic", of_pool, pool.labels, train=pool.train, validation=pool.validation
     )
     head.fit(of_pool[pool.train], pool.labels[pool.train])
     if path is not None:
@@ -322,25 +311,26 @@ def _probe(backbone, pool: runs.Pool, features: _Features, records: runs.Records
     return head
 
 
-def _find_rate(model, batches, schedule, records: runs.Records) -> dict:
-    """Looks for the learning rate of the schedule's last phase; returns rates, losses and a suggestion."""
-    if record := records.done("rate", rates=list, losses=list, suggestion=float):
+def _find_learning_rate(model, batches, schedule, records: runs.Records) -> dict:
+    """Searches for the learning rate of the schedule's last phase. Returns learning rates, losses and a suggestion."""
+    if record := records.done("learning_rate", learning_rates=list, losses=list, suggestion=float):
         return record
-    last = schedule.phases[-1]
-    phase = {name: getattr(last, name) for name in ("above", "norm", "layer_decay", "layers")}
-    found = kv.schedules.find_rate(model, batches, optimizer=schedule.optimizer(), **phase)
-    record = {"rates": found.rates.tolist(), "losses": found.losses.tolist(), "suggestion": found.suggestion}
+    found = kv.schedules.find_learning_rate(model, batches, phase=schedule.phases[-1], optimizer=schedule.optimizer())
+    record = {
+        "learning_rates": found.learning_rates.tolist(),
+        "losses": found.losses.tolist(),
+        "suggestion": found.suggestion,
+    }
     print(f"learning rate found: {found.suggestion:.1e}", flush=True)
-    records.finish("rate", record)
+    records.finish("learning_rate", record)
     return record
 
 
 def _classifier(backbone, head, seed: int, *, zeros: bool = False, augment=None):
-    """A head (a fitted one, or new for a count of classes) on a backbone of its own (the frozen heads' must not move),
-    made in the open strategy's scope."""
+    """Creates a copy of the backbone with a fitted head, or with a new head for a number of classes."""
     import keras
 
-    keras.utils.set_random_seed(seed)  # whatever heads were fitted, or found finished, before
+    keras.utils.set_random_seed(seed)  # So the weights do not depend on the heads that were fitted before.
     model = kv.transfer.attach(keras.models.clone_model(backbone), head, augment=augment)
     model.get_layer("body").backbone.set_weights(backbone.get_weights())
     if zeros:

@@ -48,7 +48,7 @@ try:
 except kv.checks.UserError as problem:
     assert "'auto' or 'single' on this backend" in str(problem) and "'mirrored' on jax" in str(problem), problem
 with kv.distribute.pick_strategy().scope():
-    assert kv.distribute.replica_count() == kv.distribute.worker_count() == 1 and kv.distribute.is_chief()
+    assert kv.distribute.replica_count() == kv.distribute.strategy.worker_count() == 1 and kv.distribute.is_chief()
 
 flat = images.reshape(24, -1)[:, :8] / 255
 

@@ -6,13 +6,13 @@ from kvision import checks
 
 
 def test_error_says_what_was_expected_received_and_next():
-    error = checks.error("rate", problem="is too high", expected="at most 1", received=2.5, hint="Try 1e-3")
+    error = checks.UserError("rate", problem="is too high", expected="at most 1", received=2.5, hint="Try 1e-3")
     assert isinstance(error, ValueError)
     assert str(error) == "`rate` is too high. Expected at most 1. Received: 2.5. Try 1e-3."
 
 
 def test_long_values_are_cut():
-    assert len(str(checks.error("x", expected="little", received="a" * 10_000))) < 300
+    assert len(str(checks.UserError("x", expected="little", received="a" * 10_000))) < 300
 
 
 @pytest.mark.parametrize(("value", "near"), [("resnet50", "ResNet50"), ("ResNet5", "ResNet50"), ("vg16", "VGG16")])

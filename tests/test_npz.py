@@ -92,7 +92,7 @@ def test_names(tmp_path):
     good = header((1,)) + b"1"
     with pytest.raises(npz.BadArrays, match="'a' twice"):
         npz.read(write(tmp_path / "x.npz", ("a.npy", good), ("a.npy", good)))
-    with pytest.raises(npz.BadArrays, match=r"'a.txt', which is no array"):
+    with pytest.raises(npz.BadArrays, match=r"'a.txt', which is not an array"):
         npz.read(write(tmp_path / "x.npz", ("a.txt", good)))
 
 

@@ -12,7 +12,7 @@ def run(name, make, policy="float32"):
     with strategy.scope():
         keras.utils.set_random_seed(0)
         model = make()
-        found[name] = [kv.distribute.read(v).tolist() for v in model.variables]
+        found[name] = [kv.distribute.values.read(v).tolist() for v in model.variables]
         sums[name] = trainings.checksum(model)
 
 found, sums = {}, {}

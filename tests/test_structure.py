@@ -33,9 +33,13 @@ NEUTRAL = (
         "decoders",
         "augment",
     ),
-    *("transfer", "selfsup", "segmentation"),
+    *("transfer", "selfsup", "segmentation", "detection"),
 )
-OF_TENSORFLOW = (Path("kvision/layers/resize_like.py"), Path("kvision/ops/fused.py"))  # what Keras has not, or slowly
+OF_TENSORFLOW = (
+    Path("kvision/layers/resize_like.py"),
+    Path("kvision/ops/fused.py"),
+    Path("kvision/ops/suppression.py"),
+)  # what Keras has not, or slowly
 
 
 def tree(path: Path) -> ast.Module:
@@ -122,14 +126,14 @@ def test_recipes_is_a_link_so_that_linters_see_one_tree():
     assert link.resolve() == ROOT / "recipes"
 
 
-def test_the_readmes_table_of_methods_is_what_there_is():
+def test_the_documented_table_of_methods_is_complete():
     from kvision import selfsup, training
 
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("| `kv.selfsup` |")[1].split("\n\n")[0]
+    text = (ROOT / "docs/pretrain.md").read_text(encoding="utf-8").split("| `kv.selfsup` |")[1].split("\n\n")[0]
     rows = [line.split("|") for line in text.splitlines()[2:]]
     methods = {name for name in selfsup.__all__ if isinstance(getattr(selfsup, name), type)}
     methods = {name for name in methods if issubclass(getattr(selfsup, name), training.Objective)}
-    assert {row[1].strip(" `") for row in rows} == methods, "README.md, Features without labels: a row a method"
+    assert {row[1].strip(" `") for row in rows} == methods, "docs/pretrain.md: write one row for each method"
     presets = {name.strip(" `") for row in rows for name in row[3].split(",")}
     assert presets == set(selfsup.METHODS)
     for name in methods:
@@ -169,3 +173,11 @@ def test_no_function_is_longer_than_60_lines(path):
         if isinstance(node, ast.FunctionDef) and node.name not in LONG:
             count = len(numbers & set(range(node.lineno, (node.end_lineno or node.lineno) + 1)))
             assert count <= 60, f"{path.name}: {node.name} has {count} lines, part it"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=NAMES)
+def test_no_function_takes_more_than_8_arguments(path):
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef) and node.name not in ("__init__", *LONG):
+            taken = [a for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs) if a.arg != "self"]
+            assert len(taken) <= 8, f"{path.name}: {node.name} takes {len(taken)} arguments, gather some in a dataclass"

@@ -152,7 +152,7 @@ def worker(launcher: int, index: int) -> int:
 @pytest.mark.multiworker
 def test_a_worker_is_killed_and_the_job_goes_on_after_the_epoch(tmp_path):
     _, printed = launched(tmp_path, [0])
-    assert printed.count("Epoch 1/1") == printed.count("Epoch 2/2") == 1, "each epoch is trained once"
+    assert printed.count(" - val_accuracy: ") == 2, "each epoch is trained once"
 
 
 @pytest.mark.slow  # one process ends at the same sum above

@@ -9,6 +9,7 @@ from keras import ops
 
 import kvision as kv
 from kvision import distribute
+from kvision.distribute.values import read
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (45, 16, 16, 3)).astype("uint8")
@@ -140,7 +141,7 @@ def _head() -> keras.layers.Layer:
 
 def arrays(model: keras.Model) -> list[np.ndarray]:
     """All state of model and optimizer."""
-    return [distribute.read(v) for v in [*model.variables, *model.optimizer.variables]]
+    return [read(v) for v in [*model.variables, *model.optimizer.variables]]
 
 
 def checksum(model: keras.Model) -> str:

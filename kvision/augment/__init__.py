@@ -1,4 +1,4 @@
-"""Random views of images, for self-supervised training: in the model's step on any backend, or in tf.data."""
+"""Random augmentations of images for self-supervised training, in the training step on any backend or in tf.data."""
 
 from kvision.augment.blur import GaussianBlur
 from kvision.augment.color import ColorJitter, RandomGray, Solarize

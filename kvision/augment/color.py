@@ -1,4 +1,4 @@
-"""Colors that change at random while what is shown stays: brightness, contrast, saturation, hue, gray, solarized."""
+"""Random changes of color: brightness, contrast, saturation, hue, grayscale and solarization."""
 
 import itertools
 import math
@@ -13,19 +13,34 @@ from kvision.augment.some import drawn, either
 
 __all__ = ["ColorJitter", "RandomGray", "Solarize", "gray", "jitter", "solarize"]
 
-_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, of torchvision and Pillow
+_GRAY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in torchvision and Pillow.
 _ORDERS = np.array(list(itertools.permutations(range(4))), "int32")
 _BRIGHTNESS, _CONTRAST, _SATURATION, _HUE = range(4)
 
 
 @keras.saving.register_keras_serializable(package="kvision")
 class ColorJitter(Keyed):
-    """torchvision's ColorJitter: images (B, H, W, 3) in [0, 255] -> the same shape, float32 in [0, 255].
+    """Changes brightness, contrast, saturation and hue of each image, like torchvision's ColorJitter.
 
-    Each image has factors uniform over [max(0, 1 - b), 1 + b], b its brightness, contrast or saturation, a hue uniform
-    over [-hue, hue] turns of the color circle, and one of the 24 orders of these four. See `jitter`.
-    brightness, contrast, saturation: numbers >= 0. hue: in [0, 0.5]. probability: of an image to be changed at all.
-    Raises UserError for an argument out of its range.
+    Each image draws its own factors. For a brightness of b, the factor is drawn uniformly from [max(0, 1 - b), 1 + b].
+    Contrast and saturation work in the same way. The four changes are applied in a random order.
+
+    Args:
+        brightness: Strength of the change of brightness, at least 0. 0 changes nothing.
+        contrast: Strength of the change of contrast, at least 0.
+        saturation: Strength of the change of saturation, at least 0.
+        hue: Largest shift of the hue in turns of the color circle, in [0, 0.5].
+        probability: Probability that an image is changed at all.
+        seed: Seed of the random numbers if no key is given. If None, the seed is random.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If an argument is out of its range.
+
+    Example:
+        >>> layer = kv.augment.ColorJitter(0.4, 0.4, 0.4, 0.1, probability=0.8)
+        >>> tuple(layer(np.zeros((2, 32, 32, 3), "uint8"), key=[1, 2]).shape)
+        (2, 32, 32, 3)
     """
 
     def __init__(
@@ -47,7 +62,15 @@ class ColorJitter(Keyed):
         self.probability = ranges.number("probability", probability, 0.0, 1.0)
 
     def draw(self, key, batch):
-        """key (2,) -> factors (batch, 3), hues (batch,), orders (batch, 4), as `jitter` takes them."""
+        """Draws the color changes of each image, in the form of the arguments of `jitter`.
+
+        Args:
+            key: Two integers.
+            batch: Number of images.
+
+        Returns:
+            Factors `(batch, 3)`, hues `(batch,)` and orders `(batch, 4)`.
+        """
         u = keras.random.uniform((batch, 6), seed=Key(key))
         strength = np.array([self.brightness, self.contrast, self.saturation], "float32")
         low = np.maximum(1 - strength, 0)
@@ -58,38 +81,39 @@ class ColorJitter(Keyed):
         return ops.where(changed[:, None], factors, 1.0), ops.where(changed, hues, 0.0), orders
 
     def transform(self, images, key):
+        """Changes the colors of the images."""
         factors, hues, orders = self.draw(key, ops.shape(images)[0])
         return jitter(images, factors, hues if self.hue else None, orders)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "brightness": self.brightness,
-            "contrast": self.contrast,
-            "saturation": self.saturation,
-            "hue": self.hue,
-            "probability": self.probability,
-        }
-
 
 def jitter(images, factors, hues, orders):
-    """Applies given changes: images (B, H, W, 3) float32 in [0, 255] -> the same.
+    """Applies given changes of color.
 
-    factors: (B, 3) of brightness, contrast, saturation >= 0: f * x + (1 - f) * reference, the reference black, the
-    mean of the gray image, the gray image; 1 changes nothing. hues: (B,) turns of the color circle, in [-0.5, 0.5],
-    or None. orders: (B, 4) int32, a permutation of brightness 0, contrast 1, saturation 2, hue 3.
-    Values are clipped to [0, 255] after each, as torchvision does; it rounds them too where they are uint8.
+    A factor f changes a value x to f * x + (1 - f) * reference. The reference is black for brightness, the mean of the
+    grayscale image for contrast, and the grayscale image for saturation. Values are clipped to [0, 255] after each
+    change, as in torchvision. For uint8 images, torchvision also rounds the values.
+
+    Args:
+        images: `(batch, height, width, 3)` float32 in [0, 255].
+        factors: `(batch, 3)`, the factors of brightness, contrast and saturation, at least 0. A factor of 1 changes
+            nothing.
+        hues: `(batch,)` shifts of the hue in turns of the color circle, in [-0.5, 0.5]. If None, hues do not change.
+        orders: `(batch, 4)` int32, the order of brightness (0), contrast (1), saturation (2) and hue (3).
+
+    Returns:
+        Images of the same shape.
     """
-    x = ops.transpose(images, (3, 0, 1, 2))  # whole planes: faster than threes
-    operation = ops.one_hot(orders, 4, dtype="float32")  # (B, 4 slots, 4 operations)
+    x = ops.transpose(images, (3, 0, 1, 2))  # Computing with planes of one color is faster.
+    operation = ops.one_hot(orders, 4, dtype="float32")  # (batch, 4 slots, 4 operations)
     by_slot = ops.sum(operation[..., :3] * factors[:, None], axis=-1) + operation[..., _HUE]
-    turn = ops.argmax(orders, axis=1)  # the slot of hue
+    turn = ops.argmax(orders, axis=1)  # The slot of the hue.
     slots = range(4)
     if hues is None:
         for slot in slots:
             x = _blend(x, by_slot[:, slot], operation[:, slot])
         return ops.transpose(x, (1, 2, 3, 0))
-    # hue is dear and once for all images: each has the blends that come before it, hue, and those that come after
+    # A shift of the hue is expensive, so it runs only once for all images. The first loop runs the changes that come
+    # before the shift in the order of each image, and the second loop runs the changes that come after it.
     for slot in slots[:3]:
         x = _blend(x, ops.where(turn > slot, by_slot[:, slot], 1.0), operation[:, slot])
     x = _turned(x, hues)
@@ -99,7 +123,7 @@ def jitter(images, factors, hues, orders):
 
 
 def _blend(x, factor, operation):
-    """Planes x (3, B, H, W); factor (B,), 1 where this is not the image's turn; operation (B, 4) one-hot."""
+    # `x` holds planes (3, batch, height, width), `operation` is one-hot (batch, 4), and a factor of 1 changes nothing.
     light = _light(x)
     mean = ops.mean(light, axis=(1, 2))
     flat = (1 - factor) * operation[:, _CONTRAST] * mean
@@ -109,12 +133,12 @@ def _blend(x, factor, operation):
 
 
 def _light(x):
-    """Planes (3, ...) -> the gray plane."""
+    """Returns the grayscale plane of three color planes."""
     return _GRAY[0] * x[0] + _GRAY[1] * x[1] + _GRAY[2] * x[2]
 
 
 def _turned(x, hues):
-    """Turns the hue of planes (3, B, H, W) as in HSV: the largest and the smallest of the three values stay."""
+    # As in HSV, the largest and the smallest of the three values of a pixel do not change.
     red, green, blue = x[0], x[1], x[2]
     value = ops.maximum(ops.maximum(red, green), blue)
     chroma = value - ops.minimum(ops.minimum(red, green), blue)
@@ -127,7 +151,7 @@ def _turned(x, hues):
     sector = sector + 6 * hues[:, None, None]
     planes = []
     for offset in (5, 3, 1):
-        k = sector + offset  # in [1, 13): sector is in [-1, 5], the turn in [-3, 3]
+        k = sector + offset  # k is in [1, 13), because the sector is in [-1, 5] and the turn in [-3, 3].
         k = k - 6 * ops.floor(k / 6)
         planes.append(value - chroma * ops.clip(ops.minimum(k, 4 - k), 0.0, 1.0))
     return ops.stack(planes)
@@ -135,10 +159,15 @@ def _turned(x, hues):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class RandomGray(Keyed):
-    """Some images without color: images (B, H, W, 3) in [0, 255] -> the same shape, float32; the three channels equal.
+    """Makes some of the images gray, with three equal channels, like torchvision's RandomGrayscale.
 
-    torchvision's RandomGrayscale. probability: of an image to become gray.
-    Raises UserError for a probability outside of [0, 1].
+    Args:
+        probability: Probability that an image becomes gray.
+        seed: Seed of the random numbers if no key is given. If None, the seed is random.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If `probability` is outside of [0, 1].
     """
 
     def __init__(self, probability: float = 0.2, *, seed: int | None = None, name: str | None = None):
@@ -146,19 +175,25 @@ class RandomGray(Keyed):
         self.probability = ranges.number("probability", probability, 0.0, 1.0)
 
     def transform(self, images, key):
+        """Makes some of the images gray."""
         return either(drawn(key, ops.shape(images)[0], self.probability), gray(images), images)
-
-    def get_config(self):
-        return {**super().get_config(), "probability": self.probability}
 
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Solarize(Keyed):
-    """Some images with their bright values inverted: images (B, H, W, 3) in [0, 255] -> the same shape, float32.
+    """Inverts the bright values of some of the images, like torchvision's RandomSolarize.
 
-    torchvision's RandomSolarize, as in BYOL (Grill et al. 2020, arXiv 2006.07733, appendix B).
-    probability: of an image to be solarized. threshold: see `solarize`.
-    Raises UserError for a probability outside of [0, 1] or a threshold outside of [0, 256].
+    Args:
+        probability: Probability that an image is changed.
+        threshold: Values of at least this number are inverted, in [0, 256].
+        seed: Seed of the random numbers if no key is given. If None, the seed is random.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If an argument is out of its range.
+
+    References:
+        Grill et al. 2020, arXiv 2006.07733, appendix B.
     """
 
     def __init__(
@@ -169,17 +204,15 @@ class Solarize(Keyed):
         self.threshold = ranges.number("threshold", threshold, 0.0, 256.0)
 
     def transform(self, images, key):
+        """Inverts the bright values of some of the images."""
         return either(drawn(key, ops.shape(images)[0], self.probability), solarize(images, self.threshold), images)
-
-    def get_config(self):
-        return {**super().get_config(), "probability": self.probability, "threshold": self.threshold}
 
 
 def gray(images):
-    """(B, H, W, 3) float32 -> the same shape, its three channels equal: 0.299 red + 0.587 green + 0.114 blue."""
+    """Returns gray images `(batch, height, width, 3)`: each channel is 0.299 red + 0.587 green + 0.114 blue."""
     return ops.matmul(images, np.repeat(np.array(_GRAY, "float32")[:, None], 3, axis=1))
 
 
 def solarize(images, threshold: float = 128.0):
-    """255 - x where a value of (B, H, W, 3) float32 is at least the threshold, else x."""
+    """Returns images in which each value x of at least `threshold` is replaced by 255 - x."""
     return ops.where(images >= threshold, 255.0 - images, images)

@@ -1,5 +1,6 @@
-"""Random numbers from a key that anyone can make again, and the layers that take one."""
+"""Random numbers that depend only on a key, and the base class of layers that take a key."""
 
+import inspect
 from abc import abstractmethod
 
 import keras
@@ -11,32 +12,44 @@ __all__ = ["Key", "Keyed", "fold", "next_key"]
 
 
 def int32(number: int) -> int:
-    """The int32 with the lowest bits of any integer."""
+    """Returns the int32 with the lowest 32 bits of an integer."""
     return (number & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
 
 
-# MurmurHash3's finalizer (Appleby 2011, public domain); 32 bits because JAX has no more, signed because TensorFlow
-# has few kernels for unsigned ones
+# The finalizer of MurmurHash3 (Appleby 2011, public domain). It uses integers of 32 bits, because JAX has only these by
+# default. The integers are signed, because TensorFlow has few kernels for unsigned integers.
 _FIRST, _SECOND = int32(0x85EBCA6B), int32(0xC2B2AE35)
 _GOLDEN = int32(0x9E3779B9)
 
 
 def _shifted(x, bits: int):
-    return ops.bitwise_and(ops.right_shift(x, bits), (1 << (32 - bits)) - 1)  # without the sign's copies
+    return ops.bitwise_and(ops.right_shift(x, bits), (1 << (32 - bits)) - 1)  # The mask removes copies of the sign.
 
 
 def _mixed(x):
-    """A bijection of int32 in which every bit depends on every bit; 0 stays 0."""
+    """Maps int32 numbers one-to-one, so that every new bit depends on every old bit. 0 stays 0."""
     x = ops.bitwise_xor(x, _shifted(x, 16)) * _FIRST
     x = ops.bitwise_xor(x, _shifted(x, 13)) * _SECOND
     return ops.bitwise_xor(x, _shifted(x, 16))
 
 
 def fold(key, number):
-    """Derives a key: key (2,), number () or (n,), integers of any type -> (2,) or (n, 2) int32.
+    """Derives a new key from a key and a number.
 
-    The same pair gives the same key, on every backend. For one number, different keys give different ones; else
-    keys meet by chance alone. Keys of small integers, as (seed, step), are as good as others.
+    The same key and number give the same new key on every backend. For the same number, different keys always give
+    different new keys. For different numbers, two new keys are equal only by chance. Keys of small integers, such as
+    (seed, step), work as well as all other keys.
+
+    Args:
+        key: Two integers `(2,)`.
+        number: An integer, or integers `(n,)`.
+
+    Returns:
+        A key `(2,)` int32, or one key for each number, `(n, 2)`.
+
+    Example:
+        >>> tuple(kv.augment.fold([1, 2], np.arange(3)).shape)
+        (3, 2)
     """
     key, number = ops.cast(key, "int32"), ops.cast(number, "int32")
     salt = ops.convert_to_tensor([_GOLDEN, _FIRST], "int32")
@@ -47,78 +60,133 @@ def fold(key, number):
 
 
 class Key(keras.random.SeedGenerator):
-    """A key as `keras.random` takes it: `keras.random.uniform(shape, seed=Key(key))`; key: (2,) integers.
+    """Makes a key usable as the `seed` of a function of `keras.random`.
 
-    Each call draws other numbers, and a second `Key` of the same key draws them again. It holds no state that is
-    saved. Never an attribute of a layer: it lives as long as one call.
+    Each call with the same `Key` draws new numbers. A second `Key` made from the same two integers draws the same
+    numbers as the first one. A `Key` has no state that is saved, so create it where it is used and do not store it in a
+    layer.
+
+    Args:
+        key: Two integers `(2,)`.
+
+    Example:
+        >>> first, again = (keras.random.uniform((2,), seed=kv.augment.Key([1, 2])) for _ in range(2))
+        >>> bool((first == again).numpy().all())
+        True
     """
 
-    def __init__(self, key):  # keras.random looks at the class alone; the parent would make a variable
+    def __init__(self, key):  # `keras.random` needs this class. The parent's constructor would create a variable.
         self.key, self.count = key, 0
 
     def next(self, ordered: bool = True):
+        """Returns the seed of the next call."""
         self.count += 1
         seed = fold(self.key, self.count)
         return ops.cast(seed, "uint32") if keras.backend.backend() == "jax" else seed
 
 
 def next_key(generator: keras.random.SeedGenerator):
-    """-> (2,) int32: a generator's next key, another on each replica, which by itself would draw the same on all."""
+    """Draws a key from a generator, a different key on each replica.
+
+    Without this function, the generator would give the same numbers to all replicas.
+
+    Args:
+        generator: A `keras.random.SeedGenerator`.
+
+    Returns:
+        A key `(2,)` int32.
+    """
     return fold(generator.next(), distribute.replica_id())
 
 
 class Keyed(keras.layers.Layer):
-    """Base of layers with random numbers that can be had again: `call(images, key=None)`.
+    """Base class of augmentations. The same key draws the same random numbers again.
 
-    images: (B, H, W, 3) uint8 or float in [0, 255] -> float32 in [0, 255], whatever the dtype policy is; each image
-    has draws of its own, in training and in inference alike. key: (2,) integers; the same key gives the same numbers
-    on one backend and in one way of compiling. None: the next key of the layer's own generator, which begins with
-    `seed` (None: any) and gives each replica another. Its state is one of the layer's variables: the checkpoints of
-    `kv.training.fit` keep it, a `.keras` file does not.
-    A subclass writes `transform(images, key)`: float32 images and a key -> float32 images.
-    Raises UserError for images of another shape and for a key that has not two numbers.
+    A layer is called as `layer(images, key=None)`. It takes images `(batch, height, width, 3)`, uint8 or float, in
+    [0, 255], and returns float32 in [0, 255] for every dtype policy. Each image has its own random numbers, in training
+    and in inference.
+
+    The same key (two integers) gives the same numbers if the backend and the compile mode are the same. If no key is
+    given, the layer takes the next key from its own generator. This key is different on each replica. The state of the
+    generator is a variable of the layer. Checkpoints of `kv.training.fit` contain this state. A `.keras` file does not
+    contain it.
+
+    A subclass implements `transform(images, key)`, which takes float32 images and a key and returns float32 images. The
+    constructor of the subclass stores each argument as an attribute with the same name, because `get_config` reads
+    these attributes.
+
+    Args:
+        seed: Seed of the generator. If None, the seed is random.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If the images or the key have the wrong shape.
     """
 
-    takes_raw_pixels = True  # see `kvision.training.raw_images`
+    takes_raw_pixels = True  # See `kvision.training.raw_images`.
 
     def __init__(self, *, seed: int | None = None, name: str | None = None):
-        # not cast by Keras: a batch's indices and labels pass through as they are
+        # Keras must not cast the indices and labels of a batch.
         super().__init__(name=name, dtype="float32", autocast=False)
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
         self.built = True
 
     @abstractmethod
-    def transform(self, images, key): ...
+    def transform(self, images, key):
+        """Augments images.
+
+        Args:
+            images: `(batch, height, width, 3)` float32 in [0, 255].
+            key: Two integers `(2,)` int32.
+
+        Returns:
+            Images `(batch, height, width, 3)` float32 in [0, 255].
+        """
 
     def call(self, images, key=None):
         return self.transform(pixels(images), self.own(key))
 
     def own(self, key=None):
-        """-> (2,) int32: the given key, or the generator's next, another on each replica."""
+        """Returns the given key, or the next key of the generator.
+
+        Args:
+            key: Two integers, or None.
+
+        Returns:
+            A key `(2,)` int32.
+
+        Raises:
+            UserError: If `key` does not have two numbers.
+        """
         if key is None:
             return next_key(self.generator)
         key = ops.cast(key, "int32")
         if tuple(key.shape) != (2,):
-            raise checks.error("key", expected="two integers", received=tuple(key.shape), problem="has another shape")
+            raise checks.UserError("key", expected="two integers", received=f"an array of shape {tuple(key.shape)}")
         return key
 
     def compute_output_shape(self, input_shape):
         return input_shape
 
     def get_config(self):
-        return {"seed": self.seed, "name": self.name}
+        arguments = inspect.signature(type(self).__init__).parameters
+        own = {name: getattr(self, name) for name in arguments if name != "self" and hasattr(self, name)}
+        return {"seed": self.seed, "name": self.name, **own}
 
 
 def pixels(images):
-    """Images as float32; raises UserError unless they are (B, H, W, 3)."""
+    """Returns images as float32.
+
+    Raises:
+        UserError: If the images do not have the shape `(batch, height, width, 3)`.
+    """
     shape = getattr(images, "shape", None)
     if shape is None or len(shape) != 4 or shape[-1] != 3:
-        raise checks.error(
+        raise checks.UserError(
             "images",
-            problem="are none" if shape is None else "have another shape",
-            expected="(batch, height, width, 3)",
-            received=type(images).__name__ if shape is None else tuple(shape),
-            hint="Views of a batch of several fields are made by kv.augment.MultiView" if shape is None else "",
+            expected="an array (batch, height, width, 3)",
+            received=type(images).__name__ if shape is None else f"an array of shape {tuple(shape)}",
+            hint="kv.augment.MultiView makes the views of a batch of several fields" if shape is None else "",
         )
     return ops.cast(images, "float32")

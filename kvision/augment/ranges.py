@@ -1,4 +1,4 @@
-"""Numbers that the layers' arguments may be; what is not raises UserError with the argument's name."""
+"""Checks of the numbers that layers take as arguments."""
 
 import math
 from collections.abc import Sequence
@@ -9,29 +9,46 @@ __all__ = ["interval", "number", "size"]
 
 
 def number(argument: str, value: float, low: float, high: float, *, open_low: bool = False) -> float:
-    """The value as a float if it is within [low, high], or (low, high]."""
+    """Returns the value as a float.
+
+    Raises:
+        UserError: If the value is not a number in [low, high], or in (low, high] if `open_low` is True.
+    """
     if not _real(value) or not low <= value <= high or (open_low and value == low):
-        raise checks.error(argument, expected=_expected("a number", low, high, open_low), received=value)
+        raise checks.UserError(argument, expected=_expected("a number", low, high, open_low), received=value)
     return float(value)
 
 
 def interval(
     argument: str, value: Sequence[float], low: float, high: float, *, open_low: bool = False
 ) -> tuple[float, float]:
-    """The value as two floats if they are in order, within [low, high], or (low, high]."""
+    """Returns the value as two floats.
+
+    Raises:
+        UserError: If the value is not two numbers in ascending order in [low, high], or in (low, high] if `open_low` is
+            True.
+    """
     pair = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
     if len(pair) == 2 and all(_real(x) for x in pair):
         first, second = pair
         if low <= first <= second <= high and not (open_low and first == low):
             return float(first), float(second)
-    raise checks.error(argument, expected=_expected("two numbers in order,", low, high, open_low), received=value)
+    raise checks.UserError(
+        argument, expected=_expected("two numbers in ascending order,", low, high, open_low), received=value
+    )
 
 
 def size(argument: str, value: int | Sequence[int]) -> tuple[int, int]:
-    """(height, width) from one number or two."""
+    """Returns height and width in pixels from one number or two numbers.
+
+    Raises:
+        UserError: If the value is not one integer or two integers, or a number is below 1.
+    """
     pair = (value, value) if isinstance(value, int) else tuple(value) if isinstance(value, Sequence) else ()
     if len(pair) != 2 or not all(isinstance(x, int) and not isinstance(x, bool) and x > 0 for x in pair):
-        raise checks.error(argument, expected="pixels: a number above 0, or (height, width)", received=value)
+        raise checks.UserError(
+            argument, expected="a number of pixels above 0, or a pair (height, width)", received=value
+        )
     return pair[0], pair[1]
 
 

@@ -1,4 +1,4 @@
-"""Some images of a batch changed, the others as they were."""
+"""Changes some of the images of a batch."""
 
 import keras
 from keras import ops
@@ -9,11 +9,11 @@ __all__ = ["drawn", "either"]
 
 
 def drawn(key, batch, probability: float):
-    """key (2,) -> (batch,) bool: whether an image is among those that change."""
+    """Draws whether each image changes, `(batch,)` bool."""
     return keras.random.uniform((batch,), seed=Key(key)) < probability
 
 
 def either(which, changed, images):
-    """which (B,) bool; changed and images (B, H, W, 3) float32, finite -> each image exactly from one of the two."""
+    """Returns each image from `changed` where `which` is True, else from `images`. All values must be finite."""
     share = ops.cast(which, "float32")[:, None, None, None]
-    return share * changed + (1 - share) * images  # half the time of `where`, which spreads `which` over all pixels
+    return share * changed + (1 - share) * images  # Twice as fast as `where`, which repeats `which` for all pixels.

@@ -1,4 +1,4 @@
-"""Backbones: images -> features. Some come with their classifier too, to train from the start."""
+"""Backbones, which turn images into features, and classifiers of published architectures to train from scratch."""
 
 from kvision.backbones.alexnet import alexnet
 from kvision.backbones.any_size import any_size, at_size

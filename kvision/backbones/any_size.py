@@ -1,4 +1,4 @@
-"""The same network for images of any size."""
+"""Rebuilds a backbone with the same weights for different image sizes."""
 
 import re
 
@@ -9,17 +9,33 @@ from kvision.backbones.trunk import graph
 
 __all__ = ["any_size", "at_size"]
 
-_LARGER = (64, 67)  # pixels: a size that every stride divides as before, and one that none does, nor do halves of it
+# Pixels that are added to the old size for two tests: one size with the same remainders for all strides, and one size
+# with different remainders.
+_LARGER = (64, 67)
 
 
 def any_size(backbone: keras.Model) -> keras.Model:
-    """image (B, S, S, C) of one size -> a model of the same layers and weights for images (B, H, W, C) of any size.
+    """Creates a model with the same layers and weights that accepts images of any size.
 
-    backbone: functional or Sequential, as `create` makes it; one that takes any size already is returned as it is.
-    Padding that was computed for S stays what it was: of an even S, as it is for unknown sizes. What looks at the whole
-    image (squeeze-and-excitation) looks at the larger one.
-    Raises UserError for a model that is not functional, and where a layer takes one size alone (Flatten and Dense), or
-    even ones (CSPDarkNet's stem).
+    The new model keeps the padding that Keras computed for the old image size. If the old size is even, this padding
+    equals the padding that Keras uses for unknown sizes. Layers that use the whole image, such as
+    squeeze-and-excitation, use the whole image at every size.
+
+    Args:
+        backbone: A functional or Sequential model, such as one of `kv.backbones.create`.
+
+    Returns:
+        A model from images `(batch, height, width, channels)` of any size. If `backbone` already accepts any size,
+        `backbone` itself is returned. Both models share their weights.
+
+    Raises:
+        UserError: If the model is not functional, if a layer needs a fixed image size (such as Flatten with Dense), or
+            if a layer needs an even image size (such as the stem of CSPDarkNet).
+
+    Example:
+        >>> backbone = kv.backbones.plain_residual(8, classes=None)
+        >>> kv.backbones.any_size(backbone).input_shape
+        (None, None, None, 3)
     """
     model = graph(backbone)
     if tuple(model.inputs[0].shape[1:3]) == (None, None):
@@ -28,12 +44,31 @@ def any_size(backbone: keras.Model) -> keras.Model:
 
 
 def at_size(backbone: keras.Model, size: int) -> keras.Model:
-    """As `any_size`, for images (B, size, size, C) alone, which more layers take than unknown sizes: a ViT does."""
+    """Creates a model with the same layers and weights for a different image size.
+
+    Some models, such as a ViT, work at any fixed size but not at unknown sizes. Use this function for them, because
+    `kv.backbones.any_size` does not accept them.
+
+    Args:
+        backbone: A functional or Sequential model, such as one of `kv.backbones.create`.
+        size: Height and width of the images in pixels.
+
+    Returns:
+        A model from images `(batch, size, size, channels)`. Both models share their weights.
+
+    Raises:
+        UserError: If the model is not functional, or a layer does not accept this size.
+
+    Example:
+        >>> backbone = kv.backbones.vit(depth=1, width=16, heads=2, image_size=32)
+        >>> kv.backbones.at_size(backbone, 64).output_shape
+        (None, 4, 4, 16)
+    """
     return _cloned(graph(backbone), size)
 
 
 def _cloned(model: keras.Model, side: int | None) -> keras.Model:
-    """The model for images of another side; None: of any."""
+    """Creates the model for images of `side` pixels, or for images of any size if `side` is None."""
     _, before, _, channels = model.inputs[0].shape
     try:
         cloned = _on((side, side, channels), model)
@@ -41,23 +76,23 @@ def _cloned(model: keras.Model, side: int | None) -> keras.Model:
             for tried in (before + more for more in _LARGER):
                 _Traced(cloned)(keras.Input((tried, tried, channels), dtype=cloned.inputs[0].dtype))
         return cloned
-    except Exception as reason:  # a layer raises what it likes
-        raise checks.error(
+    except Exception as reason:  # layers raise exceptions of any class
+        raise checks.UserError(
             "backbone",
             problem=f"takes images of one size: {_told(reason)}",
-            expected="a network of convolutions and pooling that takes odd sizes too",
+            expected="a network of convolutions and pooling that accepts odd sizes too",
             received=model.name,
         ) from reason
 
 
 def _told(reason: Exception) -> str:
-    """What the innermost layer said, of an error that those around it have wrapped."""
+    """Returns the message of the innermost layer, without the text that the outer layers add."""
     inner = re.sub(r"\x1b\[\d+m", "", str(reason)).split("Exception encountered when calling ")[-1]
     return " ".join(inner.split())[:200]
 
 
 class _Traced(keras.layers.Layer):
-    """Runs a model in the backend's tracer, whose operations check shapes that layers do not know or look at."""
+    """Traces a model with the backend's operations, which check shapes that Keras layers do not check."""
 
     def __init__(self, model: keras.Model):
         super().__init__()
@@ -69,7 +104,7 @@ class _Traced(keras.layers.Layer):
 
 def _on(shape: tuple, model: keras.Model) -> keras.Model:
     image = keras.Input(shape, name=model.inputs[0].name, dtype=model.inputs[0].dtype)
-    inputs = keras.tree.pack_sequence_as(model.input, [image])  # some keep their one input in a list
+    inputs = keras.tree.pack_sequence_as(model.input, [image])  # some models keep their only input in a list
     cloned = keras.models.clone_model(model, input_tensors=inputs, clone_function=_opened)
     return keras.Model(image, cloned.outputs[0], name=model.name)
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6, made for edge devices."""
+"""EfficientNet-Lite: EfficientNet for mobile devices, without squeeze-and-excitation and with ReLU6."""
 
 import math
 
@@ -10,7 +10,7 @@ from kvision.layers import BatchNormalization, Preprocess
 
 __all__ = ["IMAGE_SIZES", "efficientnet_lite", "load_torch_weights"]
 
-# (kernel, repeats, width in, width out, expansion, stride): Tan & Le 2019 (arXiv 1905.11946), table 1
+# Kernel, repeats, width in, width out, expansion and stride, from table 1 of Tan and Le 2019, arXiv 1905.11946.
 _BLOCKS = (
     (3, 1, 32, 16, 1, 1),
     (3, 2, 16, 24, 6, 2),
@@ -20,30 +20,30 @@ _BLOCKS = (
     (5, 4, 112, 192, 6, 2),
     (3, 1, 192, 320, 6, 1),
 )
-# by number: factor of the widths and factor of the repeats; the published image size in pixels
+# For EfficientNet-Lite 0, 1 and 2: factors of the widths and of the repeats, and the published image size in pixels.
 _SCALES = ((1.0, 1.0), (1.0, 1.1), (1.1, 1.2))
 IMAGE_SIZES = (224, 240, 260)
 
 
 def _width(channels: int, factor: float) -> int:
-    """A scaled width: a multiple of 8, by rounding at least nine tenths of the exact one."""
+    """Scales a width and rounds it to a multiple of 8 that is at least 90 % of the scaled width."""
     rounded = max(8, int(factor * channels + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * factor * channels else rounded + 8
 
 
 def _stages(number: int) -> list[tuple[int, int, int, int, int]]:
-    """Kernel, repeats, width, expansion and stride of each group of blocks."""
+    """Returns kernel, repeats, width, expansion and stride of each group of blocks."""
     wider, deeper = _SCALES[number]
     found = []
     for place, (kernel, repeats, _, width, expansion, stride) in enumerate(_BLOCKS):
-        # the first and the last are repeated as in Lite0
+        # The first and the last group have as many repeats as in Lite0.
         count = repeats if place in (0, len(_BLOCKS) - 1) else math.ceil(deeper * repeats)
         found.append((kernel, count, _width(width, wider), expansion, stride))
     return found
 
 
 def _normalized(x, name: str, *, activation: bool = True):
-    # epsilon 1e-3 and momentum .99 are those of the authors' code, which the published weights were trained with
+    # These constants are from the authors' code that trained the published weights.
     x = BatchNormalization(momentum=0.99, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activation else x
 
@@ -51,17 +51,17 @@ def _normalized(x, name: str, *, activation: bool = True):
 def efficientnet_lite(
     number: int = 0, *, image_size: int | None = None, channels: int = 3, drop_connect_rate: float = 0.2
 ) -> keras.Model:
-    """Creates EfficientNet-Lite without its head, as TensorFlow's TPU models cut and scale EfficientNet.
+    """Creates an EfficientNet-Lite without its classifier, scaled as in the code of TensorFlow's TPU models.
 
-    Layers are named `stem_*`, `block0_*`, `block1_*` ..., `head_*`.
+    Layers are named `stem_*`, `block0_*`, `block1_*` and so on, and `head_*`.
 
     Args:
-        number: 0, 1 or 2: how wide and deep it is. Stem, head and the number of the first and last blocks are those of
-            Lite0.
+        number: 0, 1 or 2. Networks with a larger number are wider and deeper. The widths of the stem and of the head
+            and the repeats of the first and last group of blocks are the same in all networks.
         image_size: Height and width in pixels. Defaults to the published 224, 240 or 260.
-        channels: Of the image.
-        drop_connect_rate: Probability of dropping the last residual branch; it grows linearly from 0 at the first
-            (Huang et al. 2016).
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model.
+        drop_connect_rate: Probability of dropping the last residual branch (Huang et al. 2016). The probability grows
+            linearly, from 0 at the first branch.
 
     Returns:
         A model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to a map of 1,280 channels at
@@ -97,12 +97,12 @@ def efficientnet_lite(
 
 
 def _torch_names(layer: str) -> tuple[str, str]:
-    """Our layer's name -> (prefix in the published PyTorch checkpoint, kind)."""
+    """Returns the prefix of a layer's tensors in the published PyTorch checkpoint, and the kind of the layer."""
     stem_head = {"stem_conv": "_conv_stem", "stem_bn": "_bn0", "head_conv": "_conv_head", "head_bn": "_bn1"}
     if layer in stem_head:
         return stem_head[layer], "bn" if layer.endswith("_bn") else "conv"
     block, part = layer.split("_", 1)
-    # a block's first normalization is called _bn0 also where there is no expansion before it: then it does not exist
+    # In the checkpoint, too, a block without expansion has no _bn0.
     parts = {
         "expand": ("_expand_conv", "conv"),
         "expand_bn": ("_bn0", "bn"),
@@ -116,13 +116,23 @@ def _torch_names(layer: str) -> tuple[str, str]:
 
 
 def load_torch_weights(model: keras.Model, tensors: dict[str, np.ndarray]) -> None:
-    """Assigns a checkpoint of the published PyTorch port to an `efficientnet_lite` of the same number.
+    """Assigns the weights of the published PyTorch version.
+
+    Args:
+        model: A model of `efficientnet_lite`.
+        tensors: Dictionary from the tensor names of the PyTorch version to arrays, for the same number (0, 1 or 2).
 
     Raises:
-        KeyError: If a tensor is missing.
-        ValueError: If one has another shape.
+        ValueError: If a tensor is missing or has the wrong shape.
     """
-    # PyTorch: (out, in, h, w), depthwise (channels, 1, h, w); Keras: (h, w, in, out), (h, w, channels, 1)
+
+    def tensor(name: str) -> np.ndarray:
+        if name not in tensors:
+            raise ValueError(f"it lacks {name}")
+        return tensors[name]
+
+    # PyTorch stores kernels as (out, in, h, w), and depthwise kernels as (channels, 1, h, w). Keras stores kernels as
+    # (h, w, in, out), and depthwise kernels as (h, w, channels, 1).
     axes = {"conv": (2, 3, 1, 0), "depthwise": (2, 3, 0, 1)}
     for layer in model.layers:
         if not layer.weights:
@@ -130,6 +140,6 @@ def load_torch_weights(model: keras.Model, tensors: dict[str, np.ndarray]) -> No
         prefix, kind = _torch_names(layer.name)
         if kind == "bn":
             names = ("weight", "bias", "running_mean", "running_var")
-            layer.set_weights([tensors[f"{prefix}.{name}"] for name in names])
+            layer.set_weights([tensor(f"{prefix}.{name}") for name in names])
         else:
-            layer.set_weights([tensors[f"{prefix}.weight"].transpose(axes[kind])])
+            layer.set_weights([tensor(f"{prefix}.weight").transpose(axes[kind])])

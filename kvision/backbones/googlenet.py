@@ -8,10 +8,10 @@ from kvision.layers import LocalResponseNorm, Preprocess
 
 __all__ = ["LOSS_WEIGHTS", "SMALLEST_AUXILIARY", "googlenet"]
 
-LOSS_WEIGHTS = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}  # section 5: "weighted by 0.3"
-SMALLEST_AUXILIARY = 65  # pixels: the auxiliary heads pool 5 x 5 of stride 16
+LOSS_WEIGHTS = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}  # section 5
+SMALLEST_AUXILIARY = 65  # pixels; the auxiliary classifiers pool 5 x 5 pixels of a map of stride 16
 
-# 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection: table 1
+# Table 1: filters of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5 and pool projection.
 _INCEPTIONS = {
     "3a": (64, 96, 128, 16, 32, 32),
     "3b": (128, 128, 192, 32, 96, 64),
@@ -29,27 +29,47 @@ _AUXILIARY = {"4a": "aux1", "4d": "aux2"}
 def googlenet(
     *, classes: int | None = 1000, image_size: int = 224, channels: int = 3, auxiliary: bool = True
 ) -> keras.Model:
-    """GoogLeNet (Szegedy et al. 2015, arXiv 1409.4842, table 1 and figure 3): no batch normalization, 5x5 branches.
+    """Creates GoogLeNet, without batch normalization and with branches of 5x5 convolutions.
 
-    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> {"main", "aux1", "aux2"}, each
-    probabilities (B, classes): 13,378,280 parameters at 1000 classes. `inference(model)` is what serves: main alone.
-    auxiliary=False: main alone from the start, 6,998,552 parameters, output (B, classes). classes=None: no head, (B, h,
-    w, 1024), h = w = ceil(image_size / 32). The auxiliary heads need at least 65 pixels.
+    To train the model, import `LOSS_WEIGHTS` from `kvision.backbones.googlenet`, and compile the model with
+    `loss=dict.fromkeys(LOSS_WEIGHTS, ...)` and `loss_weights=LOSS_WEIGHTS`. Pass the labels as a dictionary with the
+    same keys. After training, `inference(model)` returns the model without auxiliary classifiers. The paper states
+    neither the initial values nor the constants of the normalization. Here, the initial values are those of Keras, and
+    the constants are those of AlexNet. Layers are named `conv1` to `conv3`, `inception_3a_*` to `inception_5b_*`,
+    `aux1_*`, `aux2_*` and `main_*`.
 
-    Train with `compile(loss=dict.fromkeys(LOSS_WEIGHTS, ...), loss_weights=LOSS_WEIGHTS)` and the labels once for each
-    name. Inputs are RGB minus the mean (section 5), as `Preprocess("caffe")`. The paper gives no initial values and no
-    constants of its normalization: Keras' and AlexNet's. Layers: `conv1 ... conv3`, `inception_3a_*` ...
-    `inception_5b_*`, `aux1_*`, `aux2_*`, `main_*`. Raises UserError for fewer than 2 classes or too small an image.
+    Args:
+        classes: Number of classes, at least 2. `None` leaves out all classifiers.
+        image_size: Height and width in pixels, at least 65 with auxiliary classifiers.
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model.
+        auxiliary: Whether the model has auxiliary classifiers, which help in training.
+
+    Returns:
+        A functional model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to a dictionary of
+        probabilities `(batch, classes)` with the keys "main", "aux1" and "aux2". Without auxiliary classifiers it
+        returns only the main probabilities. Without any classifier it returns a feature map `(batch, h, w, 1024)` of
+        stride 32. With 1000 classes the model has 13,378,280 parameters, or 6,998,552 without auxiliary classifiers.
+
+    Raises:
+        UserError: If there are fewer than 2 classes or the image is too small.
+
+    Example:
+        >>> model = kv.backbones.googlenet(classes=10, image_size=65)
+        >>> model.output["aux1"].shape
+        (None, 10)
+
+    References:
+        Szegedy et al. 2015, arXiv 1409.4842, table 1 and figure 3.
     """
     if classes is not None and classes < 2:
-        raise checks.error("classes", expected="a count of at least 2, or None for no head", received=classes)
+        raise checks.UserError("classes", expected="at least 2, or None for no classifier", received=classes)
     auxiliary = auxiliary and classes is not None
     if auxiliary and image_size < SMALLEST_AUXILIARY:
-        raise checks.error(
+        raise checks.UserError(
             "image_size",
-            expected=f"at least {SMALLEST_AUXILIARY} (pixels) for the auxiliary heads",
+            expected=f"at least {SMALLEST_AUXILIARY} (pixels) for the auxiliary classifiers",
             received=image_size,
-            hint="Pass auxiliary=False for a smaller one",
+            hint="Pass auxiliary=False for smaller images",
         )
     image = keras.Input((image_size, image_size, channels), name="image")
     x = _convolution(Preprocess("caffe")(image), 64, 7, "conv1", strides=2)
@@ -78,7 +98,7 @@ def _convolution(x, filters: int, kernel: int, name: str, *, strides: int = 1):
 
 
 def _inception(x, widths: tuple[int, ...], name: str):
-    """Figure 2 (b): four branches side by side."""
+    """Figure 2 (b): four parallel branches."""
     ones, reduce3, threes, reduce5, fives, projection = widths
     return layers.Concatenate(name=f"{name}_join")(
         [
@@ -91,7 +111,7 @@ def _inception(x, widths: tuple[int, ...], name: str):
 
 
 def _auxiliary(x, classes: int, name: str):
-    """Section 5: average pool 5x5/3, 1x1 of 128, dense 1024, dropout of 70 %."""
+    """Section 5: average pooling of 5x5 and stride 3, 1x1 convolution of 128, dense layer of 1024, dropout of 70 %."""
     x = layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)
     x = layers.Flatten(name=f"{name}_flatten")(_convolution(x, 128, 1, f"{name}_conv"))
     x = layers.Dense(1024, activation="relu", name=f"{name}_dense")(x)

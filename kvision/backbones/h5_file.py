@@ -1,7 +1,8 @@
-"""What a `.weights.h5` or `.keras` file may hold: numbers, all of them in the file, nothing that leads out of it.
+"""Checks that a `.weights.h5` or `.keras` file contains nothing but numbers that are stored in the file itself.
 
-Keras 3.15 refuses links and whatever declares over 4 GiB without storing it. Below that it reads first and compares
-shapes after: a file of 60 KB took 12 GB. What Keras writes is contiguous and uncompressed, so that no other is needed.
+Keras 3.15 refuses links, and data sets of more than 4 GiB that are declared but not stored. Keras reads smaller data
+sets before it compares their shapes, so that a file of 60 KB can take 12 GB of memory. Keras writes data sets
+contiguously and without compression, so only such data sets are accepted here.
 """
 
 from pathlib import Path
@@ -17,8 +18,16 @@ _MEMBER = "model.weights.h5"
 
 
 def check(path: Path) -> None:
-    """Raises ValueError (one phrase) or OSError unless Keras can read the file's weights without taking more memory
-    than the file is large. Only the structure is read, and nothing of a `.keras` but its weights."""
+    """Checks that the weights need no more memory than the size of the file.
+
+    Only the structure of the file is read. In a `.keras` file, only the weights are checked.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: If the file is not safe to read. The message is one phrase. Damaged files can also raise OSError.
+    """
     size = path.stat().st_size
     if path.suffix != ".keras":
         _check(path, size)
@@ -32,8 +41,8 @@ def _check(source: Any, size: int) -> None:
     with h5py.File(source, "r") as file:
         try:
             file.visititems_links(lambda name, link: links.append((name, link)))
-        except SystemError as reason:  # h5py's, for whatever goes wrong inside the visit
-            raise ValueError("its structure is damaged") from reason
+        except SystemError as reason:  # h5py raises SystemError for all errors during the visit
+            raise ValueError("the structure of the file is damaged") from reason
         for name, link in links:
             if not isinstance(link, h5py.HardLink):
                 raise ValueError(f"'{name}' is a link to somewhere else")
@@ -48,9 +57,8 @@ def _check_dataset(name: str, dataset: h5py.Dataset, size: int) -> None:
     if dataset.shape is None or dataset.dtype.hasobject:
         raise ValueError(f"'{name}' holds no numbers")
     if dataset.external or dataset.is_virtual:
-        raise ValueError(f"'{name}' stands in another file")
-    # a chunk can be larger than its dataset, and a fill value takes no room: both are memory out of nothing
+        raise ValueError(f"'{name}' is stored in another file")
+    # A chunk can be larger than its data set, and a fill value is not stored. Both need memory for numbers that are not
+    # in the file.
     if dataset.chunks is not None or dataset.nbytes != dataset.id.get_storage_size() or dataset.nbytes > size:
-        raise ValueError(
-            f"'{name}' declares {dataset.nbytes:,} bytes, which do not stand in the file ({size:,}) as Keras puts them"
-        )
+        raise ValueError(f"'{name}' declares {dataset.nbytes:,} bytes, which are not stored as Keras stores them")

@@ -1,4 +1,4 @@
-"""Networks of keras-cv that Keras itself lacks: the one file that knows keras-cv."""
+"""Networks of the package keras-cv that Keras does not contain."""
 
 import importlib
 from typing import Any
@@ -22,43 +22,54 @@ _TABLE: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def keras_cv(name: str, *, image_size: int = 224, channels: int = 3) -> keras.Model:
-    """A backbone of keras-cv 0.9.0, from the extra `cv`, as plain Keras layers.
+    """Creates a backbone of keras-cv 0.9.0 (the extra `cv`) out of plain Keras layers.
 
-    name: "ResNet18V2", "ResNet34V2" (He et al. 2016, arXiv 1603.05027, with basic blocks), or "CSPDarkNetTiny" (Wang et
-    al. 2019, arXiv 1911.11929, as YOLOX has it, arXiv 2107.08430).
-    Returns a functional model `image` (B, S, S, channels) in [0, 255] -> (B, h, w, D) at stride 32, S = image_size,
-    with random weights; pixels are divided by 255 inside (`Preprocess`), as keras-cv trains. A saved file loads without
-    keras-cv.
-    Raises UserError for an unknown name, or without keras-cv.
+    A saved model loads without keras-cv. Pixels are divided by 255 inside the model, as keras-cv does.
+
+    Args:
+        name: `"ResNet18V2"`, `"ResNet34V2"` or `"CSPDarkNetTiny"`.
+        image_size: Height and width in pixels.
+        channels: Number of input channels. Grayscale (1) is repeated to RGB inside the model.
+
+    Returns:
+        A functional model from `image`, `(batch, image_size, image_size, channels)` in [0, 255], to a map of stride 32,
+        with random weights.
+
+    Raises:
+        UserError: If the name is unknown or keras-cv is not installed.
+
+    References:
+        He et al. 2016, arXiv 1603.05027 (ResNetV2). Wang et al. 2019, arXiv 1911.11929, as in YOLOX, arXiv 2107.08430
+        (CSPDarkNet).
     """
     kind, options = _TABLE[checks.one_of("name", name, _TABLE)]
     try:
         package = importlib.import_module("keras_cv")
     except ImportError as reason:
-        raise checks.error(
+        raise checks.UserError(
             "name",
-            problem=f"{name} comes with the extra `cv`, which is not installed ({reason})",
+            problem=f"needs the extra `cv`, which is not installed ({reason})",
             expected="the package keras-cv",
             received=name,
             hint=f"Run: {installation.extra('cv')}",
         ) from reason
-    # not the class `...Backbone` of this name: that one downloads its configuration
+    # keras-cv also has one class per network, but these classes would download the configuration of the network.
     image = keras.Input((image_size, image_size, channels), name="image")
     pixels = Preprocess("unit")(image)
     shape = (None, None, pixels.shape[-1])
     model, start = getattr(package.models, kind)(include_rescaling=False, input_shape=shape, **options), pixels
-    while True:  # a layer opened may hold others
+    while True:  # a replaced layer can contain more layers of keras-cv
         model = keras.Model(image, model._run_through_graph([start], operation_fn=_opened), name=name)
         start = image
         if all(_opened(operation) is operation for operation in model.operations):
-            return keras.models.clone_model(model)  # new layers, which forget the graphs that they came through
+            return keras.models.clone_model(model)  # new layers, without the nodes of the intermediate graphs
 
 
 def _opened(operation: Any) -> Any:
-    """keras-cv's layers and the models inside its models, as the Keras layers that they call; other layers stay."""
-    if isinstance(operation, keras.layers.Lambda):  # Python code, which no safe file holds; in CSPDarkNet always SiLU
+    """Replaces layers of keras-cv and nested models by the Keras layers that they call."""
+    if isinstance(operation, keras.layers.Lambda):  # cannot be saved safely; in CSPDarkNet it is always SiLU
         return lambda x, **_: keras.layers.Activation("silu")(x)
-    if type(operation).__name__ == "ConvertToTensor":  # a trace of the calls
+    if type(operation).__name__ == "ConvertToTensor":  # appears because keras-cv's layers are called here
         return lambda x, **_: x
     opens = isinstance(operation, keras.Model) or type(operation).__module__.startswith("keras_cv.")
     return operation.call if opens else operation

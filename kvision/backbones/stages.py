@@ -1,4 +1,4 @@
-"""The parts that a backbone is frozen by."""
+"""Finds the stages of a backbone. `kv.schedules` freezes a backbone stage by stage."""
 
 import itertools
 
@@ -11,15 +11,31 @@ __all__ = ["stages"]
 
 
 def stages(backbone: keras.Model) -> dict[str, str]:
-    """{"stage1": name of its first layer, "stage2": ...}: a stage is what runs at one stride, the stem is in stage1.
+    """Returns the first layer of each stage of a backbone.
 
-    backbone: of `create`, a constructor of `keras.applications`, or your own functional or Sequential model. A stage
-    begins at the first layer with weights, in the order of `backbone.layers`, behind the tap of the stride before
-    (`kv.backbones.pyramid`): five of strides 2, 4, 8, 16, 32 for most, VGG's of 1, 2, 4, 8, 16; four in ConvNeXt; three
-    of 4, 8, 16 in AlexNet and of 1, 2, 4 in ResNet20 ... Plain56. A pool without weights after it is no stage.
-    Entries of the zoo may know better: EfficientNet, MobileNetV2 and V3 begin theirs with the whole inverted
-    residual block, a ViT of one stride has four groups of blocks.
-    Raises UserError for a model that is not functional.
+    A stage contains the layers that run at one stride, and the stem belongs to the first stage. A stage begins with the
+    first layer with weights that comes after the feature map of the previous stride (see `kv.backbones.pyramid`). Most
+    networks have five stages of strides 2, 4, 8, 16 and 32. VGG has the strides 1, 2, 4, 8 and 16. ConvNeXt has four
+    stages. AlexNet has three stages of strides 4, 8 and 16. The networks for CIFAR have three stages of strides 1, 2
+    and 4.
+
+    Two kinds of networks are divided differently. The stages of EfficientNet, MobileNetV2 and MobileNetV3 begin with a
+    whole inverted residual block, although its stride is inside the block. A ViT has only one stride. Its stages are
+    four groups of blocks.
+
+    Args:
+        backbone: A model of `kv.backbones.create` or of `keras.applications`, or your own functional or Sequential
+            model.
+
+    Returns:
+        A dictionary from "stage1", "stage2", ... to the name of the first layer of the stage.
+
+    Raises:
+        UserError: If the model is not functional.
+
+    Example:
+        >>> kv.backbones.stages(kv.backbones.create("ResNet20"))
+        {'stage1': 'image', 'stage2': 'stage2_block1_conv1', 'stage3': 'stage3_block1_conv1'}
     """
     model = graph(backbone)
     names = [layer.name for layer in model.layers]
@@ -30,7 +46,7 @@ def stages(backbone: keras.Model) -> dict[str, str]:
 
 def _named(names: list[str], prefixes: tuple[str, ...]) -> list[str]:
     found = [next((name for name in names if name.startswith(prefix)), None) for prefix in prefixes]
-    return [] if None in found else [name for name in found if name]  # another model of the same name
+    return [] if None in found else [name for name in found if name]  # a different model can have the same name
 
 
 def _by_stride(model: keras.Model) -> list[str]:
@@ -44,6 +60,6 @@ def _by_stride(model: keras.Model) -> list[str]:
 
 
 def _first(layer: keras.layers.Layer) -> keras.layers.Layer:
-    while isinstance(layer, keras.Model):  # a model inside a model
+    while isinstance(layer, keras.Model):
         layer = next((inner for inner in layer.layers if inner.weights), layer.layers[0])
     return layer

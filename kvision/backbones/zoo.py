@@ -1,4 +1,4 @@
-"""The table of the zoo: which networks there are, how each is built, and where its ImageNet weights come from."""
+"""The table of all backbones: how each backbone is built, and where its ImageNet weights come from."""
 
 import inspect
 from collections.abc import Callable
@@ -20,25 +20,35 @@ __all__ = ["ZOO", "Entry"]
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the zoo.
+    """A row of the table.
 
-    stages: how the names of the first layers of stage2, stage3 ... begin, where strides do not say it well.
+    Attributes:
+        build: Function that creates the model from an image size, a number of channels and a pooling.
+        mode: Mode of the `Preprocess` layer of the model.
+        image_size: Height and width in pixels that the backbone was trained with.
+        smallest: Smallest height and width in pixels that the backbone accepts.
+        imagenet: Function that creates the same network with ImageNet weights, or None if there are no ImageNet
+            weights.
+        fetch: Function that downloads or reads the ImageNet weights. It raises UserError if this fails.
+        source: Source of the ImageNet weights, as the documentation shows it.
+        stages: Prefixes of the names of the first layers of stage2, stage3 and so on. Empty if the strides determine
+            the stages.
+        torch: Function that assigns a PyTorch state dictionary to the model.
     """
 
-    # (image_size, channels, pooling) -> functional model `image` in [0, 255] -> feature map, or features if it pools
     build: Callable[[int, int, str | None], keras.Model]
-    mode: str  # of `Preprocess`
-    image_size: int = 224  # pixels it was trained at
-    smallest: int = 32  # pixels it accepts
-    imagenet: Callable[[], keras.Model] | None = None  # a model of the same weights, pre-trained; None: none at hand
-    fetch: Callable[[], object] | None = None  # brings these weights here, or raises UserError
-    source: str = "none"  # of these weights, in the README's words
+    mode: str
+    image_size: int = 224
+    smallest: int = 32
+    imagenet: Callable[[], keras.Model] | None = None
+    fetch: Callable[[], object] | None = None
+    source: str = "none"
     stages: tuple[str, ...] = ()
-    torch: Callable[[keras.Model, dict], None] | None = None  # puts PyTorch's state dictionary into the model
+    torch: Callable[[keras.Model, dict], None] | None = None
 
 
 def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> Entry:
-    """A row made of the constructor `keras.applications.<name>`, with its preprocessing inside."""
+    """Creates the row of a network of `keras.applications`. Its preprocessing becomes part of the model."""
 
     def build(image_size: int, channels: int, pooling: str | None) -> keras.Model:
         constructor = getattr(keras.applications, name)
@@ -48,7 +58,7 @@ def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> E
         if "include_preprocessing" in known:
             options["include_preprocessing"] = False
         if name.startswith("ConvNeXt"):
-            options["pooling"] = pooling  # before the last LayerNormalization, as its classifier has it
+            options["pooling"] = pooling  # its last LayerNormalization comes after the pooling
         model = constructor(**options)
         if name.startswith("EfficientNetB"):
             return keras.models.clone_model(model, clone_function=_without_scaling)
@@ -58,7 +68,7 @@ def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> E
         constructor, shape = getattr(keras.applications, name), (image_size, image_size, 3)
         try:
             return constructor(weights="imagenet", include_top=False, input_shape=shape)
-        except Exception as reason:  # Keras' get_file raises a bare Exception
+        except Exception as reason:  # Keras raises a plain Exception if a download fails
             if "URL fetch failure" not in str(reason):
                 raise
             raise files.download_error(name, reason) from reason
@@ -69,15 +79,16 @@ def _application(name: str, mode: str, image_size: int, smallest: int = 32) -> E
 
 
 def _without_scaling(layer: keras.layers.Layer) -> keras.layers.Layer:
-    # EfficientNet V1 cannot be built without its Rescaling and Normalization, and has one layer more for "imagenet"
-    # than for None. Its statistics are weights that `set_weights` does not make effective. `Preprocess` does it all.
+    # Keras builds EfficientNet V1 with Rescaling and Normalization layers, and adds one more such layer for "imagenet".
+    # Setting the weights of these layers has no effect on the statistics that they use. Our Preprocess layer replaces
+    # them.
     if isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization):
         return keras.layers.Identity(name=layer.name)
     return type(layer).from_config(layer.get_config())
 
 
 def _own(build: Callable[..., keras.Model], mode: str, **fields) -> Entry:
-    """A row of ours: `build` takes keywords, and leaves pooling to `create`."""
+    """Creates the row of one of our networks. Its `build` takes keyword arguments and has no pooling."""
     return Entry(lambda image_size, channels, _: build(image_size=image_size, channels=channels), mode, **fields)
 
 
@@ -92,7 +103,7 @@ def _vit(*, width: int, heads: int) -> Entry:
     def build(**sizes) -> keras.Model:
         return vit(depth=12, width=width, heads=heads, **sizes)
 
-    # one stride for all of it: four groups of three blocks
+    # A ViT has only one stride, so its stages are four groups of three blocks.
     return _own(build, "tf", smallest=16, stages=("block4_", "block7_", "block10_"))
 
 
@@ -118,14 +129,15 @@ def _lite(number: int, *stages: str) -> Entry:
     )
 
 
-# families whose stages begin with a whole inverted residual block, the stride of which is in its middle
+# In these families each stage begins with a whole inverted residual block, although the stride is in the middle of the
+# block.
 _BLOCKS = {
     "EfficientNet": ("block2a_", "block3a_", "block4a_", "block6a_"),
     "MobileNetV2": ("block_1_", "block_3_", "block_6_", "block_13_"),
     "MobileNetV3Large": ("expanded_conv_1_", "expanded_conv_3_", "expanded_conv_6_", "expanded_conv_12_"),
     "MobileNetV3Small": ("expanded_conv_", "expanded_conv_1_", "expanded_conv_3_", "expanded_conv_8_"),
 }
-# name, mode of Preprocess, size it was trained at, smallest size
+# Name, mode of Preprocess, image size of the training, smallest image size if it is not 32.
 _APPLICATIONS = (
     ("ConvNeXtTiny", "torch", 224),
     ("ConvNeXtSmall", "torch", 224),

@@ -1,1 +1,1 @@
-"""Commands of `kvision` that are not recipes: one module each, with `main(argv) -> exit status`."""
+"""The commands of `kvision` that are not recipes. Each is a module, and its `main(argv)` returns the exit status."""

@@ -1,15 +1,20 @@
-"""Runs a recipe in several processes, on one machine or on a cluster.
+"""Runs a recipe in several processes, on this machine or on several machines.
 
-    kvision launch --workers 2 -- transfer --data FOLDER        on this machine
-    kvision launch --hosts a,b -- transfer --data FOLDER        prints what to run on each host
-    kvision launch --workers 4 --slurm -- transfer ...          prints a script for sbatch
+Each line of output begins with the number of its worker, and each worker writes a log file. If a
+worker dies, all workers start again from the last checkpoint. Ctrl-C stops all workers. SIGTERM
+stops them after a checkpoint, and the exit status is 75. Run the same command again to continue.
+With --hosts or --slurm the command starts nothing. It prints the commands or the script that you
+then run on the machines.
 
-On this machine every line of output is prefixed with its worker, and kept in a file each. When a worker dies, all
-start again from the last checkpoint, on new ports, after a pause of 1, 2, 4 ... seconds. Ctrl-C ends all. SIGTERM ends
-all after a checkpoint, with exit status 75: the same command goes on. The workers share the cores, unless
-TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS or OMP_NUM_THREADS say otherwise. A worker that cannot join the others
-in 120 seconds (KVISION_JOIN_TIMEOUT) says so and ends. Several GPUs in one machine need no launch: one process uses
-them all.
+For several GPUs in one machine you do not need this command: one process uses all GPUs.
+
+Run:      kvision launch --workers 2 -- transfer --data FOLDER          on this machine
+          kvision launch --hosts a,b -- transfer --data FOLDER          prints commands for hosts
+          kvision launch --workers 4 --slurm -- transfer --data FOLDER  prints a script for sbatch
+
+Environment: workers share the cores unless TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS or
+OMP_NUM_THREADS is set. KVISION_JOIN_TIMEOUT is the time in seconds that workers wait for each
+other (default: 120).
 """
 
 import argparse
@@ -29,15 +34,20 @@ _USAGE = "kvision launch --workers 2 -- transfer --data FOLDER"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command; returns the exit status: the job's, or 2 for a wrong call."""
+    """Runs the command.
+
+    Args:
+        argv: The command line after `kvision launch`.
+
+    Returns:
+        The exit status of the job, or 2 for invalid input.
+    """
     split = list(argv).index("--") if "--" in argv else len(argv)
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv[:split])
     recipe = list(argv[split + 1 :])
     try:
-        if unknown:
-            raise parser.unknown(unknown, hint=f"The recipe and its flags stand behind --, as in: {_USAGE}")
-        _check(arguments, recipe)
+        _check(arguments, recipe, parser, unknown)
         if arguments.hosts is not None:
             print(cluster.host_commands(_hosts(arguments), recipe))
             return 0
@@ -54,45 +64,41 @@ def _parser() -> flags.Parser:
     parser = flags.Parser(
         prog="kvision launch",
         usage="kvision launch (--workers N | --hosts A,B,...) [flags] -- RECIPE [its flags]",
-        description=__doc__,
+        description=__doc__ or "",
     )
-    parser.add_argument("--workers", type=int, metavar="N", help="number of processes; worker 0 is the chief")
-    parser.add_argument("--hosts", metavar="A,B,...", help="print the command for each host (or host:port) instead")
-    parser.add_argument("--slurm", action="store_true", help="print an sbatch script with N nodes instead")
-    parser.add_argument("--restarts", type=int, default=3, metavar="N", help="of the whole job, in all (default: 3)")
+    parser.add_argument("--workers", type=int, metavar="N", help="number of processes (or of nodes, with --slurm)")
+    parser.add_argument("--hosts", metavar="A,B,...", help="print the command for each host or host:port instead")
+    parser.add_argument("--slurm", action="store_true", help="print a script for sbatch instead")
     parser.add_argument(
-        "--grace", type=float, default=30.0, metavar="SECONDS", help="from SIGTERM to SIGKILL (default: 30)"
+        "--restarts", type=int, default=3, metavar="N", help="how often the job is started again (default: 3)"
     )
     parser.add_argument(
-        "--logs", metavar="FOLDER", help="for worker-0.log ... (default: saved_models/launch/<date and time>)"
+        "--grace", type=float, default=30.0, metavar="SECONDS", help="time from SIGTERM to SIGKILL (default: 30)"
+    )
+    parser.add_argument(
+        "--logs", metavar="FOLDER", help="folder for worker-0.log ... (default: saved_models/launch/TIME)"
     )
     return parser
 
 
-def _check(arguments: argparse.Namespace, recipe: Sequence[str]) -> None:
-    names = _names(recipes)
+def _check(arguments: argparse.Namespace, recipe: Sequence[str], parser: flags.Parser, unknown: Sequence[str]) -> None:
+    if unknown:
+        raise parser.unknown(unknown, hint=f"The recipe and its flags come after --, as in: {_USAGE}")
     if not recipe:
-        raise checks.error("--", problem="has nothing behind it", expected="a recipe", received="nothing", hint=_USAGE)
-    if recipe[0] in _names(commands):
-        raise checks.error(
-            "RECIPE",
-            problem="is a command, which runs in one process",
-            expected=f"one of: {', '.join(names)}",
-            received=recipe[0],
-        )
-    checks.one_of("RECIPE", recipe[0], names, hint="kvision --help lists them with a line each")
+        raise checks.UserError("--", problem="has no recipe after it", expected=_USAGE, received=None)
+    problem = "is a command, which runs in one process" if recipe[0] in _names(commands) else ""
+    checks.one_of("RECIPE", recipe[0], _names(recipes), problem=problem, hint="`kvision --help` explains each of them")
     if arguments.workers is None and arguments.hosts is None:
-        raise checks.error("--workers", problem="is missing", expected="a number of processes", received=None)
+        raise checks.UserError("--workers", problem="is missing", expected="a number of processes", received=None)
     if arguments.workers is not None and arguments.workers < 1:
-        raise checks.error("--workers", expected="1 or more", received=arguments.workers)
+        raise checks.UserError("--workers", expected="1 or more", received=arguments.workers)
     if arguments.hosts is not None and arguments.slurm:
-        raise checks.error(
+        raise checks.UserError(
             "--hosts", problem="and --slurm exclude each other", expected="one of them", received=arguments.hosts
         )
     if arguments.restarts < 0:
-        raise checks.error("--restarts", expected="0 or more", received=arguments.restarts)
-    if not 0 < arguments.grace < float("inf"):
-        raise checks.error("--grace", expected="a number of seconds over 0", received=arguments.grace)
+        raise checks.UserError("--restarts", expected="0 or more", received=arguments.restarts)
+    checks.positive({"--grace": arguments.grace})
 
 
 def _names(package) -> list[str]:
@@ -102,10 +108,10 @@ def _names(package) -> list[str]:
 def _hosts(arguments: argparse.Namespace) -> list[str]:
     hosts = cluster.parse_hosts(arguments.hosts)
     if arguments.workers not in (None, len(hosts)):
-        raise checks.error(
+        raise checks.UserError(
             "--workers",
             problem="does not fit --hosts",
-            expected=f"{len(hosts)}, one a host, or no --workers at all",
+            expected=f"{len(hosts)}, one for each host, or no --workers at all",
             received=arguments.workers,
         )
     return hosts
@@ -113,8 +119,10 @@ def _hosts(arguments: argparse.Namespace) -> list[str]:
 
 def _launch(arguments: argparse.Namespace, recipe: Sequence[str]) -> int:
     try:
-        logs = _logs(arguments.logs)
-        _tell(f"{arguments.workers} workers; their output is kept in {logs}")
+        started = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        logs = Path(arguments.logs or Path("saved_models", "launch", started))
+        logs.mkdir(parents=True, exist_ok=True)
+        _tell(f"{arguments.workers} workers; their logs are in {logs}")
         return supervisor.supervise(
             child.command("kvision", *recipe),
             workers=arguments.workers,
@@ -125,28 +133,12 @@ def _launch(arguments: argparse.Namespace, recipe: Sequence[str]) -> int:
             tell=_tell,
         )
     except OSError as reason:
-        raise checks.error(
+        raise checks.UserError(
             "--logs" if reason.filename else "--workers",
-            problem="cannot be had here",
-            expected="a folder that can be written, and as many processes as the system allows",
+            problem="is not possible here",
+            expected="a folder that can be written to, and no more processes than the system allows",
             received=str(reason),
         ) from None
-
-
-def _logs(given: str | None) -> Path:
-    """The folder, made; a new one if none is given."""
-    if given is not None:
-        folder = Path(given)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-    stem, number = Path("saved_models", "launch", time.strftime("%Y%m%d-%H%M%S")), 1
-    while True:
-        folder = stem if number == 1 else stem.with_name(f"{stem.name}-{number}")
-        try:
-            folder.mkdir(parents=True)
-            return folder
-        except FileExistsError:
-            number += 1
 
 
 def _show(line: str) -> None:
@@ -158,8 +150,8 @@ def _tell(text: str) -> None:
 
 
 def _print(line: str, stream) -> None:
-    """Who reads may have gone, or know fewer characters: neither stops the training."""
+    """Prints a line. A closed stream or an unknown character must not stop the training."""
     try:
         print(line.encode(stream.encoding, "replace").decode(stream.encoding), file=stream, flush=True)
-    except OSError:  # the rest goes nowhere, without a complaint at the end
+    except OSError:  # Later output is dropped without an error at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

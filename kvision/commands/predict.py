@@ -1,14 +1,16 @@
-"""Answers images with an exported model: their class, or a class for each pixel.
+"""Classifies images, or labels their pixels, with an exported model.
 
-MODEL is a `.tflite` file, the folder of an exported version, or the folder above it, whose newest version is taken.
-A version's model.tflite answers, by LiteRT and without TensorFlow. An image that cannot be read is listed with the
-reason, the others are answered, and the exit status is 1.
+MODEL is a .tflite file, or the folder of an exported model. The newest version in it is used.
+A bad image is listed with the reason, and the exit status is then 1. Segmentation writes pictures
+into --out: NAME.overlay.png with colors over the image, and NAME.mask.png with the labels.
 
-Answers that are pictures are written into --out. Segmentation writes NAME.overlay.png, the image under its labels'
-colors, and NAME.mask.png, the labels as numbers with a palette, and prints each class's share of the pixels.
+A .tflite file contains no code. With --engine tensorflow the command loads the SavedModel instead.
+A SavedModel is code that can read and write your files. Load it only if you know where the model
+comes from.
 
---engine tensorflow loads the version's SavedModel instead. A SavedModel is code that can read and write your files:
-load only those whose origin you know. A `.tflite` file holds no such code.
+Run:      kvision predict saved_models/transfer photo.jpg
+          kvision predict model.tflite photo.jpg --top 5
+          kvision predict saved_models/segment photo.jpg --out pictures --json
 """
 
 import json
@@ -26,29 +28,42 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+# The flag or argument of this command for each parameter of the library.
+_FLAGS = {"engine": "--engine", **dict.fromkeys(("path", "size", "labels", "outputs"), "MODEL")}
+
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command; returns the exit status: 0, 1 if an image could not be read, 2 for a wrong call."""
-    parser = flags.Parser(prog="kvision predict", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help=".tflite file or folder of an exported model")
+    """Runs the command.
+
+    Args:
+        argv: The command line after `kvision predict`.
+
+    Returns:
+        The exit status: 0, 1 if there is a bad image, or 2 for invalid input.
+    """
+    usage = "%(prog)s MODEL IMAGE [IMAGE ...] [flags]"
+    parser = flags.Parser(prog="kvision predict", description=__doc__ or "", usage=usage)
+    parser.add_argument("model", metavar="MODEL", help=".tflite file, or folder of an exported model")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="JPEG, PNG, GIF, BMP or WebP file")
-    parser.add_argument("--top", type=int, default=3, metavar="N", help="classes shown in the table (default: 3)")
-    parser.add_argument("--json", action="store_true", help="print a JSON list with all values of each answer")
-    parser.add_argument("--out", metavar="FOLDER", default=".", help="where pictures are written (default: here)")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="number of classes to print (default: 3)")
+    parser.add_argument("--json", action="store_true", help="print all values of the answers as JSON")
+    parser.add_argument("--out", metavar="FOLDER", default=".", help="folder for pictures (default: the current one)")
     parser.add_argument(
-        "--engine", default="tflite", metavar="NAME", help="tflite, or tensorflow, which loads code (default: tflite)"
+        "--engine",
+        default="tflite",
+        metavar="NAME",
+        help="tflite, or tensorflow (runs code of the model) (default: tflite)",
     )
     arguments = parser.parse_args(argv)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # oneDNN tells of each operation that it leaves to others
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Otherwise oneDNN logs many lines.
     try:
-        if arguments.top < 1:
-            raise checks.error("--top", expected="a count of at least 1", received=arguments.top)
+        checks.positive({"--top": arguments.top})
         checks.one_of("--engine", arguments.engine, choices.ENGINES)
         from kvision.tasks.opened import open_model
 
         opened = open_model(Path(arguments.model), engine=arguments.engine)
         if opened.task.draws:
-            writable.require(arguments.out)
+            writable.require(arguments.out, argument="--out")
         rows, lines = [], []
         width, taken = max(map(len, arguments.images)), set()
         for name, answer in zip(arguments.images, _answers(arguments.images, opened), strict=True):
@@ -56,15 +71,15 @@ def main(argv: Sequence[str]) -> int:
             rows.append(_row(name, answer, files))
             lines.append(f"{name:<{width}}  {_words(answer, files, arguments.top)}")
     except checks.UserError as problem:
-        print(f"kvision predict: {problem}", file=sys.stderr)
+        print(f"kvision predict: {problem.renamed(_FLAGS.get(problem.argument, problem.argument))}", file=sys.stderr)
         return 2
-    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")  # another encoding lacks characters of JSON
+    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")  # Encodings other than UTF-8 lack characters.
     print(json.dumps(rows, ensure_ascii=plain, indent=1) if arguments.json else "\n".join(lines))
     return int(any("error" in row for row in rows))
 
 
 def _answers(images: list[str], opened: "Opened") -> Iterator["Answer | str"]:
-    """Yields an answer for each image, or the reason why there is none."""
+    """Yields the answer for each image, or the reason why the image has no answer."""
     from kvision.progress import Bar
 
     with Bar(total=len(images), unit=" images", disable=len(images) <= 2 * opened.batch_size) as bar:
@@ -81,17 +96,18 @@ def _read(name: str) -> bytes | str:
 
     try:
         with Path(name).open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)  # one too many is refused by its header
+            # If the file is too large, one byte over the limit lets the header check refuse it.
+            return stream.read(MAX_BYTES + 1)
     except OSError as reason:
         return reason.strerror or str(reason)
 
 
 def _write_pictures(image: str, answer: "Answer | str", out: Path, taken: set[Path]) -> dict[str, str]:
-    """Writes the pictures of an answer, under a name that is not in `taken`; returns the file of each kind."""
+    """Writes the pictures of an answer under a name that is not in `taken`. Returns the path of each kind."""
     parts = () if isinstance(answer, str) else answer.parts
     pictures = {kind: content for part in parts for kind, content in part.pictures().items()}
     stem = out / Path(image).stem
-    while pictures and stem in taken:  # a.jpg and a.png, or one name in two folders
+    while pictures and stem in taken:  # for a.jpg and a.png, or for equal names in two folders
         stem = stem.with_name(f"{stem.name}_")
     taken.add(stem)
     files = {kind: stem.with_name(f"{stem.name}.{kind}.png") for kind in pictures}
@@ -100,7 +116,7 @@ def _write_pictures(image: str, answer: "Answer | str", out: Path, taken: set[Pa
             with atomic.file(path) as temporary:
                 temporary.write_bytes(pictures[kind])
     except OSError as reason:
-        raise checks.error(
+        raise checks.UserError(
             "--out",
             problem=f"cannot be written to: {reason.strerror or reason}",
             expected="a folder for pictures",

@@ -1,10 +1,16 @@
-"""Serves a SavedModel over gRPC as TF Serving does, to try clients.
+"""Serves an exported model over gRPC, like TensorFlow Serving, to test clients.
 
-MODEL is a version folder, or the folder above it, whose newest version is taken. Its SavedModel is loaded, which is
-code that can read and write your files: serve only those whose origin you know. It speaks TF Serving's own messages:
-`PredictionService.Predict` and `GetModelMetadata`, with every input checked against the signature. Requests may hold
-256 MiB (gRPC's own limit is 4 MiB). It has no batching, no reload and no access control: for production take TF
-Serving. Ctrl-C stops it.
+MODEL is the folder of an exported model or of one version. The newest version is served.
+The server answers `PredictionService.Predict` and `GetModelMetadata`. It has no batching, no reload
+and no access control: use TensorFlow Serving for production. Ctrl-C stops it. Needs the extra
+`serving`.
+
+A SavedModel is code that can read and write your files. Serve a model only if you know where it
+comes from.
+
+Run:      kvision serve saved_models/transfer
+          kvision serve saved_models/transfer --port 9000
+          kvision serve saved_models/transfer/3 --host 0.0.0.0 --name flowers
 """
 
 import argparse
@@ -20,38 +26,49 @@ from kvision import checks, flags, installation
 
 __all__ = ["main"]
 
+# The flag or argument of this command for each parameter of the library.
+_FLAGS = {"folder": "MODEL", "port": "--port"}
+
 
 def main(argv: Sequence[str]) -> int:
-    """Runs until SIGINT or SIGTERM; returns the exit status: 0, or 2 for a wrong call."""
-    parser = flags.Parser(prog="kvision serve", description=__doc__)
-    parser.add_argument("model", metavar="MODEL", help="SavedModel folder, or the folder of its versions")
-    parser.add_argument("--name", help="the model's name in requests (default: the name of the folder of versions)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8500, help="0 takes a free one (default: 8500)")
+    """Serves until SIGINT or SIGTERM.
+
+    Args:
+        argv: The command line after `kvision serve`.
+
+    Returns:
+        The exit status: 0, or 2 for invalid input.
+    """
+    parser = flags.Parser(prog="kvision serve", description=__doc__ or "", usage="%(prog)s MODEL [flags]")
+    parser.add_argument("model", metavar="MODEL", help="folder of an exported model, or of one version")
+    parser.add_argument("--name", metavar="NAME", help="the model's name in requests (default: the folder's name)")
+    parser.add_argument("--host", metavar="HOST", default="127.0.0.1", help="address (default: 127.0.0.1)")
+    parser.add_argument("--port", metavar="N", type=int, default=8500, help="0 takes a free port (default: 8500)")
     arguments = parser.parse_args(argv)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # before the slow start: it can be stopped too
+    # Set before the start, which is slow, so that the start can be stopped too.
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
         server, line = _start(arguments)
     except checks.UserError as problem:
-        print(f"kvision serve: {problem}", file=sys.stderr)
+        print(f"kvision serve: {problem.renamed(_FLAGS.get(problem.argument, problem.argument))}", file=sys.stderr)
         return 2
     print(line, flush=True)
     stop.wait()
-    server.stop(grace=5).wait()  # what runs may finish
+    server.stop(grace=5).wait()  # Running requests may finish.
     return 0
 
 
 def _start(arguments: argparse.Namespace):
     if not 0 <= arguments.port <= 65535:
-        raise checks.error("--port", expected="a number from 0 to 65535", received=arguments.port)
+        raise checks.UserError("--port", expected="a number from 0 to 65535", received=arguments.port)
     from kvision.export import versions
 
-    folder = versions.require(Path(arguments.model).resolve())
+    folder = versions.require(Path(arguments.model).resolve(), argument="MODEL")
     for package in ("grpc", "tensorflow_serving"):
         if importlib.util.find_spec(package) is None:
-            raise checks.error(
+            raise checks.UserError(
                 package,
                 problem="is not installed",
                 expected="the packages of the extra `serving`",

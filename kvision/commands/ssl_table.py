@@ -1,10 +1,14 @@
-"""Pre-trains one encoder by each self-supervised method, on the same data and budget, and compares what it is worth.
+"""Trains several self-supervised methods on the same data and compares them.
 
-Every row has one set of images, seed, encoder (MAE, SimMIM: the preset's ViT, unless --encoder is one), evaluation and,
-with --minutes, time of training steps. Judged by 200 neighbors (and by 20) and by a linear classifier, with labels, on
-held-out images, beside the untrained encoder and one that was trained with the labels (with --unlabeled: with those of
---data). Written to OUT/runs/<hash>/ after each row: table.txt, table.json, table.png. The same command goes on where it
-was ended, and a finished row is not trained again; nor is it with other --methods.
+All methods use the same images, the same seed and the same training time. The evaluation is also
+the same: nearest neighbors and a linear classifier on the features of the test images. The table
+also has rows for the untrained encoder and for supervised training. After each row the table is
+written to OUT/runs/NAME, as table.txt, table.json and table.png. Run the same command again to
+continue: finished rows are kept.
+
+Run:      kvision ssl-table --smoke                                     a few minutes
+          kvision ssl-table --data FOLDER --minutes 15                  all methods, 15 minutes each
+          kvision ssl-table --data FOLDER --methods simclr,supervised
 """
 
 import dataclasses
@@ -21,77 +25,90 @@ from kvision.runs.pretraining import Pretraining, encoder_of, evaluate, load, pr
 
 __all__ = ["main"]
 
+# Heading and format of each column of the table.
 _COLUMNS = (
-    "method",
-    "encoder",
-    "parameters",
-    "KNN",
-    "95 % interval",
-    "k = 20",
-    "linear",
-    "95 % interval",
-    "epochs",
-    "minutes",
-    "images/s",
+    ("method", "{method}"),
+    ("encoder", "{encoder}"),
+    ("parameters", "{parameters:,}"),
+    ("KNN", "{knn:.3f}"),
+    ("95 % interval", "{knn_interval[0]:.3f}-{knn_interval[1]:.3f}"),
+    ("KNN (20)", "{knn_near:.3f}"),
+    ("linear", "{linear:.3f}"),
+    ("95 % interval", "{linear_interval[0]:.3f}-{linear_interval[1]:.3f}"),
+    ("epochs", "{epochs}"),
+    ("minutes", "{minutes:.1f}"),
+    ("images/s", "{speed}"),
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(Pretraining):
+    """Settings of `kvision ssl-table`."""
+
     methods: tuple[str, ...] | None = runs.setting(
-        None, "rows; default: all of kv.selfsup.METHODS", check=limits.among(choices.METHODS)
+        None, f"any of {', '.join(choices.METHODS)} (default: all)", group="model", check=limits.among(choices.METHODS)
     )
+    learning_rate: float | None = runs.setting(None, "not available here: each method has its own")
 
     def check_together(self) -> None:
-        """Refuses one rate for all methods, which train by different optimizers."""
+        """Checks settings that depend on each other. A learning rate is an error, since the optimizers differ."""
         super().check_together()
         if self.learning_rate is not None:
-            raise checks.error(
-                "--learning-rate", expected="each method's own: their optimizers differ", received=self.learning_rate
-            )
+            expected = "no value: each method has its own, since their optimizers differ"
+            raise checks.UserError("--learning-rate", expected=expected, received=self.learning_rate)
 
 
 _SMOKE = Config(preset="smoke", train_per_class=12, test_per_class=10)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command; returns the exit status: 0, 1: a row failed, 2: a wrong call, 75: the same goes on."""
-    parser = flags.Parser(prog="kvision ssl-table", description=__doc__)
+    """Runs the command.
+
+    Args:
+        argv: The command line after `kvision ssl-table`.
+
+    Returns:
+        The exit status: 0, 1 if a row failed, or one of `kvision.exit_codes`.
+    """
+    parser = flags.Parser(prog="kvision ssl-table", description=__doc__ or "")
     runs.add_flags(parser, Config)
-    parser.add_argument("--out", metavar="FOLDER", help="where rows are kept (default: saved_models/ssl-table)")
-    parser.add_argument("--smoke", action="store_true", help="a few minutes on little data, to see that all works")
+    output = parser.groups["output"]
+    output.add_argument("--out", metavar="PATH", help="folder for the table and runs (default: saved_models/ssl-table)")
+    output.add_argument("--smoke", action="store_true", help="a quick trial on little data, a few minutes")
     arguments = vars(parser.parse_args(argv))
     out = Path(arguments.pop("out") or Path("saved_models", "ssl-table"))
     config = dataclasses.replace(_SMOKE if arguments.pop("smoke") else Config(), **arguments)
 
     def work() -> int:
         config.check()
-        writable.require(out)
+        writable.require(out, argument="--out")
         runs.start(config, exports=False)
-        with runs.told_of_sigterm():  # after the strategy, which takes the signal for itself
-            return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]))
+        with runs.told_of_sigterm():  # after `start`, because the strategy sets its own handler of SIGTERM
+            return _run(config, out, shlex.join(["kvision", "ssl-table", *argv]), parser)
 
-    return runs.ended("ssl-table", work, out=out)
+    return runs.ended(parser, work, out=out)
 
 
-def _run(config: Config, out: Path, command: str) -> int:
-    from kvision import distribute, selfsup
+def _run(config: Config, out: Path, command: str, parser: flags.Parser) -> int:
+    from kvision import selfsup
+    from kvision.distribute.strategy import worker_count
 
-    if distribute.worker_count() > 1:
+    if worker_count() > 1:
         expected = "one machine: auto, single or mirrored, outside of kvision launch"
-        raise checks.error("--strategy", expected=expected, received="several")
+        raise checks.UserError("--strategy", expected=expected, received="several")
     methods = config.methods or choices.METHODS
     cache = out / "cache"
     data = load(config, cache=cache)
     runs.bad_images.tell(data)
-    folder = runs.run_folder(out, config, data, without=["methods"])  # another method later finds the others finished
+    # The methods do not change the folder, so that a call with new methods adds rows to the same table.
+    folder = runs.run_folder(out, config, data, without=["methods"])
     records, failed = runs.Records(folder), []
     here = runs.device()
     about = {"data": data.name, "seed": config.seed, "device": here, "command": command}
     about |= {"notes": list(data.notes), "bad_images": [dataclasses.asdict(bad) for bad in data.bad_images]}
 
     def judge(name: str, encoder, record: dict) -> None:
-        """Once; kept as the record of a stage."""
+        """Evaluates an encoder once, and records its row."""
         if records.done(f"row-{name}", knn=float, linear=float, alignment=float) is None:
             found = evaluate(encoder, data.train, data.test, config, cache=cache)
             facts = {"method": name, "device": here, "command": command}
@@ -100,19 +117,20 @@ def _run(config: Config, out: Path, command: str) -> int:
     for method in methods:
         print(f"{method} ...", flush=True)
         fits = (config.encoder or "").startswith("ViT") or not selfsup.preset(method, config.preset).vit
-        own = config if fits else dataclasses.replace(config, encoder=None, width=None)  # of the ResNet, both
+        # `encoder` and `width` are for the ResNet.
+        own = config if fits else dataclasses.replace(config, encoder=None, width=None)
         if own.width != config.width:
-            print(f"{method}: its ViT has its own width; --width {config.width} is the ResNet's", flush=True)
+            print(f"{method}: --width {config.width} is for the ResNet; its ViT keeps its own width", flush=True)
         try:
             images = data.train if method == "supervised" or data.unlabeled is None else data.unlabeled
-            with alone(folder, method):  # others may work on other methods
+            with alone(folder, method):  # Other processes may train different methods.
                 encoder, record = pretrain(method, images, own, records, watch=(data.train, data.test))
                 before = encoder_of(method, own)
                 judge(f"untrained {before.name}", before, {})
                 judge(method, encoder, record)
-        except checks.UserError as problem:  # the other rows are worth having
+        except checks.UserError as problem:  # The remaining rows do not need this row.
             failed.append(method)
-            print(f"kvision ssl-table: {method} failed: {problem}", file=sys.stderr)
+            print(f"kvision ssl-table: {method} failed: {parser.in_flags(problem)}", file=sys.stderr)
         rows = _rows(folder)
         about["device"] = "; ".join(dict.fromkeys(row.get("device", here) for row in rows.values())) or here
         atomic.write_text(folder / "table.json", json.dumps({**about, "rows": rows}, indent=1))
@@ -126,7 +144,7 @@ def _run(config: Config, out: Path, command: str) -> int:
 
 
 def _rows(folder: Path) -> dict[str, dict]:
-    """All that were judged with these settings, now or earlier: untrained ones first, then in the order of methods."""
+    """Returns all recorded rows of these settings. Untrained encoders come first, then the methods in their order."""
     from kvision.selfsup import METHODS
 
     found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("row-*.json")]
@@ -134,38 +152,21 @@ def _rows(folder: Path) -> dict[str, dict]:
     return {row["method"]: row for row in sorted(found, key=lambda row: (order.get(row["method"], 0), row["method"]))}
 
 
-def _described(encoder) -> str:
-    return f"{encoder.name}, {encoder.output_shape[-1]} features"
-
-
 def _row(found, encoder, record: dict) -> dict:
-    measured = ("knn", "knn_interval", "knn_near", "linear", "linear_interval", "rate")
+    measured = ("knn", "knn_interval", "knn_near", "linear", "linear_interval", "learning_rate")
     measured += ("uniformity", "spread", "alignment")
     row = {name: getattr(found, name) for name in measured}
-    row |= {"encoder": _described(encoder), "parameters": encoder.count_params()}
+    row |= {"encoder": f"{encoder.name}, {encoder.output_shape[-1]} features", "parameters": encoder.count_params()}
     return row | {name: value for name, value in record.items() if name != "parameters"}
 
 
 def _text(rows: dict[str, dict]) -> str:
-    lines = [_COLUMNS]
-    for name, row in rows.items():
-        knn, linear = ("{:.3f}-{:.3f}".format(*row[f"{each}_interval"]) for each in ("knn", "linear"))
-        lines.append(
-            (
-                name,
-                row["encoder"],
-                f"{row['parameters']:,}",
-                f"{row['knn']:.3f}",
-                knn,
-                f"{row['knn_near']:.3f}",
-                f"{row['linear']:.3f}",
-                linear,
-                str(row.get("epochs", 0)),
-                f"{row.get('seconds', 0) / 60:.1f}",
-                f"{row['images_per_second']:,.0f}" if "images_per_second" in row else "-",
-            )
-        )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_COLUMNS))]
+    lines = [[heading for heading, _ in _COLUMNS]]
+    for row in rows.values():
+        speed = f"{row['images_per_second']:,.0f}" if "images_per_second" in row else "-"
+        values = {"epochs": 0, "minutes": row.get("seconds", 0) / 60, "speed": speed, **row}
+        lines.append([layout.format(**values) for _, layout in _COLUMNS])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )

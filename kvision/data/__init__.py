@@ -1,19 +1,24 @@
-"""Data: files and arrays -> batches of images and labels, or of images and masks."""
+"""Datasets of images with labels, masks or boxes, from files or arrays, and batches for training."""
 
 from kvision.data.arrays import digits, load_npz
+from kvision.data.batches import Batches, batches
+from kvision.data.boxed_images import BoxedImages, from_boxes
 from kvision.data.coco_masks import coco_masks
 from kvision.data.digit_scenes import digit_scenes
 from kvision.data.images import Images, from_arrays, from_csv, from_folder
 from kvision.data.joint import JointAugment
 from kvision.data.label_maps import IGNORE, LABEL_MAPS, LabelMap, label_map
 from kvision.data.masks import MaskedImages, from_masks
-from kvision.data.pipeline import mask_pipeline, pipeline
 from kvision.data.pixel_store import PixelStore
 from kvision.data.scan import BadFile, Scan, scan
 from kvision.data.splits import leaks, sample, split, write_manifest
+from kvision.data.write_boxes import write_boxes
 
 __all__ = [
     "BadFile",
+    "Batches",
+    "BoxedImages",
+    "batches",
     "IGNORE",
     "Images",
     "JointAugment",
@@ -23,6 +28,7 @@ __all__ = [
     "PixelStore",
     "Scan",
     "from_arrays",
+    "from_boxes",
     "from_csv",
     "coco_masks",
     "digit_scenes",
@@ -31,11 +37,10 @@ __all__ = [
     "label_map",
     "leaks",
     "load_npz",
-    "mask_pipeline",
     "from_masks",
-    "pipeline",
     "sample",
     "scan",
     "split",
+    "write_boxes",
     "write_manifest",
 ]

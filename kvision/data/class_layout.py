@@ -1,10 +1,11 @@
-"""How a folder of labeled images is laid out: which of its folders are classes, and which are parts of the data."""
+"""The layout of a folder of labeled images: finds folders of classes, and folders of parts of the dataset."""
 
 import os
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from kvision import checks, class_names
 from kvision.data import parts
@@ -20,17 +21,19 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Layout:
-    """A folder's layout, before anybody knows which class folders hold images.
+    """The layout of a folder, before kvision checks which class folders contain images.
 
     Attributes:
         folder: The folder.
-        sides: The folders of the parts, as they are spelled, with a slash, and what part they are. `{"": None}` where
-            the class folders lie in the folder itself.
-        candidates: For each side the names of its folders.
-        notes: One sentence for each thing beside the classes that is not read.
+        argument: Name of the argument with the folder, for errors.
+        sides: Dict from the name of each folder of a part, with a slash at the end, to the part. `{"": None}` if the
+            class folders are directly in the folder.
+        candidates: For each key of `sides`, the names of the folders inside it.
+        notes: One sentence for each entry that is not a class and is not read.
     """
 
     folder: Path
+    argument: str
     sides: dict[str, str | None]
     candidates: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
@@ -41,14 +44,21 @@ class Layout:
         return [f"{side}{name}" for side, names in zip(self.sides, self.candidates, strict=True) for name in names]
 
 
-def read(folder: Path) -> Layout:
+def read(folder: Path, *, argument: str = "folder") -> Layout:
     """Finds the folders that may be classes.
 
+    Args:
+        folder: The folder of the dataset.
+        argument: Name of the argument with the folder, for errors.
+
+    Returns:
+        The layout.
+
     Raises:
-        kvision.UserError: If a folder is named like a part of a data set, `test` say, and the rest of the layout does
-            not say that it is one: it is not taken for a class in silence.
+        UserError: If a folder has the name of a part, such as `test`, and the remaining parts are missing. Such a
+            folder could be a class or a part.
     """
-    sides, unread = _sides(folder)
+    sides, unread = _sides(folder, argument)
     notes = [f"the folder {name} beside {' and '.join(sides)} is not read" for name in unread]
     candidates = []
     for side in sides:
@@ -58,22 +68,22 @@ def read(folder: Path) -> Layout:
         if loose := sum(named_image(entry) for entry in inner):
             notes.append(f"{loose} images lie outside of class folders{side and ' in '}{side} and are not read")
         candidates.append(tuple(_folders(folder / side)))
-    return Layout(folder, sides, tuple(candidates), tuple(notes))
+    return Layout(folder, argument, sides, tuple(candidates), tuple(notes))
 
 
 def classes(layout: Layout, holding: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Says which folders are classes.
+    """Decides which folders are classes.
 
     Args:
         layout: The layout of a folder.
-        holding: Those of `layout.places` in which images lie.
+        holding: The entries of `layout.places` that contain images.
 
     Returns:
-        The class names, sorted, and the layout's notes with one more for each folder that is no class.
+        The sorted class names, and the notes of the layout. One note is added for each folder that is not a class.
 
     Raises:
-        kvision.UserError: If there are fewer than two classes, if a class is on one side only, or if a name cannot be
-            the name of a class.
+        UserError: If there are fewer than two classes, if a class has images in only one part, or if a folder name is
+            not valid as a class name.
     """
     folder, notes = layout.folder, list(layout.notes)
     kept = [
@@ -82,11 +92,10 @@ def classes(layout: Layout, holding: Collection[str]) -> tuple[tuple[str, ...], 
     ]
     for side, names in zip(layout.sides, layout.candidates, strict=True):
         empty = [name for name in names if not any(name in one for one in kept)]
-        notes += [
-            f"the folder {side}{name} is not taken for a class: {_no_image(folder / side / name)}" for name in empty
-        ]
+        notes += [f"the folder {side}{name} is not a class: {_no_image(folder / side / name)}" for name in empty]
     if apart := sorted(set().union(*kept) - set(kept[0]).intersection(*kept[1:])):
-        raise _wrong(
+        _wrong(
+            layout.argument,
             folder,
             f"has classes that lack images in one of {' and '.join(layout.sides)}",
             received=apart[:_SHOWN],
@@ -94,12 +103,13 @@ def classes(layout: Layout, holding: Collection[str]) -> tuple[tuple[str, ...], 
         )
     if len(kept[0]) < 2:
         count = f"{len(kept[0])} class folder{'' if len(kept[0]) == 1 else 's'} with images"
-        raise _wrong(folder, f"has {count} where two are needed", hint=_next_step(layout))
-    return class_names.check("data", kept[0], hint="Rename these folders, or put their images into one"), tuple(notes)
+        _wrong(layout.argument, folder, f"has {count} where two are needed", hint=_next_step(layout))
+    hint = "Rename these folders, or put their images into one"
+    return class_names.check(layout.argument, kept[0], hint=hint), tuple(notes)
 
 
 def named_image(path: Path) -> bool:
-    """Whether a file is named like an image that can be read."""
+    """Returns whether the name of a file has the suffix of an image that can be read."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not hidden(path.name)
 
 
@@ -107,24 +117,23 @@ def _folders(folder: Path) -> list[str]:
     return sorted(e.name for e in folder.iterdir() if e.is_dir() and not e.is_symlink() and not hidden(e.name))
 
 
-def _sides(folder: Path) -> tuple[dict[str, str | None], list[str]]:
-    """Returns the sides, and the folders beside them."""
+def _sides(folder: Path, argument: str) -> tuple[dict[str, str | None], list[str]]:
+    """Returns the folders of parts, and the remaining folders."""
     names = _folders(folder)
-    if found := parts.folders(names):
+    if found := parts.folders(names, argument=argument):
         return {f"{name}/": part for part, name in found.items()}, [n for n in names if n not in found.values()]
     like_parts = [name for name in names if name.lower() in _PARTS]
     train = [name for name in like_parts if name.lower() == parts.TRAIN]
-    # a class may be called "train", as the vehicle is: its images then lie in the folder itself
+    # A class may be called "train" (the vehicle). Then images are directly in the folder "train".
     vehicle = like_parts == train and len(names) > 1 and any(map(named_image, (folder / n).iterdir()) for n in train)
-    if not like_parts or vehicle:
-        return {"": None}, []
-    if train:
-        problem = "has a folder to train on and none for the test"
-        hint = f"Read {folder / train[0]} instead, of which a part is the test, or add a folder `test` laid out alike"
-    else:
-        problem = "has folders that are named like parts of a data set and not like classes"
-        hint = "Move these folders elsewhere; if one is a class, give it another name, such as class_" + like_parts[0]
-    raise _wrong(folder, problem, received=like_parts, hint=hint)
+    if like_parts and not vehicle:
+        problem = "has folders that are named like parts of a dataset and not like classes"
+        hint = f"Move these folders elsewhere; if one is a class, give it another name, such as class_{like_parts[0]}"
+        if train:
+            problem = "has a folder for training and none for the test"
+            hint = f"Read {folder / train[0]} instead, which is then split, or add a folder `test` of the same layout"
+        _wrong(argument, folder, problem, received=like_parts, hint=hint)
+    return {"": None}, []
 
 
 def _no_image(folder: Path) -> str:
@@ -142,6 +151,6 @@ def _next_step(layout: Layout) -> str:
     return "Put the images of each class into a folder of its own" + (facts and f" ({facts})")
 
 
-def _wrong(folder: Path, problem: str, *, received: object = None, hint: str) -> checks.UserError:
+def _wrong(argument: str, folder: Path, problem: str, *, received: object = None, hint: str) -> NoReturn:
     shown = str(folder) if received is None else f"{received} in {folder}"
-    return checks.error("data", problem=problem, expected=LAYOUT, received=shown, hint=hint)
+    raise checks.UserError(argument, problem=problem, expected=LAYOUT, received=shown, hint=hint)

@@ -1,4 +1,4 @@
-"""Scenes with a label for each pixel out of scikit-learn's handwritten digits, where nobody has other data."""
+"""Creates images with masks from scikit-learn's handwritten digits, to try segmentation without a dataset."""
 
 from pathlib import Path
 
@@ -11,15 +11,26 @@ from kvision.pixels.label_colors import palette, to_png
 
 __all__ = ["digit_scenes"]
 
-_SIDE, _SIZES, _COUNT = 128, (24, 56), (3, 7)  # pixels of a scene, of a digit; digits in a scene
-_INK = 64  # of 255: fainter pixels of a digit are background
+# Side of a scene in pixels; range of the side of a digit in pixels; range of the number of digits per scene.
+_SIDE, _SIZES, _COUNT = 128, (24, 56), (3, 7)
+_INK = 64  # of 255; pixels of a digit with a lower value are background
 
 
 def digit_scenes(folder: str | Path, *, train: int = 200, val: int = 50, seed: int = 0) -> Path:
-    """Writes `folder` with `train` and `val` scenes, if it is not there: images 128 x 128 of handwritten digits in
-    random colors, places and sizes on a textured ground, with masks: 0 to 9, 10 the ground (`classes.txt` names them).
+    """Writes a folder of scenes for `kv.data.from_masks`. An existing folder is not changed.
 
-    The digits of val are other ones than those of train. Returns `folder`. A kill leaves no half of it.
+    A scene has 128 x 128 pixels. It shows handwritten digits in random colors, places and sizes on a textured ground.
+    Labels are 0 to 9 for digits and 10 for the ground. `classes.txt` contains the class names. `train` and `val` use
+    different digit images.
+
+    Args:
+        folder: The folder to write.
+        train: Number of scenes in `train`.
+        val: Number of scenes in `val`.
+        seed: Seed of the scenes.
+
+    Returns:
+        The folder, as a Path.
     """
     folder = Path(folder)
     if folder.is_dir():

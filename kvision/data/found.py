@@ -1,4 +1,4 @@
-"""The files of a data set before they are read: which, of what class, and in what part."""
+"""Finds the files of a dataset, with class and part of each file, before the files are read."""
 
 import os
 import re
@@ -18,6 +18,17 @@ __all__ = ["File", "Found", "by_pattern", "in_class_folders", "listed", "walk"]
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """A file with the suffix of an image.
+
+    Attributes:
+        path: Path relative to the folder, with forward slashes.
+        size: Size in bytes.
+        mtime: Time of the last change in nanoseconds.
+        file_hash: SHA-256 of the bytes, after the file was read.
+        pixel_hash: SHA-256 of the decoded pixels, after the file was decoded.
+        reason: The reason why the file cannot be used, or an empty string.
+    """
+
     path: str
     size: int
     mtime: int
@@ -28,7 +39,15 @@ class File:
 
 @dataclass(frozen=True)
 class Found:
-    """Files before they are read; the class and the part of each by its path."""
+    """The files of a dataset before they are read.
+
+    Attributes:
+        files: The files.
+        class_names: Names of the classes.
+        labels: Dict from the path of each file to its class. Empty if all files are of one class.
+        parts: Dict from the path of each file to its part. Empty if the dataset has no parts.
+        notes: One sentence for each folder or file that is not read.
+    """
 
     files: list[File]
     class_names: tuple[str, ...]
@@ -37,9 +56,9 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def in_class_folders(folder: Path) -> Found:
-    """Finds images in one sub-folder per class, or in folders of parts laid out so."""
-    layout = class_layout.read(folder)
+def in_class_folders(folder: Path, *, argument: str) -> Found:
+    """Finds images in one sub-folder per class, or in folders of parts that have one sub-folder per class."""
+    layout = class_layout.read(folder, argument=argument)
     lying = {place: list(walk(folder, place)) for place in layout.places}
     names, notes = class_layout.classes(layout, [place for place, files in lying.items() if files])
     labels, found = {}, [file for files in lying.values() for file in files]
@@ -51,12 +70,12 @@ def in_class_folders(folder: Path) -> Found:
     return Found(found, names, labels, parts, notes)
 
 
-def by_pattern(folder: Path, pattern: str) -> Found:
-    """Finds images at any depth; the class of each stands in its file name."""
+def by_pattern(folder: Path, pattern: str, *, argument: str) -> Found:
+    """Finds images at any depth, and finds the class in each file name with `pattern`."""
     try:
         compiled = re.compile(pattern)
     except re.error as reason:
-        raise checks.error(
+        raise checks.UserError(
             "pattern", problem=f"cannot be read ({reason})", expected="a regular expression", received=pattern
         ) from reason
     files, classes = [], {}
@@ -66,13 +85,13 @@ def by_pattern(folder: Path, pattern: str) -> Found:
         if groups:
             classes[file.path] = groups
         files.append(file if groups else replace(file, reason=f"no class is found in its name by {pattern}"))
-    return _with_classes(files, classes, {})
+    return _with_classes(files, classes, {}, argument)
 
 
-def listed(path: Path) -> Found:
-    """Finds the images that a CSV file names, with their classes and parts."""
+def listed(path: Path, *, argument: str) -> Found:
+    """Finds the images in a CSV file, with their classes and parts."""
     folder, files, classes, parts = path.parent, {}, {}, {}
-    for row in csv_layout.read(path):
+    for row in csv_layout.read(path, argument=argument):
         place = os.path.relpath(folder.absolute() / row.path, folder.absolute())
         name = Path(place).as_posix()
         inside = not name.startswith("../") and (folder / place).resolve().is_relative_to(folder.resolve())
@@ -82,41 +101,52 @@ def listed(path: Path) -> Found:
         files[name], classes[name] = file, row.label
         if row.part is not None:
             parts[name] = row.part
-    spelled = class_parts.folders(set(parts.values()))
+    spelled = class_parts.folders(set(parts.values()), argument=argument)
     if parts and not spelled:
-        raise checks.error(
-            "data",
+        raise checks.UserError(
+            argument,
             problem="has parts that cannot be used",
             expected="images of the part train, and of validation, test or both",
             received=sorted(set(parts.values())),
         )
-    role = {part: name for name, part in spelled.items()}  # validation alone is the test
+    # If there is no test part, the validation part becomes the test part.
+    role = {part: name for name, part in spelled.items()}
     parts = {name: role[part] for name, part in parts.items()}
-    _check_parts(classes, parts)
-    return _with_classes(list(files.values()), classes, parts)
+    _check_parts(classes, parts, argument)
+    return _with_classes(list(files.values()), classes, parts, argument)
 
 
-def _check_parts(classes: dict[str, str], parts: dict[str, str]) -> None:
-    """Raises `kvision.UserError` if a part lacks a class that another one has."""
+def _check_parts(classes: dict[str, str], parts: dict[str, str], argument: str) -> None:
+    """Raises `UserError` if a class is missing in one of the parts."""
     found = {part: {classes[name] for name in parts if parts[name] == part} for part in set(parts.values())}
     if apart := sorted(set().union(*found.values()) - set.intersection(*found.values())) if found else []:
-        raise checks.error(
-            "data",
+        raise checks.UserError(
+            argument,
             problem=f"has classes that lack images in one of the parts {', '.join(sorted(found))}",
             expected="images of each class in each part",
             received=apart[:10],
         )
 
 
-def _with_classes(files: list[File], classes: dict[str, str], parts: dict[str, str]) -> Found:
-    names = class_names.check("data", sorted(set(classes.values())), hint="Give each class a name of its own")
+def _with_classes(files: list[File], classes: dict[str, str], parts: dict[str, str], argument: str) -> Found:
+    names = class_names.check(argument, sorted(set(classes.values())))
     if len(names) < 2:
-        raise checks.error("data", problem="has no two classes", expected="two classes or more", received=list(names))
+        raise checks.UserError(
+            argument, problem="has fewer than two classes", expected="two classes or more", received=list(names)
+        )
     return Found(files, names, {path: names.index(name) for path, name in classes.items()}, parts)
 
 
 def walk(folder: Path, place: str) -> Iterator[File]:
-    """Everything in one class folder that is named like an image, usable or not; not through links to folders."""
+    """Yields every file with the suffix of an image, usable or not, at any depth of a folder.
+
+    Args:
+        folder: The folder of the dataset.
+        place: The folder to search, relative to `folder`. Links to folders are not followed.
+
+    Yields:
+        The files. A link to a folder, or a folder that cannot be read, is yielded as a file with a reason.
+    """
     closed: list[OSError] = []
     for where, inner, names in os.walk(folder / place, onerror=closed.append):
         inner[:] = [name for name in inner if not hidden(name)]
@@ -136,12 +166,12 @@ def _status(folder: Path, path: Path) -> File:
     try:
         file.path.encode()
         if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
-            return replace(file, reason="it is a link that leads out of the folder")
+            return replace(file, reason="it is a link to a file outside of the folder")
         status = path.stat()
     except UnicodeEncodeError:
         return File(file.path.encode(errors="backslashreplace").decode(), 0, 0, reason="its name is not UTF-8")
-    except (OSError, RuntimeError) as reason:  # RuntimeError: a link to itself
+    except (OSError, RuntimeError) as reason:  # RuntimeError means that a link points to itself
         return replace(file, reason=str(getattr(reason, "strerror", None) or reason))
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait forever
         return replace(file, reason="it is not a regular file")
     return replace(file, size=status.st_size, mtime=status.st_mtime_ns)

@@ -1,11 +1,11 @@
-"""Folders that belong to the system or to a tool, and not to the data."""
+"""Finds files and folders that belong to the operating system or to a tool, not to the data."""
 
 __all__ = ["hidden"]
 
-# macOS' archives, Synology's thumbnails, Windows' and Linux' own folders on a disk, Python's caches
+# folders of macOS archives, thumbnails of Synology, system folders of Windows and Linux, caches of Python
 _SYSTEM = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found", "__pycache__"}
 
 
 def hidden(name: str) -> bool:
-    """Whether a file or folder of this name is never read: it begins with a dot, or a system or a tool made it."""
+    """Returns whether a name is never read: it begins with a dot, or the operating system creates it."""
     return name.startswith(".") or name.lower() in _SYSTEM

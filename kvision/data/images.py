@@ -1,11 +1,11 @@
-"""A stream of images and labels in batches, from a folder or from an array."""
+"""Images with labels, from a folder, a CSV file or arrays."""
 
 import hashlib
-import itertools
 import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,74 +26,70 @@ if TYPE_CHECKING:
 __all__ = ["Images", "from_arrays", "from_csv", "from_folder"]
 
 
+@dataclass(eq=False, repr=False)
 class Images:
-    """Images `(batch, size, size, 3)` uint8 with labels `(batch,)` int32, in batches, as often as wanted.
+    """Images of one size with labels.
 
-    `from_folder`, `from_csv` and `from_arrays` make them. `len()` counts images. Nothing is decoded ahead: files are
-    decoded and arrays resized batch by batch, or read from a `PixelStore`.
+    Do not call the constructor. `kv.data.from_folder`, `from_csv` and `from_arrays` create `Images`. `len()` is the
+    number of images. Iterating gives NumPy batches (images, labels) in order: `(batch, size, size, 3)` uint8 and
+    `(batch,)` int32. An image is decoded only when it is needed.
 
     Attributes:
-        labels: `(n,)` int32.
-        class_names: The names of the classes.
+        source: Paths of files as strings, or pixels `(m, height, width, 3)` or `(m, height, width)` uint8.
+        rows: The place of each image in `source`, `(n,)`. Subsets share `source`.
+        labels: Labels `(n,)` int32.
+        class_names: Names of the classes.
         image_size: Height and width in pixels.
-        batch_size: Images in a batch.
-        pixel_hashes: `(n,)` hashes of the decoded pixels, equal for exact copies.
-        file_hashes: `(n,)` hashes of what is read.
-        names: `(n,)` paths or indices.
+        batch_size: Number of images per batch.
+        pixel_hashes: Hashes `(n,)` of the decoded pixels. Exact copies have equal hashes.
+        file_hashes: SHA-256 `(n,)` of the bytes of the files, or of the pixels of arrays.
+        names: Paths relative to the folder, or numbers as text, `(n,)`.
+        pixels: A store of decoded pixels of files. If None, files are decoded in every pass.
     """
 
-    def __init__(
-        self,
-        source: np.ndarray,
-        rows: np.ndarray,
-        *,
-        labels: np.ndarray,
-        class_names: Sequence[str],
-        image_size: int,
-        batch_size: int,
-        pixel_hashes: np.ndarray,
-        file_hashes: np.ndarray,
-        names: np.ndarray,
-        pixels: PixelStore | None = None,
-    ):
-        for argument, value in {"image_size": image_size, "batch_size": batch_size}.items():
+    source: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    image_size: int
+    batch_size: int
+    pixel_hashes: np.ndarray
+    file_hashes: np.ndarray
+    names: np.ndarray
+    pixels: PixelStore | None = None
+
+    def __post_init__(self):
+        for argument, value in {"image_size": self.image_size, "batch_size": self.batch_size}.items():
             if value < 1:
-                raise checks.error(argument, expected="an integer of at least 1", received=value)
-        if len(rows) == 0:
-            raise checks.error("images", problem="are empty", expected="at least one image", received=0)
-        self._source = source  # file paths as strings, or pixels (M, H, W, 3) or (M, H, W) uint8; shared by subsets
-        self._rows = rows  # (N,) into source
-        self.labels, self.class_names = labels, tuple(class_names)
-        self.image_size, self.batch_size = image_size, batch_size
-        self.pixel_hashes, self.file_hashes, self.names = pixel_hashes, file_hashes, names
-        self._pixels = pixels
+                raise checks.UserError(argument, expected="an integer of at least 1", received=value)
+        if len(self.rows) == 0:
+            raise checks.UserError("The dataset is empty: it needs at least one image.")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any image, their order, the size, and the way pixels are made."""
+        """A hash that changes with any image, the order, the size, and the method of decoding and resizing."""
         text = "\n".join([PIXEL_PATH, str(self.image_size), *self.file_hashes])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, indices: np.ndarray) -> "Images":
-        """The images at `indices`, in that order; nothing is copied."""
-        return Images(
-            self._source,
-            self._rows[indices],
-            labels=self.labels[indices],
-            class_names=self.class_names,
-            image_size=self.image_size,
-            batch_size=self.batch_size,
-            pixel_hashes=self.pixel_hashes[indices],
-            file_hashes=self.file_hashes[indices],
-            names=self.names[indices],
-            pixels=self._pixels,
-        )
+        """Returns the images at `indices`, in that order. Neither files nor arrays are copied."""
+        by_image = ("rows", "labels", "pixel_hashes", "file_hashes", "names")
+        return replace(self, **{name: getattr(self, name)[indices] for name in by_image})
 
     def some(self, count: int, *, seed: int = 0) -> "Images":
-        """Returns about `count` images, balanced by class; one of each of `count` classes if there are more classes."""
+        """Chooses about `count` images, balanced by class where possible.
+
+        Args:
+            count: Number of images. If there are fewer images, all images are returned. If there are more classes than
+                `count`, one image is returned for each of `count` classes.
+            seed: Seed of the choice.
+
+        Returns:
+            The images, in their order.
+        """
         if len(self) <= count:
             return self
         chosen = sample(self.labels, max(1, count // len(np.unique(self.labels))), seed=seed)
@@ -102,20 +98,18 @@ class Images:
         return self.subset(chosen)
 
     def path(self, index: int) -> str | None:
-        """The file of an image, None where the images are an array."""
-        return None if self._source.dtype == np.uint8 else str(self._source[self._rows[index]])
+        """Returns the path of the file of an image, or None if the images are an array."""
+        return None if self.source.dtype == np.uint8 else str(self.source[self.rows[index]])
 
     def original(self, index: int) -> np.ndarray:
-        """One image in its own size, (H, W, 3) uint8."""
+        """Returns an image in its own size, `(height, width, 3)` uint8."""
         path = self.path(index)
-        return _rgb(self._source[self._rows[index]], 2) if path is None else pillow.decode(Path(path).read_bytes())
+        return _rgb(self.source[self.rows[index]], 2) if path is None else pillow.decode(Path(path).read_bytes())
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(images, labels) batches in order, as NumPy arrays. UserError naming a file that changed since the scan.
-
-        A batch is made when it is asked for, on all cores, not ahead: on a CPU decoding beside the network makes both
-        wait (Lite0 at 224 px on 2 cores: 49 images/s, against 86 in turns).
-        """
+        # A batch is decoded on all cores when it is needed, not earlier. On a CPU, decoding and the network slow each
+        # other down if they run at the same time (Lite0 at 224 px on 2 cores: 49 images/s, and 86 images/s if they run
+        # in turns).
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(self), self.batch_size):
                 chosen = np.arange(start, min(start + self.batch_size, len(self)))
@@ -124,110 +118,96 @@ class Images:
 
     @property
     def decoded(self) -> bool:
-        """Whether all are given as an array of this size: a batch is then one copy (256 of 32 px: .25 ms, not 25, on
-        two cores)."""
-        return self._source.dtype == np.uint8 and self._source.shape[1:3] == (self.image_size, self.image_size)
+        """Whether the images are an array of this size. Then a batch is one copy, and no image is resized."""
+        return self.source.dtype == np.uint8 and self.source.shape[1:3] == (self.image_size, self.image_size)
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """Some images as training sees them, (n, S, S, 3) uint8. UserError naming a file that changed."""
+        """Reads images in the form that training uses.
+
+        Args:
+            indices: Places `(n,)` in this dataset.
+
+        Returns:
+            Images `(n, size, size, 3)` uint8.
+
+        Raises:
+            UserError: If a file has changed since the scan. The message contains the path of the file.
+        """
         if self.decoded:
-            return _rgb(self._source[self._rows[indices]], 3)
+            return _rgb(self.source[self.rows[indices]], 3)
         return np.stack([self.image(index) for index in indices])
 
     def image(self, index: int) -> np.ndarray:
-        """One image as training sees it, (S, S, 3) uint8. UserError naming a file that changed since the scan."""
-        found = self._source[self._rows[index]]
-        if self._source.dtype == np.uint8:
+        """Reads an image in the form that training uses.
+
+        Args:
+            index: Place in this dataset.
+
+        Returns:
+            The image `(size, size, 3)` uint8.
+
+        Raises:
+            UserError: If the file has changed since the scan. The message contains the path of the file.
+        """
+        found = self.source[self.rows[index]]
+        if self.source.dtype == np.uint8:
             return pillow.resize(_rgb(found, 2), self.image_size)
-        if self._pixels is None:
+        if self.pixels is None:
             return _read(found, self.file_hashes[index], self.image_size)
-        if (image := self._pixels.get(self.file_hashes[index])) is None:
+        if (image := self.pixels.get(self.file_hashes[index])) is None:
             image = _read(found, self.file_hashes[index], self.image_size)
-            self._pixels.put(self.file_hashes[index], image)
+            self.pixels.put(self.file_hashes[index], image)
         return image
 
     def example(self, index: int) -> tuple[np.ndarray, int]:
-        """Returns an image as training sees it, `(size, size, 3)` uint8, and its label."""
+        """Returns an image in the form that training uses, `(size, size, 3)` uint8, and its label."""
         return self.image(index), int(self.labels[index])
 
-    def as_source(self, *, seed: int | None = None) -> "Source":
-        """These images for `kv.training.fit`, permuted anew by `seed` in each epoch; see `kv.data.pipeline`."""
-        from kvision.data.pipeline import pipeline
-
-        return pipeline(self, seed=seed).source
-
     def __repr__(self) -> str:
-        # Keras' own `fit` does not take images, and shows them in its message
+        # Keras' own `fit` does not accept this object, and shows this text in its error.
         return (
             f"<{len(self)} images of {self.image_size} px, {len(self.class_names)} classes; Keras' own `fit` takes "
             ".batches(shuffle_seed=0) of them>"
         )
 
+    def as_source(self, *, seed: int | None = None) -> "Source":
+        """Returns `kv.data.batches(self, seed=seed).source`. `kv.training.fit` calls this method for images."""
+        from kvision.data.batches import batches
+
+        return batches(self, seed=seed).source
+
     def batches(
         self, *, shuffle_seed: int | None = None, first_epoch: int = 0, drop_remainder: bool = False
     ) -> "tf.data.Dataset":
-        """A `tf.data.Dataset` of (images, labels) for `fit`, decoded in parallel and prefetched.
+        """Returns the batches of `kv.data.batches` as a `tf.data.Dataset` for Keras' own `fit`.
 
-        shuffle_seed: shuffles all images (their indices, so memory stays flat) in an order that follows from the seed
-        and the epoch alone; None keeps the order. first_epoch: the epoch of the first pass, for a run that resumes;
-        each further pass is the next. drop_remainder: leaves out a last batch smaller than the others.
-        A file that changed since the scan raises tf.errors.InvalidArgumentError that names it.
+        Args:
+            shuffle_seed: Seed of a new permutation of all images in each epoch; see `seed` of `kv.data.batches`.
+            first_epoch: The epoch of the first pass, for a training that continues.
+            drop_remainder: Whether to leave out a last, smaller batch.
+
+        Returns:
+            Batches (images, labels) of one epoch; see `kv.data.Batches.tf_dataset`.
         """
-        import tensorflow as tf
+        from kvision.data.batches import batches
 
-        from kvision.distribute import inputs
-
-        stream = inputs.untuned(self._load(self._order(shuffle_seed, first_epoch), drop_remainder))
-        count = len(self) // self.batch_size if drop_remainder else -(-len(self) // self.batch_size)
-        return stream.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
-
-    def _order(self, seed: int | None, first_epoch: int) -> "tf.data.Dataset":
-        """0 ... N - 1, permuted anew in each pass; not `Dataset.shuffle`, whose order depends on the global seed."""
-        import tensorflow as tf
-
-        if seed is None:
-            return tf.data.Dataset.range(len(self))
-        epochs = itertools.count(first_epoch)
-
-        def permutation() -> Iterator[np.ndarray]:
-            yield np.random.default_rng([seed, next(epochs)]).permutation(len(self))
-
-        spec = tf.TensorSpec((len(self),), tf.int64)
-        return tf.data.Dataset.from_generator(permutation, output_signature=spec).unbatch()
-
-    def _load(self, order: "tf.data.Dataset", drop_remainder: bool) -> "tf.data.Dataset":
-        import tensorflow as tf
-
-        side, labels = self.image_size, tf.constant(self.labels)
-
-        @tf.autograph.experimental.do_not_convert
-        def load(index):
-            # Pillow's half: a third faster on two cores than TensorFlow's, whose graph also costs a second a pass
-            images = tf.numpy_function(self.take, [index], tf.uint8)
-            return tf.ensure_shape(images, (*index.shape, side, side, 3)), tf.gather(labels, index)
-
-        return order.batch(self.batch_size, drop_remainder).map(load, tf.data.AUTOTUNE)
+        return batches(self, seed=shuffle_seed, drop_remainder=drop_remainder).tf_dataset(first_epoch=first_epoch)
 
 
 def _read(path: str, file_hash: str, image_size: int) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
         image = pillow.load(data, image_size)
-        if hashlib.sha256(data).hexdigest() != file_hash:  # features and pixels are kept under the hash of the scan
+        if hashlib.sha256(data).hexdigest() != file_hash:  # this hash is the key of cached features and pixels
             raise BadImage("it holds other bytes")
         return image
     except (OSError, BadImage) as reason:
-        raise checks.error(
-            "data",
-            problem=f"has changed since it was scanned: {getattr(reason, 'strerror', None) or reason}",
-            expected="the images of the scan",
-            received=path,
-            hint="Scan the folder again",
-        ) from None
+        problem = getattr(reason, "strerror", None) or reason
+        raise checks.UserError(f"{path} has changed since it was scanned: {problem}. Scan the folder again.") from None
 
 
 def _rgb(images: np.ndarray, axis: int) -> np.ndarray:
-    """Gray images get three equal channels; axis: where the channels are or would be."""
+    """Repeats the channel of gray images three times. `axis` is the axis of channels, also if it is missing."""
     return images if images.ndim > axis else np.repeat(images[..., None], 3, axis)
 
 
@@ -241,31 +221,38 @@ def from_folder(
 ) -> Images:
     """Reads the usable images of a folder with one sub-folder per class.
 
-    Given a folder, warnings name files that cannot be used and folders that are not read. Given a scan, these stand in
-    `scan.bad` and `scan.notes`.
-
     Args:
-        folder: A folder, or what `kv.data.scan` returned for it.
-        image_size: Height and width in pixels.
-        batch_size: Images in a batch.
-        pattern: A regular expression that finds the class in the names of files, see `kv.data.scan`.
-        pixels: A store of that image size. An image is read from it, or else decoded and put there. A file that is
-            gone since the scan is an error only where its pixels are not stored.
+        folder: A folder, or the `Scan` that `kv.data.scan` returned for it. See `kv.data.scan` for the layout. If you
+            pass a folder, warnings list bad files and folders that are not read. If you pass a `Scan`, they are in its
+            `bad` and `notes`.
+        image_size: Height and width in pixels. Images are resized bilinearly, and the aspect ratio is not kept.
+        batch_size: Number of images per batch.
+        pattern: A regular expression that finds the class in the names of files; see `kv.data.scan`.
+        pixels: A store of the same image size. It keeps decoded images between passes and runs. If None, files are
+            decoded in every pass.
+
+    Returns:
+        The images with their labels.
 
     Raises:
-        kvision.UserError: If nothing can be used, see `kv.data.scan`, or the store has another size.
+        UserError: If no image can be used (see `kv.data.scan`), or if the store has a different image size.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name, color in {"cat": "red", "dog": "blue"}.items():
+        ...     (folder / name).mkdir()
+        ...     Image.new("RGB", (8, 8), color).save(folder / name / "1.png")
+        >>> images = kv.data.from_folder(folder, image_size=32)
+        >>> images.class_names, len(images)
+        (('cat', 'dog'), 2)
     """
     if pixels is not None and pixels.image_size != image_size:
-        raise checks.error("pixels", expected=f"a store of {image_size} px", received=f"{pixels.image_size} px")
-    if isinstance(folder, Scan):
-        found = folder
-    else:
-        found = scan(folder, pattern=pattern)
-        for note in found.notes:
-            warnings.warn(note, stacklevel=2)
-        if found.bad:
-            listed = "\n".join(f"  {bad.path}: {bad.reason}" for bad in found.bad)
-            warnings.warn(f"{len(found.bad)} images cannot be used and are left out:\n{listed}", stacklevel=2)
+        raise checks.UserError("pixels", expected=f"a store of {image_size} px", received=f"{pixels.image_size} px")
+    found = folder if isinstance(folder, Scan) else scan(folder, pattern=pattern)
+    if found is not folder:
+        _warn(found)
     return Images(
         np.array([str(found.folder / path) for path in found.paths], object),
         np.arange(len(found.paths)),
@@ -281,18 +268,32 @@ def from_folder(
 
 
 def from_csv(path: str | Path, *, image_size: int, batch_size: int = 32) -> Images:
-    """Reads the usable images that a CSV file names.
+    """Reads the usable images that a CSV file lists.
 
     Args:
-        path: A file with a header and a column of image files (`path`, `file`, `filename` or `image`), relative to its
-            folder, and one of classes (`label` or `class`). A column `part` is for `kv.data.scan` and the commands.
+        path: A CSV file with a header and two columns: image files (`path`, `file`, `filename` or `image`), relative to
+            the folder of the CSV file, and classes (`label` or `class`). A third column with parts (`part` or `split`)
+            is used by `kv.data.scan` and the commands.
         image_size: Height and width in pixels.
-        batch_size: Images in a batch.
+        batch_size: Number of images per batch.
+
+    Returns:
+        The images with their labels. Warnings list files that cannot be used.
 
     Raises:
-        kvision.UserError: If the file or all of its images cannot be used.
+        UserError: If the CSV file cannot be used, or if none of its images can be used.
     """
-    return from_folder(path, image_size=image_size, batch_size=batch_size)
+    found = scan(path, argument="path")
+    _warn(found)
+    return from_folder(found, image_size=image_size, batch_size=batch_size)
+
+
+def _warn(found: Scan) -> None:
+    for note in found.notes:
+        warnings.warn(note, stacklevel=3)
+    if found.bad:
+        listed = "\n".join(f"  {bad.path}: {bad.reason}" for bad in found.bad)
+        warnings.warn(f"{len(found.bad)} images cannot be used and are left out:\n{listed}", stacklevel=3)
 
 
 def from_arrays(
@@ -303,23 +304,41 @@ def from_arrays(
     image_size: int,
     batch_size: int = 32,
 ) -> Images:
-    """Images (N, H, W, 3), or grey (N, H, W), uint8, resized batch by batch. labels: (N,) int; None gives zeros."""
+    """Creates a dataset from an array of images. Images are resized batch by batch.
+
+    Args:
+        images: Images `(n, height, width, 3)` or, in grayscale, `(n, height, width)`, uint8 in [0, 255].
+        labels: Labels `(n,)`, integers from 0. If None, all labels are 0, for images without labels.
+        class_names: Names of the classes. Defaults to "0", "1" and so on.
+        image_size: Height and width in pixels. Images are resized bilinearly, and the aspect ratio is not kept.
+        batch_size: Number of images per batch.
+
+    Returns:
+        The images with their labels.
+
+    Raises:
+        UserError: If the images have a wrong shape or type, if labels or class names do not fit, or if a size is below
+            1.
+
+    Example:
+        >>> images = kv.data.from_arrays(np.zeros((4, 8, 8), "uint8"), np.array([0, 1, 0, 1]), image_size=32)
+        >>> [batch.shape for batch, _ in images]
+        [(4, 32, 32, 3)]
+    """
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] != 3):
-        raise checks.error(
+        raise checks.UserError(
             "images",
             expected="uint8 (N, H, W, 3) or (N, H, W)",
             received=f"{images.dtype} {images.shape}",
-            hint=""
-            if images.dtype == np.uint8
-            else "Convert values in [0, 1] by (255 * images).round().astype('uint8')",
+            hint="" if images.dtype == np.uint8 else "For values in [0, 1]: (255 * images).round().astype('uint8')",
         )
     labels = np.zeros(len(images), "int32") if labels is None else np.asarray(labels, "int32").reshape(-1)
     if len(labels) != len(images):
-        raise checks.error("labels", expected=f"{len(images)}, one an image", received=len(labels))
+        raise checks.UserError("labels", expected=f"{len(images)} labels, one for each image", received=len(labels))
     numbers = [str(i) for i in range(int(labels.max(initial=0)) + 1)]
     class_names = names_of_classes.check("class_names", class_names or numbers)
     if len(labels) and not 0 <= labels.min() <= labels.max() < len(class_names):
-        raise checks.error("labels", expected=f"0 to {len(class_names) - 1}", received=(labels.min(), labels.max()))
+        raise checks.UserError("labels", expected=f"0 to {len(class_names) - 1}", received=(labels.min(), labels.max()))
     pixel_hashes = np.array([pixel_hash(_rgb(image, 2)) for image in images])
     return Images(
         images,

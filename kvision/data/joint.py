@@ -1,4 +1,4 @@
-"""Random changes to an image and its mask together."""
+"""Random augmentation of an image and its mask together."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,27 @@ __all__ = ["JointAugment"]
 
 @dataclass(frozen=True)
 class JointAugment:
-    """A random cut-out at a random scale, flipped, in other colors: image (H, W, 3) uint8, labels (H, W) uint8 ->
-    the same of (height, width).
+    """Cuts a random window of random scale out of an image and its mask, flips both, and changes the image's colors.
 
-    scale: how much larger things become, drawn log-uniformly from (low, high); 1 keeps their size. stretch: height and
-    width by factors that differ up to so much, 0.1 for 10 %. flip: left and right, half of the time; classes must not
-    tell left from right. color: brightness, contrast and saturation by factors from 1 - color to 1 + color, of the
-    image alone. What lies outside of the image is black, and 255 in the labels, which does not count. The image is
-    resampled bilinearly, antialiased, the labels by the nearest, both on one grid.
+    Call the object with an image `(h, w, 3)` uint8, its labels `(h, w)` uint8 and a `numpy.random.Generator`. It
+    returns image and labels with the new size. The image is resampled bilinearly and antialiased, the labels with the
+    nearest pixel, both on the same grid. Pixels outside the image are black. Their label is 255, which does not count.
+
+    Attributes:
+        height: Height of the result in pixels.
+        width: Width of the result in pixels.
+        scale: Range (low, high) of the factor by which objects become larger. The factor is drawn log-uniformly. With
+            1, objects keep their size.
+        stretch: Limit, in [0, 1), of the difference between the factors of height and width: 0.1 for 10 %.
+        flip: Whether to swap left and right in half of the cases. No class may depend on left and right.
+        color: Limit, in [0, 1), of the change of brightness, contrast and saturation, by factors from 1 - color to
+            1 + color.
+
+    Example:
+        >>> augment = kv.data.JointAugment(32, 32)
+        >>> image, labels = np.zeros((40, 50, 3), "uint8"), np.zeros((40, 50), "uint8")
+        >>> [part.shape for part in augment(image, labels, np.random.default_rng(0))]
+        [(32, 32, 3), (32, 32)]
     """
 
     height: int
@@ -32,20 +45,21 @@ class JointAugment:
 
     def __post_init__(self):
         if self.height < 1 or self.width < 1:
-            raise checks.error("height, width", expected="pixels, at least 1", received=(self.height, self.width))
+            expected = "a number of pixels, at least 1"
+            raise checks.UserError("height, width", expected=expected, received=(self.height, self.width))
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise checks.error("scale", expected="0 < low <= high", received=self.scale)
+            raise checks.UserError("scale", expected="0 < low <= high", received=self.scale)
         for name, value in {"stretch": self.stretch, "color": self.color}.items():
             if not 0 <= value < 1:
-                raise checks.error(name, expected="a share in [0, 1)", received=value)
+                raise checks.UserError(name, expected="a number in [0, 1)", received=value)
 
     def __call__(
         self, image: np.ndarray, labels: np.ndarray, random: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.log(self.scale)
         scale, stretch = np.exp(random.uniform(low, high)), np.exp(random.uniform(-1, 1) * np.log1p(self.stretch) / 2)
-        window = (self.height / (scale * stretch), self.width / (scale / stretch))  # of the image's pixels
-        # all of the smaller of the two is seen, wherever it lies
+        window = (self.height / (scale * stretch), self.width / (scale / stretch))  # in pixels of the image
+        # On each axis, the shorter one of image and window is inside the longer one.
         spare = [side - length for side, length in zip(labels.shape, window, strict=True)]
         corner = [random.uniform(min(0.0, room), max(0.0, room)) for room in spare]
         flip, factors = random.random() < 0.5, random.uniform(1 - self.color, 1 + self.color, 3)
@@ -62,9 +76,10 @@ class JointAugment:
         return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
     def _cut(self, picture: Image.Image, corner, window, how: Image.Resampling, outside: np.ndarray) -> np.ndarray:
-        """The window, resampled to (height, width); `outside` where it leaves the picture."""
+        """Returns the window, resampled to (height, width). Pixels outside the picture get the value `outside`."""
         sides, targets = picture.size[::-1], (self.height, self.width)
-        ends = []  # of each axis: where the picture lies in the result, and which part of it that is
+        # For each axis: the place of the picture in the result, and the part of the picture that is shown there.
+        ends = []
         for start, length, side, target in zip(corner, window, sides, targets, strict=True):
             first = min(round(max(0.0, -start) * target / length), target - 1)
             last = max(first + 1, round(min(length, side - start) * target / length))

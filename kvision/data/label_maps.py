@@ -1,4 +1,4 @@
-"""Which number in a mask's file stands for which class."""
+"""Maps from the numbers in mask files to classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,14 +11,25 @@ from kvision.pixels.label_colors import palette
 
 __all__ = ["CAMVID", "CITYSCAPES", "IGNORE", "LABEL_MAPS", "VOC", "LabelMap", "label_map"]
 
-IGNORE = 255  # the label of pixels that do not count
+IGNORE = 255  # the label of pixels that count neither in training nor in a metric
 _IGNORED_NAMES = {"void", "ignore", "ignored", "unlabeled", "unlabelled"}
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """names: of the classes 0 ... K - 1. ids: {number in a file, 0 to 255: class, or IGNORE}; 255 is ignored unless it
-    says otherwise. colors: (K, 3) RGB for pictures, those of Pascal VOC if left out."""
+    """The classes of masks, and the numbers for these classes in mask files.
+
+    Attributes:
+        names: Names of the classes 0 to K - 1.
+        ids: Dict from each number in a file, 0 to 255, to a class or `IGNORE`. The number 255 is ignored if it is not
+            listed.
+        colors: One RGB color per class, for pictures. Defaults to the colors of Pascal VOC.
+
+    Example:
+        >>> labels = kv.data.LabelMap(("ground", "tree"), {0: 0, 7: 1})
+        >>> labels.classes(np.array([[0, 7, 255]], "uint8")).tolist()
+        [[0, 1, 255]]
+    """
 
     names: tuple[str, ...]
     ids: Mapping[int, int]
@@ -27,15 +38,27 @@ class LabelMap:
     def __post_init__(self):
         classes = set(range(len(self.names)))
         if not 2 <= len(self.names) <= IGNORE:
-            raise checks.error("names", expected="two to 255 names", received=self.names)
+            raise checks.UserError("names", expected="two to 255 names", received=self.names)
         class_names.check("names", self.names)
         if not set(self.ids) <= set(range(256)) or not classes <= set(self.ids.values()) <= classes | {IGNORE}:
-            raise checks.error("ids", expected=f"0 to 255 -> every class of 0 to {len(classes) - 1}", received=self.ids)
+            raise checks.UserError(
+                "ids", expected=f"numbers from 0 to 255 for every class from 0 to {len(classes) - 1}", received=self.ids
+            )
         if not self.colors:
             object.__setattr__(self, "colors", palette(len(self.names)))
 
     def classes(self, mask: np.ndarray) -> np.ndarray:
-        """(H, W) uint8 numbers of a file -> classes and IGNORE; ValueError naming the numbers that are not known."""
+        """Converts the numbers of a file to classes.
+
+        Args:
+            mask: Numbers `(height, width)` uint8.
+
+        Returns:
+            Classes or `IGNORE`, `(height, width)` uint8.
+
+        Raises:
+            ValueError: If numbers are unknown. The message lists these numbers.
+        """
         table = np.full(256, -1, "int16")
         table[255] = IGNORE
         for number, label in self.ids.items():
@@ -43,7 +66,7 @@ class LabelMap:
         found = table[mask]
         if (found < 0).any():
             unknown = np.unique(mask[found < 0]).tolist()
-            raise ValueError(f"it holds {', '.join(map(str, unknown[:10]))}, of which the class names say nothing")
+            raise ValueError(f"it holds {', '.join(map(str, unknown[:10]))}, which stand for no class")
         return found.astype("uint8")
 
 
@@ -54,7 +77,7 @@ VOC = LabelMap(
     ),
     ids={number: number for number in range(21)},
 )
-# the eleven classes and the order of SegNet (Badrinarayanan et al. 2017), with its colors; 11 is void
+# The eleven classes of SegNet (Badrinarayanan et al. 2017), with SegNet's order and colors. 11 is void.
 CAMVID = LabelMap(
     names=(
         *("sky", "building", "pole", "road", "pavement", "tree"),
@@ -66,7 +89,7 @@ CAMVID = LabelMap(
         *((192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192)),
     ),
 )
-# the ids of gtFine_labelIds, of which 19 are trained on (cityscapesScripts, helpers/labels.py)
+# The ids of the 19 training classes in gtFine_labelIds (cityscapesScripts, helpers/labels.py).
 _CITYSCAPES = {
     "road": (7, (128, 64, 128)),
     "sidewalk": (8, (244, 35, 232)),
@@ -100,29 +123,44 @@ LABEL_MAPS = {"camvid": CAMVID, "cityscapes": CITYSCAPES, "voc": VOC}
 
 
 def label_map(classes: str | Path) -> LabelMap:
-    """camvid, cityscapes, voc, or the path of a text file: a class name a line, line n for the number n, from 0.
+    """Returns the label map of a dataset, or reads one from a text file.
 
-    Lines "void", "ignore" or "unlabeled" stand for pixels that do not count. Raises UserError for a file that is
-    missing, is no text, or names fewer than two classes or one of them twice.
+    Args:
+        classes: "camvid", "cityscapes", "voc", or the path of a text file with one class name per line. The first line
+            is for the number 0. A line "void", "ignore" or "unlabeled" is for pixels that do not count.
+
+    Returns:
+        The label map.
+
+    Raises:
+        UserError: If the file is missing or is not a text file, if it has fewer than two classes, or if a class occurs
+            twice.
+
+    Example:
+        >>> kv.data.label_map("voc").names[:3]
+        ('background', 'aeroplane', 'bicycle')
     """
     if str(classes) in LABEL_MAPS:
         return LABEL_MAPS[str(classes)]
     path = Path(classes)
-    expected = f"{', '.join(LABEL_MAPS)}, or a text file with a class name a line"
+    expected = f"{', '.join(LABEL_MAPS)}, or a text file with one class name per line"
     if not path.is_file():
-        raise checks.error("classes", problem="names no file", expected=expected, received=str(classes))
+        raise checks.UserError("classes", problem="names no file", expected=expected, received=str(classes))
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # Windows' editors write a mark before the text
+        # Editors on Windows write a byte order mark at the beginning.
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as reason:
-        raise checks.error("classes", problem="is no text", expected=expected, received=str(classes)) from reason
+        raise checks.UserError(
+            "classes", problem="is not a text file", expected=expected, received=str(classes)
+        ) from reason
     lines = [line.strip() for line in lines]
     while lines and not lines[-1]:
         lines.pop()
     names = [line for line in lines if line.lower() not in _IGNORED_NAMES]
     if len(lines) > 256 or "" in names or not 2 <= len(names) <= IGNORE:
-        raise checks.error(
+        raise checks.UserError(
             "classes",
-            problem=f"'{path.name}' is no list of classes",
+            problem=f"'{path.name}' is not a list of classes",
             expected="two to 255 names, one on each line",
             received=lines,
         )

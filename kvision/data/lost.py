@@ -1,4 +1,4 @@
-"""Files that vanish or break while a training runs: told, counted, and stood in for."""
+"""Handles files that are deleted or damaged while a training runs: they are reported, counted and replaced."""
 
 import os
 import sys
@@ -18,25 +18,34 @@ __all__ = ["Lost", "Tolerant"]
 
 @dataclass(frozen=True)
 class Lost:
-    """A file that could be read when it was scanned, and not in training."""
+    """A file that could be read during the scan, but not during training.
+
+    Attributes:
+        path: The file.
+        reason: The reason why the file cannot be read.
+    """
 
     path: str
     reason: str
 
 
 class Tolerant:
-    """Reads rows in parallel: (n,) numbers -> a list of n things, and the numbers that were read.
+    """Reads the rows of a batch in parallel, and replaces unreadable rows by readable rows of the same batch.
 
-    read: a number -> a thing, or UserError. path: a number -> its file, for people. count, fraction: of the files; up
-    to so many may be lost: each is named on standard error and stands in `lost` once, and another row of its batch
-    takes its place. One more raises UserError.
+    Each lost file is reported once on standard error, and listed once in `lost`.
+
+    Args:
+        read: A function of a row number that returns the row, or raises UserError.
+        path: A function of a row number that returns the path of the file.
+        count: Number of files.
+        lost_fraction: Share of the files, in [0, 1), that may be lost. If more files are lost, UserError is raised.
     """
 
-    def __init__(self, read: Callable[[int], Any], path: Callable[[int], str], *, count: int, fraction: float):
-        if not 0 <= fraction < 1:
-            raise checks.error("lost_fraction", expected="a number from 0 to below 1", received=fraction)
+    def __init__(self, read: Callable[[int], Any], path: Callable[[int], str], *, count: int, lost_fraction: float):
+        if not 0 <= lost_fraction < 1:
+            raise checks.UserError("lost_fraction", expected="a number from 0 to below 1", received=lost_fraction)
         self.lost: list[Lost] = []
-        self._read, self._path, self._allowed = read, path, int(fraction * count)
+        self._read, self._path, self._allowed = read, path, int(lost_fraction * count)
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="decode")
 
@@ -44,12 +53,7 @@ class Tolerant:
         found = list(self._pool.map(self._one, rows))
         good = [i for i, thing in enumerate(found) if thing is not None]
         if not good:
-            raise checks.error(
-                "data",
-                problem="has changed: no image of a batch is left",
-                expected="files that stay",
-                received=self.lost[-1],
-            )
+            raise checks.UserError(f"The files have changed, and no image of a batch is left: {self.lost[-1].reason}")
         stand_in = [i if thing is not None else good[i % len(good)] for i, thing in enumerate(found)]
         return [found[i] for i in stand_in], rows[stand_in]
 
@@ -62,6 +66,6 @@ class Tolerant:
                 if path not in {one.path for one in self.lost}:
                     self.lost.append(Lost(path, str(problem)))
                     tqdm.write(f"Lost ({len(self.lost)} of {self._allowed} allowed): {problem}", file=sys.stderr)
-                if len(self.lost) > self._allowed:  # the one too many, whichever of them this is
+                if len(self.lost) > self._allowed:  # several threads may have added files after the limit was reached
                     raise checks.UserError(self.lost[self._allowed].reason) from problem
             return None

@@ -1,8 +1,9 @@
-"""How folders of images with masks are laid out: which mask belongs to which image, and what is held out."""
+"""The layouts of folders with images and masks. Finds the mask and the part of each image."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from kvision import checks
 from kvision.data import parts
@@ -14,7 +15,7 @@ _IMAGES, _MASKS = ("images",), ("masks", "labels", "annotations")
 _MASK_ENDINGS = ("", "_mask", "_label")
 _CITYSCAPES = "_gtFine_labelIds"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-MASK_SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # the last two to be refused by name
+MASK_SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # JPEG files are included so that they are reported as bad
 LAYOUTS = (
     "images/ and masks/ (or labels/, annotations/) with equal file names; train/ with val/, test/ or both laid out so, "
     "or with their masks in trainannot/ and valannot/ (CamVid as SegNet has it); "
@@ -27,10 +28,10 @@ class Pair:
     """An image and its mask.
 
     Attributes:
-        image: Its path, or None if it is missing.
-        mask: Its path, or None if it is missing.
-        part: The part of the data set, see `parts`, or None if the layout names no parts.
-        problem: Why the pair cannot be used, where its place says so.
+        image: Path of the image, or None if the image is missing.
+        mask: Path of the mask, or None if the mask is missing.
+        part: The part of the dataset (see `parts`), or None if the layout has no parts.
+        problem: The reason why the pair cannot be used, if it is known before the files are read.
     """
 
     image: Path | None
@@ -39,17 +40,24 @@ class Pair:
     problem: str = ""
 
 
-def pairs(folder: Path) -> list[Pair]:
-    """Returns every image and every mask of a folder, in the order of their names.
+def pairs(folder: Path, *, argument: str = "folder") -> list[Pair]:
+    """Finds every image and every mask of a folder.
 
-    Hidden files and folders, and those that a system makes (`__MACOSX`, `@eaDir`), are passed over.
+    Hidden files and folders are skipped, and folders that an operating system creates (`__MACOSX`, `@eaDir`).
+
+    Args:
+        folder: The folder of the dataset.
+        argument: Name of the argument with the folder, for errors.
+
+    Returns:
+        Pairs of images and masks, in the order of their names.
 
     Raises:
-        kvision.UserError: If the layout is unknown.
+        UserError: If the folder does not exist, or if its layout is unknown.
     """
     if not folder.is_dir():
-        raise checks.error(
-            "data",
+        raise checks.UserError(
+            argument,
             problem="names no folder",
             expected=f"a folder: {LAYOUTS}",
             received=str(folder),
@@ -57,21 +65,22 @@ def pairs(folder: Path) -> list[Pair]:
         )
     inner = _folders(folder)
     if {"JPEGImages", "SegmentationClass"} <= inner:
-        return list(_voc(folder))
+        return list(_voc(folder, argument))
     if {"leftImg8bit", "gtFine"} <= inner:
         return list(_cityscapes(folder))
     if "train" in inner:
-        sides = {part: _side(folder, name, inner) for part, name in parts.folders(inner).items()}
+        sides = {part: _side(folder, name, inner) for part, name in parts.folders(inner, argument=argument).items()}
         if not sides or None in sides.values():
-            raise _unknown(folder, inner)
+            _unknown(folder, inner, argument)
         return [pair for part, side in sides.items() if side for pair in _matched(*side, part)]
-    if side := _side(folder):
-        return list(_matched(*side, None))
-    raise _unknown(folder, inner)
+    side = _side(folder)
+    if side is None:
+        _unknown(folder, inner, argument)
+    return list(_matched(*side, None))
 
 
 def unread(folder: Path, found: list[Pair]) -> list[str]:
-    """Returns the names of the folders in `folder` of which none of the pairs that were found has a file."""
+    """Returns the names of the folders in `folder` that do not contain any file of the pairs."""
     files = [path for pair in found for path in (pair.image, pair.mask) if path is not None]
     return sorted(_folders(folder) - {path.relative_to(folder).parts[0] for path in files} - {"ImageSets"})
 
@@ -80,13 +89,13 @@ def _folders(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if path.is_dir() and not hidden(path.name)}
 
 
-def _unknown(folder: Path, inner: set[str]) -> checks.UserError:
+def _unknown(folder: Path, inner: set[str], argument: str) -> NoReturn:
     received = f"{folder}, with the folders {', '.join(sorted(inner)[:10]) or '(none)'}"
     sides = ("train/", "val/") if "train" in inner else ("",)
     steps = [f"images into {side}images and their masks, under the same names, into {side}masks" for side in sides]
-    return checks.error(
-        "data",
-        problem="is laid out in no known way",
+    raise checks.UserError(
+        argument,
+        problem="has an unknown layout",
         expected=LAYOUTS,
         received=received,
         hint=f"Put {', and '.join(steps)}",
@@ -94,7 +103,7 @@ def _unknown(folder: Path, inner: set[str]) -> checks.UserError:
 
 
 def _side(folder: Path, name: str = ".", inner: set[str] | frozenset = frozenset()) -> tuple[Path, Path] | None:
-    """The folders of images and of masks."""
+    """Returns the folders of images and of masks."""
     if f"{name}annot" in inner:
         return folder / name, folder / f"{name}annot"
     images, masks = (
@@ -105,7 +114,7 @@ def _side(folder: Path, name: str = ".", inner: set[str] | frozenset = frozenset
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[str, list[Path]]:
-    """{path without suffix, relative to the folder: files}, sub-folders included, hidden files left out."""
+    """Returns the files at any depth by relative path without suffix. Hidden files are left out."""
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         inner = path.relative_to(folder)
@@ -133,13 +142,13 @@ def _pair(images: list[Path], masks: list[Path], part: str | None) -> Pair:
     return Pair(images[0] if images else None, masks[0] if masks else None, part, problem)
 
 
-def _voc(folder: Path) -> Iterator[Pair]:
+def _voc(folder: Path, argument: str) -> Iterator[Pair]:
     images, masks = _files(folder / "JPEGImages", IMAGE_SUFFIXES), _files(folder / "SegmentationClass", MASK_SUFFIXES)
     for split, part in {"train": parts.TRAIN, "val": parts.TEST}.items():
         listed = folder / "ImageSets" / "Segmentation" / f"{split}.txt"
         if not listed.is_file():
-            raise checks.error(
-                "data",
+            raise checks.UserError(
+                argument,
                 problem="has no list of a split",
                 expected=f"the file {listed.name}",
                 received=str(listed),
@@ -148,12 +157,12 @@ def _voc(folder: Path) -> Iterator[Pair]:
         try:
             names = listed.read_text(encoding="utf-8").split()
         except UnicodeDecodeError as reason:
-            raise checks.error(
-                "data", problem="has a list that is no text", expected="a name a line", received=str(listed)
+            raise checks.UserError(
+                argument, problem="has a list that is not text", expected="a name a line", received=str(listed)
             ) from reason
         for name in names:
             if "/" in name or "\\" in name or ".." in name:
-                raise checks.error("data", expected=f"names without folders in {listed.name}", received=name)
+                raise checks.UserError(argument, expected=f"names without folders in {listed.name}", received=name)
             found = _pair(images.get(name, []), masks.get(name, []), part)
             yield found if found.image else replace(found, image=folder / "JPEGImages" / f"{name}.jpg")
 

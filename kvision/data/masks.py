@@ -1,4 +1,4 @@
-"""Images with a label for each pixel: looked at once, then read one by one."""
+"""Images with masks, which contain one label per pixel."""
 
 import hashlib
 import os
@@ -13,6 +13,7 @@ from kvision import checks
 from kvision.data.label_maps import IGNORE, LabelMap
 from kvision.data.mask_layouts import LAYOUTS, Pair, pairs, unread
 from kvision.data.scan import BadFile, pixel_hash
+from kvision.data.unchanged import read_unchanged
 from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
 from kvision.progress import Bar
 
@@ -23,24 +24,26 @@ _LOSSLESS = ("PNG", "BMP", "GIF")
 
 @dataclass(frozen=True, eq=False)
 class MaskedImages:
-    """Images and masks of one folder; `from_masks` makes them. Sequences have an entry for each pair.
+    """Images and masks of one folder. Each file is read when it is needed. `kv.data.from_masks` creates them.
+
+    Sequences have one entry per pair of an image and its mask.
 
     Attributes:
         folder: The folder.
-        label_map: The classes, and the numbers in the masks that stand for them.
+        label_map: The classes, and the numbers for these classes in the masks.
         names: Relative paths of the images.
         images: Paths of the images.
         masks: Paths of the masks.
-        pixel_hashes: Hashes of the images' decoded pixels, equal for exact copies.
-        file_hashes: SHA-256 of each image's bytes and of its mask's.
+        pixel_hashes: Hash of the decoded pixels of each image. Exact copies have equal hashes.
+        file_hashes: SHA-256 of the bytes of each image, and SHA-256 of the bytes of its mask.
         sizes: (height, width) of each image.
         present: The classes that occur in each mask.
-        turned: Whether EXIF data turn or mirror the image.
-        part: `(n,)` "train", "validation" or "test". None where the folder names no parts.
-        bad: Files that cannot be used, with the reasons.
-        notes: One sentence for folders that are not read.
-        longest_side: Pixels. Larger images, and their masks with them, are made smaller by `example`. None leaves
-            all as they are.
+        turned: Whether the EXIF orientation rotates or mirrors each image.
+        part: `(n,)` "train", "validation" or "test". None if the folder has no parts.
+        bad: Bad images, with the reasons.
+        notes: Sentences about folders that are not read.
+        longest_side: Longest side in pixels. `example` makes larger images and their masks smaller. If None, all images
+            keep their size.
     """
 
     folder: Path
@@ -63,16 +66,17 @@ class MaskedImages:
 
     @property
     def class_names(self) -> tuple[str, ...]:
+        """Names of the classes."""
         return self.label_map.names
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any image or mask, their order, the classes and the size."""
+        """A hash that changes with any image or mask, with their order, with the classes and with `longest_side`."""
         text = repr([self.file_hashes, self.label_map.names, sorted(self.label_map.ids.items()), self.longest_side])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> "MaskedImages":
-        """The pairs at `indices`, in that order."""
+        """Returns the pairs at `indices`, in that order. No file is copied."""
 
         def chosen(values):
             return tuple(values[i] for i in indices)
@@ -83,35 +87,65 @@ class MaskedImages:
         return replace(self, **parts, part=part)
 
     def some(self, count: int, *, seed: int = 0) -> "MaskedImages":
-        """Returns `count` random images in their order; all, if there are no more."""
+        """Returns `count` random pairs in their order, chosen by `seed`, or all pairs if there are not more."""
         if count >= len(self):
             return self
         return self.subset(np.sort(np.random.default_rng(seed).permutation(len(self))[:count]))
 
     def path(self, index: int) -> str:
-        """The file of an image."""
+        """Returns the path of the file of an image."""
         return str(self.images[index])
 
     def original(self, index: int) -> np.ndarray:
-        """An image in its own size, (H, W, 3) uint8. UserError if the file has changed since it was looked at."""
-        return self._read(self.images[index], self.file_hashes[index][0], pillow.decode)
+        """Reads an image in its own size.
+
+        Args:
+            index: Place of the pair in this dataset.
+
+        Returns:
+            The image `(height, width, 3)` uint8.
+
+        Raises:
+            UserError: If the file has changed since `kv.data.from_masks` read it.
+        """
+        return read_unchanged(self.images[index], self.file_hashes[index][0], pillow.decode)
 
     def mask(self, index: int) -> np.ndarray:
-        """Its labels, (H, W) uint8: 0 ... K - 1, or 255, which does not count. UserError as `original`."""
-        return self._read(
+        """Reads the mask of an image in its own size.
+
+        Args:
+            index: Place of the pair in this dataset.
+
+        Returns:
+            Labels `(height, width)` uint8: 0 to K - 1, or 255 for pixels that do not count.
+
+        Raises:
+            UserError: If the file has changed since `kv.data.from_masks` read it.
+        """
+        return read_unchanged(
             self.masks[index], self.file_hashes[index][1], lambda data: self.label_map.classes(_numbers(data))
         )
 
     def example(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns an image as training sees it, `(h, w, 3)` uint8, and its labels `(h, w)`: no side is longer than
-        `longest_side`."""
+        """Reads an image and its mask, and makes both smaller if a side is longer than `longest_side`.
+
+        Args:
+            index: Place of the pair in this dataset.
+
+        Returns:
+            The image `(height, width, 3)` uint8 and its labels `(height, width)` uint8.
+        """
         image, labels = self.original(index), self.mask(index)
         small = pillow.fit(image, self.longest_side)
         return small, pillow.fit_labels(labels, small.shape[:2])
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels of each class, (K,) int64, and the pixels of all images in which it occurs: what median-frequency
-        weights are made of. Ignored pixels are counted nowhere."""
+        """Counts pixels for `kv.segmentation.median_frequency`. Ignored pixels are not counted.
+
+        Returns:
+            Two arrays `(classes,)` int64: the number of pixels of each class, and the number of pixels of all images
+            that contain the class.
+        """
         own, whole = np.zeros((2, len(self.class_names)), "int64")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for labels in pool.map(self.mask, range(len(self))):
@@ -120,40 +154,54 @@ class MaskedImages:
                 whole += np.where(found > 0, found.sum(), 0)
         return own, whole
 
-    @staticmethod
-    def _read(path: Path, file_hash: str, decode):
-        try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != file_hash:
-                raise BadImage("it holds other bytes")
-            return decode(data)
-        except (OSError, ValueError) as reason:
-            raise checks.error(
-                "data",
-                problem=f"has changed since it was looked at: {getattr(reason, 'strerror', None) or reason}",
-                expected="the files as they were",
-                received=str(path),
-                hint="Read the folder again",
-            ) from None
-
 
 def from_masks(
-    folder: str | Path, label_map: LabelMap, *, longest_side: int | None = None, progress: bool = True
+    folder: str | Path,
+    label_map: LabelMap,
+    *,
+    longest_side: int | None = None,
+    progress: bool = True,
+    argument: str = "folder",
 ) -> MaskedImages:
-    """Reads every image and mask below `folder` once, and keeps those that belong together.
+    """Reads every image and every mask of a folder once, and matches images with masks.
 
-    Layouts: `images` and `masks` (or `labels`, `annotations`) with equal file names; `train` and `val` (or `test`) laid
-    out so, as CamVid in SegNet's form; Pascal VOC; Cityscapes. A mask is a PNG (or BMP, GIF) of numbers or of palette
-    entries, as large as its image is shown, that is, turned as its EXIF data say. Listed in `bad`: an image without
-    mask, a mask without image, another size, numbers of which `label_map` says nothing, a mask in colors or in JPEG,
-    which blurs numbers, and what cannot be decoded.
-    longest_side: see `MaskedImages`. progress: a bar on standard error.
-    Raises UserError for another layout, and if nothing can be used.
+    The folder contains `images` and `masks` (or `labels`, `annotations`) with equal file names. Or it contains `train`
+    and at least one of `val` and `test`, each with this layout. The layouts of CamVid (in SegNet's form), Pascal VOC
+    and Cityscapes are also accepted.
+
+    A mask is a PNG (or BMP, GIF) file with numbers or palette indices. A mask must have the same size as its image
+    after the EXIF orientation is applied. `bad` lists images without a mask, masks without an image, pairs of different
+    sizes, masks with numbers that are not in `label_map`, masks in colors, masks in JPEG (JPEG changes numbers), and
+    files that cannot be decoded.
+
+    Args:
+        folder: The folder.
+        label_map: The classes; see `kv.data.label_map`.
+        longest_side: Longest side of training images in pixels. If None, all images keep their size.
+        progress: Whether to show a progress bar on standard error.
+        argument: Name of the argument with the folder, for errors.
+
+    Returns:
+        The images with their masks.
+
+    Raises:
+        UserError: If the layout is unknown, if no pair can be used, or if `longest_side` is below 1.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name, mode in {"images": "RGB", "masks": "L"}.items():
+        ...     (folder / name).mkdir()
+        ...     Image.new(mode, (8, 8)).save(folder / name / "1.png")
+        >>> labels = kv.data.LabelMap(("ground", "tree"), {0: 0, 1: 1})
+        >>> kv.data.from_masks(folder, labels, progress=False).names
+        ('images/1.png',)
     """
     folder = Path(folder)
     if longest_side is not None and longest_side < 1:
-        raise checks.error("longest_side", expected="pixels, at least 1", received=longest_side)
-    found = pairs(folder)
+        raise checks.UserError("longest_side", expected="a number of pixels, at least 1", received=longest_side)
+    found = pairs(folder, argument=argument)
 
     def look(pair):
         try:
@@ -172,8 +220,8 @@ def from_masks(
     bad = tuple(_bad(pair, outcome, folder) for pair, outcome in outcomes if isinstance(outcome, str))
     if not good:
         hint = f"{bad[0].path}: {bad[0].reason}" if bad else "Put images and masks into these folders"
-        raise checks.error(
-            "data", problem="has no image with a mask", expected=LAYOUTS, received=str(folder), hint=hint
+        raise checks.UserError(
+            argument, problem="has no image with a mask", expected=LAYOUTS, received=str(folder), hint=hint
         )
     part = [pair.part for pair, _ in good]
     return MaskedImages(
@@ -195,7 +243,7 @@ def from_masks(
 
 
 def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
-    """-> pixel hash, file hashes, size, classes that occur, whether EXIF turns the image."""
+    """Returns pixel hash, file hashes, size, classes in the mask, and whether the EXIF orientation turns the image."""
     data, of_mask = _bytes(image), _bytes(mask)
     pixels = pillow.decode(data)
     try:
@@ -207,33 +255,33 @@ def _looked_at(image: Path, mask: Path, label_map: LabelMap) -> tuple:
         raise ValueError(f"its mask has {labels.shape} pixels, the image {pixels.shape[:2]}{turned}")
     hashes = hashlib.sha256(data).hexdigest(), hashlib.sha256(of_mask).hexdigest()
     present = tuple(np.unique(labels[labels != IGNORE]).tolist())
-    turned = orientation.read(header.lazy_open(data)[1].tiff) != 1
+    with header.lazy_open(data) as opened:
+        turned = orientation.read(pillow.exif(opened)) != 1
     return pixel_hash(pixels), hashes, labels.shape, present, turned
 
 
 def _bytes(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)  # one too many is refused by its header
+        return stream.read(MAX_BYTES + 1)  # a longer file is refused when its header is read
 
 
 def _numbers(data: bytes) -> np.ndarray:
-    """(H, W) uint8 of a mask's file: gray values or palette entries, not colors."""
-    image, _ = header.lazy_open(data)
-    with image:
+    """Returns the gray values or palette indices (H, W) uint8 of a mask file."""
+    with header.lazy_open(data) as image:
         if image.format not in _LOSSLESS:
             raise BadImage(f"{image.format} does not keep numbers; masks are PNG files")
         if image.mode not in ("L", "P", "1"):
-            raise BadImage(f"it is in {image.mode}, and not one number of 8 bits a pixel (gray or palette)")
+            raise BadImage(f"its mode is {image.mode}; a mask has one number of 8 bits a pixel (gray or palette)")
         try:
             numbers = np.asarray(image).astype("uint8")
             if image.format == "PNG" and image.mode == "L" and data[24] < 8:
-                numbers = numbers // (255 // ((1 << data[24]) - 1))  # Pillow spreads 2 and 4 bits over 8
+                numbers = numbers // (255 // ((1 << data[24]) - 1))  # Pillow scales values of 2 and 4 bits to 8 bits
             return numbers
-        except Exception as reason:  # a decoder facing damaged bytes raises what it likes
+        except Exception as reason:  # a decoder may raise any exception on damaged bytes
             raise BadImage(f"its data are damaged ({header.first_line(reason)})") from reason
 
 
 def _bad(pair: Pair, reason: str, folder: Path) -> BadFile:
-    """Under its image's name, where it has one."""
+    """Returns the entry of an unusable pair, with the name of its image, or of its mask if it has no image."""
     first, *beside = (path.relative_to(folder).as_posix() for path in (pair.image, pair.mask) if path is not None)
     return BadFile(first, reason, beside=tuple(beside))

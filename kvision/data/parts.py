@@ -1,4 +1,4 @@
-"""The parts of a data set: which folders hold the images to train on, to choose by and for the report."""
+"""Finds the folders with the images for training, validation and test."""
 
 from collections.abc import Iterable
 
@@ -8,30 +8,31 @@ __all__ = ["NAMES", "TEST", "TRAIN", "VALIDATION", "folders"]
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 NAMES = {TRAIN: (TRAIN,), VALIDATION: ("val", "valid", VALIDATION), TEST: (TEST,)}
-"""The names of each part's folder, in lower case."""
+"""The accepted names of the folder of each part, in lower case."""
 
 
-def folders(names: Iterable[str]) -> dict[str, str]:
+def folders(names: Iterable[str], *, argument: str) -> dict[str, str]:
     """Finds the folders of the parts.
 
     Args:
         names: Names of folders.
+        argument: Name of the argument with the dataset, for errors.
 
     Returns:
-        The folder of each part, as it is spelled: of `train` and `test`, or of all three parts. Where there is a folder
-        for validation and none for testing, as in many published data sets, that folder is the test part. Empty if
-        there are not a folder to train on and another one.
+        Dict from each part to the name of its folder. The parts are train and test, or all three parts. If there is a
+        folder for validation and no folder for test, as in many published datasets, the validation folder is the test
+        part. The dict is empty unless there is a folder for training and a second folder.
 
     Raises:
-        kvision.UserError: If two folders are the same part.
+        UserError: If two folders are for the same part.
     """
     names = sorted(names)
     found: dict[str, str] = {}
     for part, known in NAMES.items():
         same = [name for name in names if name.lower() in known]
         if len(same) > 1:
-            raise checks.error(
-                "data",
+            raise checks.UserError(
+                argument,
                 problem="has two folders for one part",
                 expected=f"one of the folders {', '.join(known)}",
                 received=same,

@@ -1,4 +1,4 @@
-"""Decoded, resized images on disk, so that a file is decoded once and not in every pass."""
+"""Stores decoded and resized images on disk, so that a file is decoded only once and not in every pass."""
 
 import os
 import shutil
@@ -15,25 +15,31 @@ from kvision import checks
 
 __all__ = ["PIXEL_PATH", "PixelStore"]
 
-PIXEL_PATH = "kvision pixels 3"  # raised when decoding or resizing changes a value
-_HEAD = 64  # bytes before the first row: pixel path and image size
-_KEY, _SUM = 32, 4  # bytes before the pixels of a row: SHA-256 of the file it was made from, CRC-32 of key and pixels
-_SHARE = 0.25  # of the free disk
+PIXEL_PATH = "kvision pixels 3"  # increase the number when decoding or resizing changes a value
+_HEAD = 64  # number of bytes before the first row; they contain pixel path and image size
+_KEY, _SUM = 32, 4  # numbers of bytes before the pixels of a row: SHA-256 of the image file, CRC-32 of key and pixels
+_SHARE = 0.25  # largest share of the free disk space
 
 
 class PixelStore:
-    """Pixels (S, S, 3) uint8 in one file, each row found by the SHA-256 of the image file it was made from.
+    """Decoded and resized images in one file. The key of an image is the SHA-256 of its image file.
 
-    path: the file; made, or made anew where it is foreign, or of another size or pixel path. image_size: S.
-    Nothing in it is trusted: a row counts when its checksum holds for its key and its pixels, so that a store whose
-    writer was killed goes on where it was, and a damaged row is reported and made again from the image. Where the disk
-    is too full, that is said once and no more is stored. Safe in threads. Read by `os.pread`, not mapped: mapped pages
-    count as the process's memory.
+    Each row has a checksum. If the process that writes the store is killed, the store can be used again. A damaged row
+    is reported, and its image is decoded again. If the disk is too full, this is reported once, and no more images are
+    stored. Threads may share a store.
+
+    Args:
+        path: The file. It is created if it is missing. It is replaced if it is not a pixel store, if it has a different
+            image size, or if it was written by a version of kvision that decodes differently.
+        image_size: Height and width of the images in pixels.
+
+    Raises:
+        UserError: If `image_size` is below 1.
     """
 
     def __init__(self, path: str | Path, image_size: int):
         if image_size < 1:
-            raise checks.error("image_size", expected="an integer of at least 1", received=image_size)
+            raise checks.UserError("image_size", expected="an integer of at least 1", received=image_size)
         self.path, self.image_size = Path(path), image_size
         self._row = _KEY + _SUM + 3 * image_size**2
         self._lock = threading.Lock()
@@ -49,9 +55,13 @@ class PixelStore:
         return len(self._rows)
 
     def reserve(self, count: int, keep: set[str]) -> None:
-        """Before `count` images are stored. keep: hashes still wanted; the rows of all others are used again.
+        """Prepares the store for the images of a dataset. Call it before `put`.
 
-        Where `count` images take more than a quarter of the free disk, nothing is stored from here on.
+        If the images would take more than a quarter of the free disk space, no images are stored after this call.
+
+        Args:
+            count: Number of images.
+            keep: Hashes of stored images that are still needed. The rows of all remaining images can be overwritten.
         """
         wanted, found = {bytes.fromhex(text) for text in keep}, dict(self._rows)
         for key in found.keys() - wanted:
@@ -63,10 +73,18 @@ class PixelStore:
             self._give_up(f"{count:,} images of {self.image_size} px take {size}, over a quarter of the free disk")
 
     def get(self, file_hash: str) -> np.ndarray | None:
-        """The pixels made from the file with that SHA-256, read-only; None if they are not here, or damaged."""
+        """Reads an image.
+
+        Args:
+            file_hash: SHA-256 of the image file.
+
+        Returns:
+            The image `(image_size, image_size, 3)` uint8, read-only. None if the image is not stored or is damaged.
+        """
         key = bytes.fromhex(file_hash)
         if (row := self._rows.get(key)) is None:
             return None
+        # The file is not mapped into memory, because the pages would count as memory of the process.
         data = memoryview(os.pread(self._file, self._row, _HEAD + row * self._row))
         found, checksum, pixels = data[:_KEY], data[_KEY : _KEY + _SUM], data[_KEY + _SUM :]
         if len(data) == self._row and found == key and checksum == _sum(key, pixels):
@@ -79,7 +97,12 @@ class PixelStore:
         return None
 
     def put(self, file_hash: str, pixels: np.ndarray) -> None:
-        """Keeps (S, S, 3) uint8 pixels of the file with that SHA-256."""
+        """Stores an image, if it is not stored yet.
+
+        Args:
+            file_hash: SHA-256 of the image file.
+            pixels: The image `(image_size, image_size, 3)` uint8.
+        """
         key = bytes.fromhex(file_hash)
         with self._lock:
             if not self._writable or key in self._rows:
@@ -89,11 +112,13 @@ class PixelStore:
         data = np.ascontiguousarray(pixels).data.cast("B")
         try:
             written = os.pwritev(self._file, [key, _sum(key, data), data], _HEAD + row * self._row)
-            if written != self._row:
-                raise OSError(f"{written} of {self._row} bytes were written")
-            self._rows[key] = row
         except OSError as reason:
             self._give_up(str(reason.strerror or reason))
+            return
+        if written == self._row:
+            self._rows[key] = row
+        else:
+            self._give_up(f"{written} of {self._row} bytes were written")
 
     def _give_up(self, reason: str) -> None:
         with self._lock:
@@ -104,16 +129,16 @@ class PixelStore:
             )
 
     def _read_keys(self) -> dict[bytes, int]:
-        """key -> row, as the file says; what it says is checked where a row is read."""
+        """Returns the row of each key. Checksums are checked when a row is read."""
         head = f"{PIXEL_PATH} {self.image_size}\n".encode().ljust(_HEAD, b"\0")
         size = os.fstat(self._file).st_size
         if os.pread(self._file, _HEAD, 0) != head:
             if size:
-                tqdm.write(f"{self.path.name} is damaged or of another version: it is made anew.", file=sys.stderr)
+                tqdm.write(f"{self.path.name} is damaged or of another version: it is created again.", file=sys.stderr)
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, head, 0)
             return {}
-        count = (size - _HEAD) // self._row  # a row that was cut off is written over
+        count = (size - _HEAD) // self._row  # an incomplete last row will be overwritten
         keys = [os.pread(self._file, _KEY, _HEAD + row * self._row) for row in range(count)]
         return {key: row for row, key in enumerate(keys) if any(key)}
 

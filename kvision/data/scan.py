@@ -1,4 +1,4 @@
-"""A folder of images, looked at once: which files are images, of which class, and which cannot be used."""
+"""Scans a folder of images. Finds the class of each image, and the files that cannot be used."""
 
 import csv
 import hashlib
@@ -21,15 +21,19 @@ from kvision.progress import Bar
 
 __all__ = ["BadFile", "Scan", "pixel_hash", "look", "scan"]
 
-_SUBMITTED = 1024  # files at a time: what waits in a pool takes memory
-_CACHE_VERSION = "kvision scan 4"  # raised when decoding changes
+_SUBMITTED = 1024  # number of files at a time, because work that waits in a pool takes memory
+_CACHE_VERSION = "kvision scan 4"  # increase the number when decoding changes
 
 
 @dataclass(frozen=True)
 class BadFile:
-    """A file that is named like an image and cannot be used. path: relative to the folder. reason: one line.
+    """A bad image: a file with the suffix of an image that cannot be used.
 
-    folder: where it differs from that of the run's data. beside: what belongs to it, an image's mask, as paths too.
+    Attributes:
+        path: Path relative to the folder.
+        reason: The reason why the file cannot be used, in one line.
+        folder: The folder, if it is not the data folder of the run.
+        beside: Paths of files that belong to this file, such as the mask of an image.
     """
 
     path: str
@@ -40,18 +44,18 @@ class BadFile:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What lies in a folder. Sequences have one entry per usable image, in the order of the sorted paths.
+    """The images of a folder. Sequences have one entry per usable image, in the order of the sorted paths.
 
     Attributes:
         folder: The folder.
         class_names: Names of the classes, sorted.
         paths: Relative paths with forward slashes.
         labels: `(N,)` int32 into `class_names`.
-        file_hashes: SHA-256 of each file's bytes.
-        pixel_hashes: SHA-256 of each image's decoded pixels, equal for exact duplicates.
-        part: `(N,)` "train", "validation" or "test". None where the data names no parts.
-        bad: Files that are named like images and cannot be used.
-        notes: One sentence for each folder that is not read, and for images that lie outside of class folders.
+        file_hashes: SHA-256 of the bytes of each file.
+        pixel_hashes: SHA-256 of the decoded pixels of each image. Exact copies have equal hashes.
+        part: `(N,)` "train", "validation" or "test". None if the folder has no parts.
+        bad: Files with the suffix of an image that cannot be used.
+        notes: One sentence per folder that is not read, and one about images outside class folders.
     """
 
     folder: Path
@@ -74,62 +78,60 @@ def scan(
     pixels: PixelStore | None = None,
     workers: int | None = None,
     progress: bool = True,
+    argument: str = "folder",
 ) -> Scan:
-    """Reads every image below `folder` once: bytes hashed, header checked, pixels decoded as training will.
+    """Reads every image in a folder once. Hashes its bytes, and decodes it in the same way as training.
 
-    The folder holds one sub-folder per class with images at any depth below it. Their suffix is .jpg, .jpeg, .png,
-    .gif, .bmp or .webp in any case, and class names are the folders' names, sorted. Or the folder holds `train` with
-    `test`, or with one of `val`, `valid` and `validation`, or with both, each laid out so with the same classes. With
-    both, choices are made on the images for validation; one alone is for the test. Hidden files and folders,
-    those that a system makes (`__MACOSX`, `@eaDir`) and other suffixes are passed over. A folder without images is no
-    class, and a folder that is named like another part of a data set is refused; what is not read stands in `notes`.
-    Links to folders, and links that lead out of the folder, are listed as bad.
+    The folder contains one sub-folder per class. The name of the sub-folder is the class name, and its images can be at
+    any depth. The suffix of an image is .jpg, .jpeg, .png, .gif, .bmp or .webp, in upper or lower case. Or the folder
+    contains the folders `train`, `val` (or `valid`, `validation`) and `test`, each with the same class folders. `val`
+    or `test` may be missing. If there are only `train` and `val`, `val` is the test part.
+
+    Hidden files and folders, folders that an operating system creates (`__MACOSX`, `@eaDir`), and files with a
+    different suffix are skipped. `notes` describes folders that are not read, such as a folder without images. Links to
+    folders, and links to files outside the folder, are listed in `bad`.
 
     Args:
-        folder: The folder, or a CSV file that names images in its folder, with their classes and parts.
-        labeled: `False` takes the images at any depth, in whatever layout, as one class, "unlabeled".
-        pattern: A regular expression that finds the class in the name of each image, in its group `label` or its first
-            one: `"(.+)_[0-9]+"` finds "cat" in cat_12.jpg. Images then lie at any depth.
-        cache: A CSV file. Files whose path, size and time of change are as before are not read again. A damaged or
-            foreign cache is replaced.
-        pixels: Keeps what is decoded, resized, for `folders`.
-        workers: Number of threads. `None` takes the processor's count.
-        progress: Whether a bar is shown on standard error.
+        folder: The folder, or a CSV file in the folder with the images, their classes and their parts; see
+            `kv.data.from_csv`.
+        labeled: Whether the images have classes. If False, all images at any depth and in any layout get one class,
+            "unlabeled".
+        pattern: A regular expression that finds the class in the name of each image. The class is its group `label`, or
+            its first group. For example, `"(.+)_[0-9]+"` finds "cat" in cat_12.jpg. If given, images can be at any
+            depth of the folder.
+        cache: A CSV file for the results. A file is not read again if its path, size and time of change are the same as
+            before. A cache that is damaged or of a different version is replaced. If None, nothing is cached.
+        pixels: A store for the decoded and resized images, for `kv.data.from_folder`. If None, nothing is stored.
+        workers: Number of threads. Defaults to the number of processors.
+        progress: Whether to show a progress bar on standard error.
+        argument: Name of the argument with the folder, for errors.
 
     Returns:
-        What lies in the folder.
+        The images, their classes and parts, and the bad images.
 
     Raises:
-        kvision.UserError: For a missing folder, another layout, fewer than two classes, two classes of one name, and a
-            folder without an image that can be used.
+        UserError: If the folder does not exist, if its layout is unknown, if there are fewer than two classes, or if no
+            image can be used. Also if a folder has the name of a part of a dataset, but it is not clear whether it is a
+            part.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> for name, color in {"cat": "red", "dog": "blue"}.items():
+        ...     (folder / name).mkdir()
+        ...     Image.new("RGB", (8, 8), color).save(folder / name / "1.png")
+        >>> kv.data.scan(folder, progress=False).paths
+        ('cat/1.png', 'dog/1.png')
     """
-    folder, argument = Path(folder), "data" if labeled else "unlabeled"
-    if pattern is not None and not folder.is_dir():
-        expected = "a folder of images, whose names hold their classes"
-        raise checks.error("pattern", problem="is for folders", expected=expected, received=str(folder))
-    if folder.suffix == ".csv" and folder.is_file():
-        found = listed(folder)
-        folder = folder.parent
-    elif not folder.is_dir():
-        layout = f": {LAYOUT}" if labeled else " of images"
-        raise checks.error(
-            argument,
-            problem="names no folder",
-            expected=f"a folder{layout}",
-            received=str(folder),
-            hint="Look at the spelling; a path that does not begin with / starts at the current folder",
-        )
-    elif pattern is not None:
-        found = by_pattern(folder, pattern)
-    elif labeled:
-        found = in_class_folders(folder)
-    else:
-        found = Found(list(walk(folder, "")), ("unlabeled",), {}, {})
+    folder = Path(folder)
+    found = _found(folder, labeled, pattern, argument)
+    folder = folder if folder.is_dir() else folder.parent
     found.files.sort(key=lambda file: file.path)
     files = _examine(folder, found.files, cache, pixels, workers, progress)
     good, bad = [file for file in files if not file.reason], [file for file in files if file.reason]
     if not good:
-        raise checks.error(
+        raise checks.UserError(
             argument,
             problem=f"has no image that can be used, out of {len(bad)}",
             expected=LAYOUT if labeled else f"images: {' '.join(sorted(IMAGE_SUFFIXES))}",
@@ -149,17 +151,44 @@ def scan(
     )
 
 
+def _found(folder: Path, labeled: bool, pattern: str | None, argument: str) -> Found:
+    if pattern is not None and not folder.is_dir():
+        expected = "a folder of images, whose names hold their classes"
+        raise checks.UserError("pattern", problem="is for folders", expected=expected, received=str(folder))
+    if folder.suffix == ".csv" and folder.is_file():
+        return listed(folder, argument=argument)
+    if not folder.is_dir():
+        layout = f": {LAYOUT}" if labeled else " of images"
+        raise checks.UserError(
+            argument,
+            problem="names no folder",
+            expected=f"a folder{layout}",
+            received=str(folder),
+            hint="Look at the spelling; a path that does not begin with / starts at the current folder",
+        )
+    if pattern is not None:
+        return by_pattern(folder, pattern, argument=argument)
+    if labeled:
+        return in_class_folders(folder, argument=argument)
+    return Found(list(walk(folder, "")), ("unlabeled",), {}, {})
+
+
 def pixel_hash(image: np.ndarray) -> str:
-    """SHA-256 of an image's shape and pixels, (H, W, 3) uint8."""
+    """Returns the SHA-256 of the shape and the pixels of an image (H, W, 3) uint8."""
     found = hashlib.sha256(str(image.shape).encode())
     found.update(np.ascontiguousarray(image).data)
     return found.hexdigest()
 
 
 def look(path: str | Path, pixels: PixelStore | None = None) -> tuple[str, str, str]:
-    """Reads one file -> SHA-256 of its bytes, digest of its pixels, and "" or why it cannot be used.
+    """Reads one file.
 
-    pixels: where they are kept, resized.
+    Args:
+        path: The file.
+        pixels: A store for the resized image. If None, nothing is stored.
+
+    Returns:
+        File hash, pixel hash, and the reason why the file cannot be used (or an empty string).
     """
     try:
         with Path(path).open("rb") as stream:
@@ -189,7 +218,7 @@ def _examine(folder: Path, found: list[File], cache, pixels, workers, progress: 
             file_hash, of_pixels, reason = look(path) if pixels is None else look(path, pixels)
             return replace(file, file_hash=file_hash, pixel_hash=of_pixels, reason=reason)
 
-        # Pillow and hashlib let go of the interpreter while they work
+        # Pillow and hashlib release the interpreter lock while they work, so threads make the scan faster.
         with (
             ThreadPoolExecutor(workers or os.cpu_count()) as pool,
             Bar(desc="scan", total=len(todo), unit=" images", disable=not progress) as bar,
@@ -200,7 +229,7 @@ def _examine(folder: Path, found: list[File], cache, pixels, workers, progress: 
                     bar.update()
     files = [file if file.reason else known[file.path, file.size, file.mtime] for file in found]
     if todo and cache is not None:
-        _write_cache(cache, [file for file in files if file.file_hash])  # what could not be read is tried again
+        _write_cache(cache, [file for file in files if file.file_hash])  # the next scan tries unreadable files again
     return files
 
 
@@ -211,10 +240,10 @@ def _read_cache(cache: str | Path | None) -> dict[tuple[str, int, int], File]:
         with Path(cache).open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             version, checksum, *rows = csv.reader(stream)
             if version != [_CACHE_VERSION] or checksum != [_checksum(rows)]:
-                raise ValueError("it was not written to its end, or by another version")
+                raise ValueError("it is incomplete or of another version")
             files = [File(row[0], int(row[1]), int(row[2]), *row[3:]) for row in rows]
     except (ValueError, IndexError, TypeError, csv.Error, OSError) as reason:
-        text = f"The cached scan {Path(cache).name} is damaged ({reason}): the folder is scanned again."
+        text = f"The cached scan {Path(cache).name} cannot be used ({reason}): the folder is scanned again."
         tqdm.write(text, file=sys.stderr)
         return {}
     return {(file.path, file.size, file.mtime): file for file in files}

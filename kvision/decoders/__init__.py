@@ -1,4 +1,4 @@
-"""Decoders: a backbone's feature pyramid -> a score for each pixel."""
+"""Decoders, which turn the feature maps of a backbone into a score for each pixel and class."""
 
 from kvision.decoders.blocks import UPSCALINGS
 from kvision.decoders.fcn import fcn

@@ -1,4 +1,4 @@
-"""U-Net: a feature pyramid on its way back up, joined with what it saw on its way down."""
+"""U-Net: enlarges the coarsest map step by step and merges it with the finer maps of the backbone."""
 
 from collections.abc import Sequence
 
@@ -26,32 +26,39 @@ def unet(
 ) -> keras.Model:
     """Creates a U-Net on any backbone that has a pyramid.
 
-    Each level enlarges the coarser map, merges it with the backbone's map of that stride, and applies two 3x3
-    convolutions. The backbone becomes the layer `body`, its batch statistics fixed, and the rest is its head;
-    `kv.schedules` freezes more.
+    Each level enlarges the coarser map, merges it with the backbone's map of the finer stride, and applies two 3x3
+    convolutions. The backbone becomes the layer `body` with fixed batch statistics. `kv.schedules` can freeze more of
+    the backbone.
 
     Args:
-        backbone: A model that `kv.backbones.pyramid` takes. Weights are shared.
+        backbone: A model that `kv.backbones.pyramid` accepts. The new model shares its weights.
         classes: Number of classes, at least 2.
-        widths: Channels of the two convolutions of each level, the coarsest first: one for each stride but the last,
-            and one more for the size of the image where the first stride is not 1. If that one is left out, logits are
-            computed at the first stride and enlarged. More widths than needed are cut. The default is that of
-            segmentation_models.
-        merge: `"concat"`, or `"add"` after 1x1 convolutions to one width, which takes less memory.
-        up: How a map is enlarged: `"bilinear"`, `"nearest"`, `"transposed"`, `"subpixel"`, `"nails"` or `"unpool"`.
-            The original has `"transposed"`.
-        norm: `"batch"`, `"group"` or `None`. The original has none.
-        strides: Strides of the pyramid. If None, all.
-        narrow: Whether the maps are those of `kv.backbones.pyramid(..., narrow=True)`: of EfficientNet and MobileNet
-            the narrow outputs of the blocks, without the last 1x1 convolution, as in segmentation_models. The wide maps
-            take more memory and time, and gave a higher mean IoU on CamVid (.657 against .638, `kvision segment`).
+        widths: Number of channels of the two convolutions of each level, the coarsest level first. There is one level
+            for each stride except the last, and one more at the size of the image if the first stride is not 1. If
+            there is no width for that last level, logits are computed at the first stride and then enlarged. Additional
+            widths are ignored. The default is the same as in segmentation_models.
+        merge: `"concat"` concatenates the two maps. `"add"` adds them after 1x1 convolutions to the same number of
+            channels, and needs less memory.
+        up: How a map is enlarged: `"bilinear"`, `"nearest"`, `"transposed"`, `"subpixel"`, `"nails"` or `"unpool"`. The
+            paper uses `"transposed"`.
+        norm: Normalization: `"batch"`, `"group"` or `None`. The paper uses no normalization.
+        strides: Strides of the pyramid in increasing order. `None` uses all strides of the backbone.
+        narrow: Whether the maps are those of `kv.backbones.pyramid(..., narrow=True)`, as in segmentation_models. This
+            matters for EfficientNet and MobileNet, because their blocks have outputs with few channels. The maps of
+            `narrow=False` have more channels and need more memory and time. On CamVid they reached a higher mean IoU
+            (0.657 instead of 0.638, `kvision segment`).
 
     Returns:
         A model from images `(batch, height, width, channels)` in [0, 255] of any size to float32 logits
         `(batch, height, width, classes)`.
 
     Raises:
-        kvision.UserError: If the backbone has no pyramid, there are too few widths, or an option is unknown.
+        UserError: If the backbone has only one stride, there are too few widths, or an option is unknown.
+
+    Example:
+        >>> backbone = kv.backbones.plain_residual(8, classes=None)
+        >>> kv.decoders.unet(backbone, classes=3, widths=(8, 4)).output_shape
+        (None, None, None, 3)
 
     References:
         Ronneberger, Fischer and Brox 2015, arXiv 1505.04597.
@@ -60,15 +67,16 @@ def unet(
     blocks.check(up, norm, classes)
     features = pyramid(any_size(backbone), strides, narrow=narrow)
     if len(features.strides) < 2:
-        raise checks.error(
+        raise checks.UserError(
             "backbone",
             problem="has no pyramid",
-            expected="feature maps of two strides or more",
+            expected="a backbone with feature maps of two or more strides",
             received=f"'{backbone.name}' with strides {features.strides}",
         )
     steps = len(features.strides) - 1
     if len(widths) < steps:
-        raise checks.error("widths", expected=f"{steps} or more, one for each step up", received=tuple(widths))
+        expected = f"at least {steps} widths, one for each step to a finer stride"
+        raise checks.UserError("widths", expected=expected, received=tuple(widths))
     full = features.strides[0] > 1 and len(widths) > steps
     image = keras.Input((None, None, features.inputs[0].shape[-1]), name="image")
     *skips, x = Body(features)(image)
@@ -79,7 +87,7 @@ def unet(
         x = _merged(x, skip, merge, width, name)
         x = _twice(x, width, norm, name)
     if full:
-        # nothing was seen at this size whose maxima could be put back
+        # The image is not a feature map, so the positions of its maxima are not used for unpooling.
         how = "bilinear" if up == "unpool" else up
         x = blocks.upscale(x, image, how=how, factor=features.strides[0], width=widths[steps], name="up1")
         x = _twice(x, widths[steps], norm, "up1")

@@ -1,4 +1,4 @@
-"""The machines of one job: found in the environment, joined within a time."""
+"""Finds the machines of one job in the environment, and joins them within a time limit."""
 
 import itertools
 import json
@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 __all__ = ["from_environment", "join", "lost_peer"]
 
 _JOIN_SECONDS = 120
-# a job has ports of its own for sixteen processes on a node, since another one may share it; below those that systems
-# give away (32768)
+# Each job has its own ports, for sixteen processes per node, because several jobs may share a node. The ports are below
+# the ports that operating systems assign (from 32768).
 _SLURM_PORTS, _EACH = range(20_000, 30_000), 16
 
 
 def from_environment() -> dict | None:
-    """TF_CONFIG's content, or the same made from a Slurm step; None where there is one process.
+    """Finds the machines of this job: in TF_CONFIG, or in a Slurm step.
 
-    {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": n}}. UserError for a TF_CONFIG that
-    is not so, and for a Slurm step whose processes are not numbered node by node.
+    Returns:
+        The content of TF_CONFIG, `{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": n}}`,
+        or the same content built from the Slurm step. None if there is only one process.
+
+    Raises:
+        UserError: If TF_CONFIG does not have this form, or the processes of the Slurm step are not numbered node by
+            node.
     """
     if text := os.environ.get("TF_CONFIG"):
         return _checked(text)
@@ -45,15 +50,16 @@ def _checked(text: str) -> dict | None:
         right = right and type(index) is int and 0 <= index < len(workers)
         right = right and len(set(workers)) == len(workers) and all(":" in worker for worker in workers)
     except (ValueError, KeyError, TypeError, RecursionError) as reason:
-        raise checks.error("TF_CONFIG", expected=expected, received=text) from reason
+        raise checks.UserError("TF_CONFIG", expected=expected, received=text) from reason
     if not right:
-        raise checks.error("TF_CONFIG", expected=expected, received=text)
+        raise checks.UserError("TF_CONFIG", expected=expected, received=text)
     return found if len(workers) > 1 else None
 
 
 def _slurm() -> dict:
-    """From what srun sets. TensorFlow's `SlurmClusterResolver` fails on nodes without GPUs, and puts node10 before
-    node9 though Slurm numbers them otherwise."""
+    """Returns the machines of a Slurm step, from the variables that srun sets."""
+    # TensorFlow's `SlurmClusterResolver` fails on nodes without GPUs. It also puts node10 before node9, which is not
+    # the order of Slurm.
     names = ("STEP_NODELIST", "STEP_TASKS_PER_NODE", "STEP_NUM_TASKS", "PROCID")
     found = {name: os.environ.get(f"SLURM_{name}", "") for name in names}
     try:
@@ -69,18 +75,18 @@ def _slurm() -> dict:
     except (ValueError, IndexError):
         right, workers, index = False, [], 0
     if not right:
-        raise checks.error(
+        raise checks.UserError(
             "SLURM_STEP_NODELIST",
-            problem="and the variables beside it name no step that could be understood",
+            problem="and the variables beside it name no step of Slurm",
             expected="a step of srun whose tasks are numbered node by node (--distribution=block, the default)",
             received=found,
-            hint="Or set TF_CONFIG, which goes before",
+            hint="Or set TF_CONFIG, which is used instead",
         )
     return {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
 
 
 def _hosts(text: str) -> list[str]:
-    """Slurm's "n[1-2,07],gpu3" -> n1, n2, n07, gpu3."""
+    """Expands Slurm's "n[1-2,07],gpu3" to n1, n2, n07, gpu3."""
 
     def expanded(ranges: str) -> list[str]:
         found = []
@@ -91,14 +97,14 @@ def _hosts(text: str) -> list[str]:
 
     hosts = []
     for name in re.findall(r"(?:[^,\[\]]|\[[^\]]*\])+", text):
-        pieces = re.split(r"\[([^\]]*)\]", name)  # every second one stood in brackets
+        pieces = re.split(r"\[([^\]]*)\]", name)  # every second piece was inside brackets
         options = [expanded(piece) if i % 2 else [piece] for i, piece in enumerate(pieces)]
         hosts += ["".join(choice) for choice in itertools.product(*options)]
     return hosts
 
 
 def _counts(text: str) -> list[int]:
-    """Slurm's "2(x3),1" -> 2, 2, 2, 1."""
+    """Expands Slurm's "2(x3),1" to 2, 2, 2, 1."""
     found = []
     for each in text.split(","):
         count, _, times = each.partition("(x")
@@ -107,7 +113,7 @@ def _counts(text: str) -> list[int]:
 
 
 def join() -> "tf.distribute.MultiWorkerMirroredStrategy":
-    """Meets the other machines; ends the process with a message and RUN_AGAIN if they do not come in time."""
+    """Joins the other machines. If they do not come in time, prints a message and exits with `RUN_AGAIN`."""
     import tensorflow as tf
 
     found = from_environment()
@@ -128,7 +134,7 @@ def join() -> "tf.distribute.MultiWorkerMirroredStrategy":
 
 
 def lost_peer(problem: BaseException) -> bool:
-    """Whether an exception says that another machine of this job is gone, so that all must start again."""
+    """Returns whether an exception means that a machine of this job is lost, so that all machines must start again."""
     if from_environment() is None:
         return False
     import tensorflow as tf

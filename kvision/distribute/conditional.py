@@ -1,4 +1,4 @@
-"""One decision for all replicas inside a step."""
+"""Makes one decision for all replicas inside a step."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,11 +8,16 @@ __all__ = ["if_finite"]
 
 
 def if_finite(values: Sequence, then: Callable, otherwise: Callable) -> None:
-    """Inside a replica on TensorFlow: calls then(values) if all values (gradients, a loss) of all replicas are finite.
+    """Calls one of two functions on all replicas. Call it inside a replica on TensorFlow.
 
-    Else otherwise(flags): flags (len(values),) int64, 1 where some replica's value is not finite; None counts as
-    finite. The decision is made where all replicas are seen: an update inside of a condition inside of one replica
-    could not add up their gradients (as in `keras.optimizers.LossScaleOptimizer`).
+    The decision is made in the context of all replicas. An update inside a condition of one replica could not sum the
+    gradients of all replicas (see `keras.optimizers.LossScaleOptimizer`).
+
+    Args:
+        values: Gradients and losses. None counts as finite.
+        then: A function. It is called with the values if all values of all replicas are finite.
+        otherwise: A function. It is called if a value is not finite. It gets one int64 flag per value: 1 if this value
+            is not finite on some replica, else 0.
     """
     import tensorflow as tf
 

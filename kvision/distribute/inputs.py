@@ -1,4 +1,4 @@
-"""Global batches shared out among replicas and machines."""
+"""Divides global batches among replicas and machines."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kvision import checks
 from kvision.distribute import strategy
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["class_weighted", "on_replicas", "split", "stream", "untuned", "watched"]
+__all__ = ["split", "stream", "untuned", "watched", "weighted"]
 
 
 def stream(
@@ -26,12 +25,25 @@ def stream(
     read_spec: Any = None,
     taken: Callable[[int], None] | None = None,
 ) -> "tf.data.Dataset | tf.distribute.DistributedDataset":
-    """What `fit` of the open scope takes: batches read in parallel and prefetched, an iteration an epoch.
+    """Creates the dataset for `fit` under the open scope. Batches are read in parallel and prefetched.
 
-    rows: called at the start of each iteration; gives the row numbers of each global batch. read: row numbers -> a
-    structure of arrays as `spec` (KerasTensors). steps: global batches in an iteration. look: (row numbers, what `read`
-    gave) -> a batch as `spec`, in TensorFlow's graph; read then gives `read_spec`. taken: called with the number of the
-    iteration when a replica's part leaves the pipeline. A machine reads only the rows of its own replicas.
+    Each iteration is an epoch. A machine reads only the rows of its own replicas.
+
+    Args:
+        rows: A function that is called at the beginning of each iteration. It yields the row numbers of each global
+            batch.
+        read: A function of row numbers that returns a structure of arrays as `spec` describes it.
+        spec: One batch as KerasTensors.
+        steps: Number of global batches per iteration.
+        look: A function of (row numbers, result of `read`) that returns a batch as `spec` describes it. It runs in
+            TensorFlow's graph. If given, `read` returns arrays as `read_spec` describes them. If None, `read` returns
+            the batch.
+        read_spec: The result of `read` as KerasTensors, if `look` is given.
+        taken: A function of the number of the iteration, or None. It is called when the part of a replica leaves the
+            pipeline.
+
+    Returns:
+        A dataset of batches. On several replicas, it is a dataset of (batch, share) for each replica; see `_shares`.
     """
     import tensorflow as tf
 
@@ -47,7 +59,7 @@ def stream(
         leaves = [tf.ensure_shape(leaf, known.shape) for leaf, known in zip(leaves, flat, strict=True)]
         if look is not None:
             leaves = keras.tree.flatten(look(chosen, keras.tree.pack_sequence_as(read_spec, leaves)))
-        return tuple(leaves), share, iteration  # tf.data would make one tensor of a list
+        return tuple(leaves), share, iteration  # A tuple, because tf.data would turn a list into one tensor.
 
     def give(leaves, share, iteration):
         told = [] if taken is None else [tf.numpy_function(taken, [iteration], [])]
@@ -69,14 +81,21 @@ def stream(
 
     if count == 1:
         return untuned(make(0, 1)).apply(tf.data.experimental.assert_cardinality(steps))
-    return on_replicas(make, steps)
+    return _on_replicas(make, steps)
 
 
 def untuned(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
-    """The same dataset without TensorFlow's tuning of it, for whose thread the end of an iterator can wait, and with it
-    the next epoch (TensorFlow 2.21, 2 cores, SimCLR on ResNet-18: 2.7 s, idle, before two of three epochs of 7.2 s).
+    """Returns the same dataset without TensorFlow's automatic tuning.
 
-    AUTOTUNE then stands for a call on each core: as many images a second, where reading is the work.
+    The end of an iterator can wait for the tuning thread, and the next epoch then waits too (TensorFlow 2.21, 2 cores,
+    SimCLR on ResNet-18: 2.7 s of idling before two of three epochs of 7.2 s). Without the tuning, AUTOTUNE means one
+    call per core, which reads the same number of images per second.
+
+    Args:
+        dataset: Any dataset.
+
+    Returns:
+        The dataset.
     """
     import tensorflow as tf
 
@@ -88,7 +107,7 @@ def untuned(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
 def watched(
     dataset: "tf.data.Dataset", part: Callable[[Any], Any], look: Callable[[np.ndarray], Any]
 ) -> "tf.data.Dataset":
-    """Returns the same dataset, of which `look` is called with a part of each batch, as an array, and may raise."""
+    """Returns the same dataset, and calls `look` with `part` of each batch as an array. `look` may raise."""
     import tensorflow as tf
 
     def call(values: np.ndarray) -> np.ndarray:
@@ -103,30 +122,12 @@ def watched(
     return dataset.map(_plain(give))
 
 
-def class_weighted(dataset: "tf.data.Dataset", table: np.ndarray) -> "tf.data.Dataset":
-    """Batches (x, y) or (x, y, sample_weight) with a weight for the class of each label; see `training.class_weight`.
-
-    table: the weights by class number, the last one for all beyond.
-    """
+def weighted(dataset: "tf.data.Dataset", weigh: Callable, spec: keras.KerasTensor) -> "tf.data.Dataset":
+    """Adds sample weights `weigh(labels)`, with the shape of `spec`, to batches (x, y) or (x, y, sample_weight)."""
     import tensorflow as tf
 
-    spec = dataset.element_spec
-    if not isinstance(spec, tuple) or len(spec) < 2 or not isinstance(spec[1], tf.TensorSpec):
-        raise checks.error(
-            "class_weight",
-            problem="needs a label for each image, as one array",
-            expected="batches (x, y) or (x, y, sample_weight)",
-            received=spec,
-        )
-
     def add(x, y, *weights):
-        labels, rank = y, y.shape.rank
-        if rank > 1 and y.shape[-1] == 1:
-            labels = y[..., 0]
-        elif rank == 2 or (rank > 2 and y.dtype.is_floating):
-            labels = tf.argmax(y, axis=-1)
-        numbers = tf.round(labels) if labels.dtype.is_floating else labels
-        found = tf.gather(table, tf.clip_by_value(tf.cast(numbers, tf.int64), 0, len(table) - 1))
+        found = tf.ensure_shape(tf.numpy_function(weigh, [y], spec.dtype), spec.shape)
         return x, y, found * tf.cast(weights[0], found.dtype) if weights else found
 
     return dataset.map(_plain(add), tf.data.AUTOTUNE)
@@ -139,10 +140,13 @@ def _plain(function: Callable) -> Callable:
 
 
 def _shares(batch, count: int, first: int, last: int):
-    """The parts of a global batch for replicas first ... last - 1, each with its weight.
+    """Divides a global batch among replicas `first` to `last` - 1.
 
-    A batch that does not divide is given whole to every replica, with weight 1 / count: statistics, loss and gradient
-    are then those of one device.
+    If the batch cannot be divided evenly, every replica gets the whole batch with weight 1 / count. Then statistics,
+    loss and gradient are the same as on one device.
+
+    Yields:
+        The part of each replica, and the weight of this part.
     """
     if len(batch) % count:
         for _ in range(first, last):
@@ -153,8 +157,8 @@ def _shares(batch, count: int, first: int, last: int):
         yield batch[replica * size : (replica + 1) * size], np.float32(1)
 
 
-def on_replicas(make: Callable[[int, int], "tf.data.Dataset"], steps: int) -> "tf.distribute.DistributedDataset":
-    """One dataset a machine, made for its replicas first ... last - 1, whose elements go to them in turn."""
+def _on_replicas(make: Callable[[int, int], "tf.data.Dataset"], steps: int) -> "tf.distribute.DistributedDataset":
+    """Creates one dataset per machine. Its elements go in turn to the replicas `first` to `last` - 1 of the machine."""
     import tensorflow as tf
 
     current = tf.distribute.get_strategy()
@@ -165,13 +169,13 @@ def on_replicas(make: Callable[[int, int], "tf.data.Dataset"], steps: int) -> "t
         return untuned(make(first, first + each))
 
     dataset = current.distribute_datasets_from_function(local)
-    # Keras asks for the steps of an epoch, and TensorFlow counts the elements of one machine
+    # Keras needs the number of steps, but TensorFlow counts the elements of one machine.
     dataset._cardinality = steps
     return dataset
 
 
 def split(dataset: "tf.data.Dataset") -> "tf.distribute.DistributedDataset":
-    """A user's dataset of global batches for the open scope. Every machine reads it whole and keeps its part."""
+    """Divides a dataset of global batches for the open scope. Every machine reads all of it and keeps its part."""
     import tensorflow as tf
 
     count = strategy.replica_count()
@@ -193,4 +197,4 @@ def split(dataset: "tf.data.Dataset") -> "tf.distribute.DistributedDataset":
 
         return dataset.flat_map(part).prefetch(tf.data.AUTOTUNE)
 
-    return on_replicas(make, int(dataset.cardinality()))
+    return _on_replicas(make, int(dataset.cardinality()))

@@ -1,4 +1,4 @@
-"""A Keras model whose own `fit`, `evaluate` and `predict` work on several replicas and machines."""
+"""Makes Keras' own `fit`, `evaluate` and `predict` of a model work on several replicas and machines."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,9 +15,14 @@ __all__ = ["extended", "overriding", "scope_of"]
 
 @contextlib.contextmanager
 def overriding(thing: Any, **methods: Callable) -> Iterator[None]:
-    """While open, `thing` has these in place of its methods.
+    """Replaces methods of an object inside a `with` block.
 
-    On the instance and past Keras' tracking, not by a class of its own: Keras could not name that in a saved file.
+    The methods are set on the instance, without Keras' tracking. A new class would not work, because a saved file could
+    not refer to it.
+
+    Args:
+        thing: Any object.
+        **methods: The new methods by name.
     """
     before = {name: vars(thing)[name] for name in methods if name in vars(thing)}
     vars(thing).update(methods)
@@ -30,21 +35,21 @@ def overriding(thing: Any, **methods: Callable) -> Iterator[None]:
 
 
 def _replicated(model: keras.Model) -> dict[str, Callable]:
-    """Methods for batches that come as (batch, share), see `inputs`. Keras 3.15's private names are used:
-    `_maybe_symbolic_build`, `_make_function`, `_symbolic_build`, and of optimizers `_clip_gradients`,
-    `_all_reduce_sum_gradients` and `_stateful_handle_finite_grads` (a test runs each).
-    """
+    """Returns methods for batches in the form (batch, share); see `inputs`."""
+    # The code uses private names of Keras 3.15. Models: `_maybe_symbolic_build`, `_make_function`, `_symbolic_build`.
+    # Optimizers: `_clip_gradients`, `_all_reduce_sum_gradients`, `_stateful_handle_finite_grads`. A test runs each of
+    # them.
     import tensorflow as tf
 
     cluster = model.distribute_strategy
     train, test, infer = model.train_step, model.test_step, model.predict_step
 
     def nothing(iterator=None, data_batch=None):
-        """`training.fit` has built the model from the batches' spec. Stock Keras averages the replicas' *images* for
-        it, and fails on several machines (keras-team/keras#20585)."""
+        """Does nothing, because `training.fit` has built the model from the spec of the batches."""
+        # Stock Keras averages the replicas' *images* here, and fails on several machines (keras-team/keras#20585).
 
     def make_function(step_function):
-        # stock Keras averages scalars over their axis 0 where there are several machines
+        # Stock Keras averages scalars over axis 0 if there are several machines, and fails.
         @tf.autograph.experimental.do_not_convert
         def one_step(iterator):
             results = cluster.run(step_function, args=(next(iterator),))
@@ -53,7 +58,7 @@ def _replicated(model: keras.Model) -> dict[str, Callable]:
         return one_step if model.run_eagerly else tf.function(one_step, reduce_retracing=True)
 
     def counts(share):
-        """Whether this replica's rows count: a batch that every replica has whole does so on the first alone."""
+        """Returns whether this replica's rows count. If all replicas get the whole batch, only the first counts."""
         first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
         return tf.logical_or(first, tf.equal(share, 1.0))
 
@@ -80,7 +85,7 @@ def _replicated(model: keras.Model) -> dict[str, Callable]:
 
 
 def _clipping_the_sum(optimizer: keras.optimizers.Optimizer) -> dict[str, Callable]:
-    """Methods by which the gradient of the global batch is clipped; stock Keras clips each replica's before the sum."""
+    """Returns methods that clip the gradient of the global batch. Keras clips on each replica before the sum."""
     clip, reduce = optimizer._clip_gradients, optimizer._all_reduce_sum_gradients
 
     def all_reduce(pairs):
@@ -91,8 +96,7 @@ def _clipping_the_sum(optimizer: keras.optimizers.Optimizer) -> dict[str, Callab
 
 
 def _scaling_together(scaler: keras.optimizers.LossScaleOptimizer) -> dict[str, Callable]:
-    """A method by which all replicas leave a step out where a gradient of one is not finite; stock Keras asks the first
-    of each machine, before the sum."""
+    """Returns a method that makes all replicas skip a step together. Keras checks one replica per machine."""
 
     def apply(grads, trainable_variables=None):
         def then(grads):
@@ -104,19 +108,29 @@ def _scaling_together(scaler: keras.optimizers.LossScaleOptimizer) -> dict[str, 
 
 
 def scope_of(model: keras.Model) -> contextlib.AbstractContextManager:
-    """The scope of the strategy that a model was made under."""
+    """Returns the scope of the strategy under which a model was created."""
     made = getattr(model, "_distribute_strategy", None)
     return contextlib.nullcontext() if made is None else made.scope()
 
 
 @contextlib.contextmanager
 def extended(model: keras.Model) -> Iterator[keras.Model]:
-    """While open, `model` takes what `inputs` gives, its normalization sees the batches of all replicas, and what is
-    clipped is the gradient of the global batch.
+    """Extends a model for replicas inside a `with` block. With one replica nothing changes.
 
-    Its methods are overridden, so that plain, functional and subclassed models work alike; with one replica nothing
-    changes. UserError for a model made outside of the open scope, and for settings that Keras cannot run on replicas:
-    steps_per_execution, jit_compile, gradient accumulation, averages that overwrite.
+    The extended model takes the batches of `inputs`. Its normalization uses the batches of all replicas, and the
+    gradient of the global batch is clipped. The methods of the model are overridden, so this works for functional and
+    for subclassed models.
+
+    Args:
+        model: A model that was created under the open scope.
+
+    Yields:
+        The model.
+
+    Raises:
+        UserError: If the model, its optimizer or its metrics were created outside the open scope. Also if the model has
+            settings that Keras cannot run on replicas: steps_per_execution, jit_compile, gradient accumulation, or
+            averages that overwrite the weights.
     """
     if strategy.replica_count() == 1:
         yield model
@@ -132,7 +146,7 @@ def extended(model: keras.Model) -> Iterator[keras.Model]:
                 optimizer = optimizer.inner_optimizer
             stack.enter_context(overriding(optimizer, **_clipping_the_sum(optimizer)))
         try:
-            for name in functions:  # traced for batches of another form
+            for name in functions:  # These functions were traced for batches of a different form.
                 setattr(model, name, None)
             for layer in norms:
                 layer.synchronized = True
@@ -151,30 +165,23 @@ def _unsynchronized(model: keras.Model) -> Iterator[keras.layers.BatchNormalizat
 
 
 def _refuse(model: keras.Model) -> None:
-    if model._distribute_strategy is not strategy.current():
-        raise checks.error(
-            "model",
-            problem="was not made under the strategy that it is to be trained under",
-            expected="`with strategy.scope():` around its construction",
-            received=model.name,
-        )
-    optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and optimizer._distribution_strategy is not strategy.current():
-        raise checks.error(
-            "optimizer",
-            problem="was not made under the strategy of its model",
-            expected="`with strategy.scope():` around its construction",
-            received=type(optimizer).__name__,
-        )
     import tensorflow as tf
 
-    if outside := [v.path for v in model.metrics_variables if not isinstance(v.value, tf.distribute.DistributedValues)]:
-        raise checks.error(
-            "metrics",
-            problem="were not made under the strategy of their model, and would lose a replica's share",
-            expected="compile(), and the metrics given to it, within `with strategy.scope():`",
-            received=outside,
-        )
+    optimizer = getattr(model, "optimizer", None)
+    metrics = [v.path for v in model.metrics_variables if not isinstance(v.value, tf.distribute.DistributedValues)]
+    outside = {
+        "was": model._distribute_strategy is not strategy.current(),
+        "has an optimizer that was": optimizer and optimizer._distribution_strategy is not strategy.current(),
+        f"has metrics ({', '.join(metrics)}) that were": metrics,
+    }
+    for what, found in outside.items():
+        if found:
+            raise checks.UserError(
+                "model",
+                problem=f"{what} not created under the strategy of the training",
+                expected="`with strategy.scope():` around the model, its optimizer, its metrics and compile()",
+                received=model.name,
+            )
     settings = {
         "steps_per_execution": (getattr(model, "steps_per_execution", 1) or 1) > 1,
         "jit_compile": getattr(model, "jit_compile", False) is True,
@@ -183,10 +190,10 @@ def _refuse(model: keras.Model) -> None:
     }
     for name, given in settings.items():
         if given:
-            raise checks.error(
+            raise checks.UserError(
                 name,
                 problem="does not work on several replicas: TensorFlow fails inside the step",
                 expected="to be left out of compile() and of the optimizer",
                 received=getattr(model, name, None) or getattr(optimizer, name, None),
-                hint="Take it away, or train with strategy 'single'",
+                hint="Remove it, or train with the strategy 'single'",
             )

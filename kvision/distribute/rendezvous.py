@@ -1,4 +1,4 @@
-"""The processes of a job wait for each other before TensorFlow does: its own wait holds Python still and has no end."""
+"""Lets the processes of a job wait for each other. TensorFlow's own wait blocks Python and has no time limit."""
 
 import contextlib
 import hashlib
@@ -13,13 +13,20 @@ _GO = b"go\n"
 
 
 def missing(workers: Sequence[str], index: int, seconds: float) -> list[str]:
-    """Returns [] as soon as all workers have come, on all of them; after `seconds`, who has not, as far as is known.
+    """Waits until all processes of a job have started. The function returns on all processes at the same time.
 
-    workers: "host:port" of each, the same everywhere. The first listens on its port, the others report there; the port
-    is free again when this returns.
+    The first process listens on its port, and the other processes connect to it. The port is free again afterwards.
+
+    Args:
+        workers: "host:port" of each process. All processes must pass the same list.
+        index: Number of this process.
+        seconds: Longest time to wait, in seconds.
+
+    Returns:
+        An empty list if all processes have come, else the names of the missing processes, if they are known.
     """
     deadline = time.monotonic() + seconds
-    job = hashlib.sha256("\n".join(workers).encode()).hexdigest()[:16]  # another job may use the port
+    job = hashlib.sha256("\n".join(workers).encode()).hexdigest()[:16]  # because a different job may use the same port
     if index == 0:
         return [workers[i] for i in _gather(_port(workers[0]), len(workers), job, deadline)]
     return _report(workers, f"{job} {index}\n".encode(), deadline)
@@ -36,7 +43,7 @@ def _gather(address: tuple[str, int], count: int, job: str, deadline: float) -> 
         server = None
         while time.monotonic() < deadline:
             if server is None:
-                with contextlib.suppress(OSError):  # a predecessor may still be ending
+                with contextlib.suppress(OSError):  # The process that used the port before may still be ending.
                     server = stack.enter_context(_listen(address[1]))
                     server.settimeout(_POLL_SECONDS)
                 if server is None:
@@ -57,7 +64,7 @@ def _gather(address: tuple[str, int], count: int, job: str, deadline: float) -> 
         for known in [] if absent else came.values():
             with contextlib.suppress(OSError):
                 known.sendall(_GO)
-                known.recv(1)  # they hang up first, so that the port is free at once
+                known.recv(1)  # The other processes close the connection first, so that the port is free at once.
         return absent
 
 
@@ -68,7 +75,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _gone(peer: socket.socket) -> bool:
-    """Whether the other side has hung up: they say nothing more until they are told to go."""
+    """Returns whether the other side has closed the connection. It sends nothing until it gets the signal to go on."""
     peer.setblocking(False)
     try:
         return peer.recv(1) == b""
@@ -93,4 +100,4 @@ def _report(workers: Sequence[str], hello: bytes, deadline: float) -> list[str]:
                     return []
             met = False
         time.sleep(_POLL_SECONDS)
-    return [f"others than {workers[0]}"] if met else [workers[0]]
+    return [f"workers other than {workers[0]}"] if met else [workers[0]]

@@ -1,4 +1,4 @@
-"""Which devices and machines train together: one `tf.distribute` strategy a process."""
+"""Picks the devices and machines that train together: one `tf.distribute` strategy per process."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -23,56 +23,73 @@ __all__ = [
     "worker_count",
 ]
 
-_made: dict[str, Any] = {}  # a second strategy in one process meets the collectives of the first and fails
+_made: dict[str, Any] = {}  # A second strategy in one process would use the collectives of the first one, and fail.
 
 
 class Single:
-    """No distribution: what `pick_strategy` gives on the backends jax and torch."""
+    """A strategy without distribution, for the backends JAX and PyTorch."""
 
     num_replicas_in_sync = 1
 
     def scope(self) -> contextlib.AbstractContextManager:
+        """Returns a context manager that does nothing."""
         return contextlib.nullcontext()
 
 
-def pick_strategy(kind: "str | tf.distribute.Strategy" = "auto") -> "tf.distribute.Strategy | Single":
-    """The strategy to train under; models are made inside its `scope()`.
+def pick_strategy(strategy: "str | tf.distribute.Strategy" = "auto") -> "tf.distribute.Strategy | Single":
+    """Returns the strategy to train under. Create models inside the `scope()` of this strategy.
 
-    kind: "multiworker": the machines that the variable TF_CONFIG or a Slurm step names, each with all its GPUs (CPU
-    without one); "mirrored": all GPUs of this machine, or all logical CPU devices; "single": no distribution; "auto":
-    the first of these that has more than one member; or a `tf.distribute.Strategy`, which is returned. Call it before
-    anything else uses TensorFlow where machines are involved. The same call again gives the same object.
-    Raises UserError for another kind than this process has already, for a kind that finds no members, and on the
-    backends jax and torch for anything but one process; a machine that cannot join its peers ends with an error and
-    exit code 75 after KVISION_JOIN_TIMEOUT seconds (120).
+    With several machines, call this function before any other use of TensorFlow. Further calls return the same object.
+    If a machine cannot join the other machines within KVISION_JOIN_TIMEOUT seconds (120), its process ends with a
+    message and exit code 75.
+
+    Args:
+        strategy: `"multiworker"` uses the machines that are listed in the variable TF_CONFIG or in a Slurm step. Each
+            machine uses all its GPUs, or its CPU if it has no GPU. `"mirrored"` uses all GPUs of this machine, or all
+            its logical CPU devices. `"single"` distributes nothing. `"auto"` is the first of these strategies with more
+            than one device. A `tf.distribute.Strategy` is returned unchanged.
+
+    Returns:
+        The strategy.
+
+    Raises:
+        UserError: If the process already uses a different kind of strategy, or if no devices or machines are found for
+            the strategy. On the backends JAX and PyTorch, if the strategy is not `"auto"` or `"single"`.
+
+    Example:
+        >>> strategy = kv.distribute.pick_strategy("single")
+        >>> with strategy.scope():
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> strategy.num_replicas_in_sync
+        1
     """
     if keras.backend.backend() != "tensorflow":
-        if kind not in ("auto", "single"):
-            raise checks.error(
+        if strategy not in ("auto", "single"):
+            raise checks.UserError(
                 "strategy",
                 expected="'auto' or 'single' on this backend: replicas and machines need TensorFlow",
-                received=f"{kind!r} on {keras.backend.backend()}",
+                received=f"{strategy!r} on {keras.backend.backend()}",
                 hint="Set KERAS_BACKEND=tensorflow",
             )
         return Single()
     import tensorflow as tf
 
-    if isinstance(kind, tf.distribute.Strategy):
-        return kind
-    if checks.one_of("strategy", kind, STRATEGIES) == "auto" and _made:
+    if isinstance(strategy, tf.distribute.Strategy):
+        return strategy
+    if checks.one_of("strategy", strategy, STRATEGIES) == "auto" and _made:
         return next(iter(_made.values()))
-    kind = _resolve(kind)
+    kind = _resolve(strategy)
     if kind not in _made:
         if _made:
-            raise checks.error(
+            raise checks.UserError(
                 "strategy",
-                problem="is chosen once a process",
+                problem="is chosen once in a process",
                 expected=repr(next(iter(_made))),
                 received=kind,
                 hint="Start another process",
             )
         if kind == "single":
-            return tf.distribute.get_strategy()  # TensorFlow's own, which does nothing
+            return tf.distribute.get_strategy()  # TensorFlow's default strategy, which does nothing
         _made[kind] = cluster.join() if kind == "multiworker" else tf.distribute.MirroredStrategy(_devices())
     return _made[kind]
 
@@ -80,15 +97,15 @@ def pick_strategy(kind: "str | tf.distribute.Strategy" = "auto") -> "tf.distribu
 def _resolve(kind: str) -> str:
     found = cluster.from_environment() if kind in ("auto", "multiworker") else None
     if kind == "multiworker" and found is None:
-        raise checks.error(
+        raise checks.UserError(
             "strategy",
-            problem="names several machines",
+            problem="needs several machines",
             expected="TF_CONFIG, or a Slurm step of several tasks, in the environment",
             received="neither",
             hint="Start it by `kvision launch --workers N -- ...`",
         )
     if kind == "mirrored" and len(_devices()) < 2:
-        raise checks.error(
+        raise checks.UserError(
             "strategy", problem="needs several devices", expected="two GPUs or logical CPUs", received=_devices()
         )
     if kind != "auto":
@@ -111,7 +128,7 @@ def _devices() -> list[str]:
 
 
 def current() -> "tf.distribute.Strategy | Single":
-    """The strategy whose scope is open, else the one that does nothing."""
+    """Returns the strategy of the open scope. If no scope is open, returns the default strategy, which does nothing."""
     if keras.backend.backend() != "tensorflow":
         return Single()
     import tensorflow as tf
@@ -120,13 +137,28 @@ def current() -> "tf.distribute.Strategy | Single":
 
 
 def replica_count() -> int:
-    """Replicas over all machines of the open scope, or of the replica that asks; 1 without a strategy."""
+    """Returns the number of replicas of the open scope on all machines.
+
+    Returns:
+        The number of replicas. It is 1 without a strategy.
+
+    Example:
+        >>> kv.distribute.replica_count()
+        1
+    """
     return current().num_replicas_in_sync
 
 
 def replica_id():
-    """The number of the replica that asks, among those of all machines: 0 to `replica_count()` - 1, an integer or a
-    scalar tensor; 0 outside of one."""
+    """Returns the number of the replica that calls this function, among the replicas of all machines.
+
+    Returns:
+        0 to `replica_count()` - 1, as an integer or a scalar tensor. 0 outside a replica.
+
+    Example:
+        >>> kv.distribute.replica_id()
+        0
+    """
     if replica_count() == 1:
         return 0
     import tensorflow as tf
@@ -136,24 +168,34 @@ def replica_id():
 
 
 def local_replica_count() -> int:
-    """Replicas of this process in the open scope."""
-    return max(replica_count() // worker_count(), 1)  # outside of the scope there is one replica, on any machine
+    """Returns the number of replicas of this process in the open scope."""
+    return max(replica_count() // worker_count(), 1)  # Outside the scope each machine has one replica.
 
 
 def worker_count() -> int:
-    """Processes that train together."""
+    """Returns the number of processes that train together."""
     found = machines()
     return 1 if found is None else found.extended._num_workers
 
 
 def is_chief() -> bool:
-    """Whether this process is the one that writes: the first of a cluster, or the only one."""
+    """Returns whether this process is the chief, which is the first of several workers, or the only process.
+
+    Only the chief writes files.
+
+    Returns:
+        True if this process is the chief.
+
+    Example:
+        >>> kv.distribute.is_chief()
+        True
+    """
     found = machines()
-    return found is None or not found.cluster_resolver.task_id  # None without a cluster
+    return found is None or not found.cluster_resolver.task_id  # the task_id is None without a cluster
 
 
 def machines():
-    """The strategy of several machines: the picked one, or a caller's own while its scope is open."""
+    """Returns the strategy of several machines (the picked one, or a user's in its open scope), or None."""
     if keras.backend.backend() != "tensorflow":
         return None
     import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Numbers in and out of variables that live on several devices, and agreement between machines."""
+"""Reads and writes variables that are on several devices, and lets machines agree on values."""
 
 import functools
 
@@ -12,9 +12,9 @@ __all__ = ["agree", "anyone", "barrier", "read", "write"]
 
 
 def read(variable) -> np.ndarray:
-    """A variable's or tensor's value as an array: of the first replica, or, for a metric's sums, of all of them."""
+    """Returns a variable or tensor of the first replica as an array. Sums of a metric are added over all replicas."""
     alone = keras.backend.backend() != "tensorflow" or strategy.replica_count() == 1
-    if alone or not isinstance(variable, keras.Variable):  # the rate of a schedule is a tensor
+    if alone or not isinstance(variable, keras.Variable):  # the learning rate of a schedule is a tensor
         return np.array(keras.ops.convert_to_numpy(variable))
     import tensorflow as tf
 
@@ -24,35 +24,35 @@ def read(variable) -> np.ndarray:
 
 
 def write(variable: keras.Variable, value: np.ndarray) -> None:
-    """Gives every replica the value; the parts of a metric's sums add up to it."""
+    """Assigns a value on every replica. For the sums of a metric, the parts on the replicas add up to the value."""
     variable.assign(value)
 
 
 def barrier() -> None:
-    """Returns when every machine has come here."""
+    """Returns when every machine has called this function."""
     agree("barrier", 0)
 
 
-def agree(what: str, value: int) -> None:
-    """UserError on every machine if they do not all bring the same integer. what: a phrase for the message."""
+def agree(argument: str, value: int) -> None:
+    """Raises `UserError` on every machine if the machines do not all pass the same integer for `argument`."""
     values = _of_all(value)
     if len(set(values)) > 1:
-        raise checks.error(
-            what,
+        raise checks.UserError(
+            argument,
             problem="differs between the machines",
             expected="one value on all",
             received=values,
-            hint="Give all of them the same --out and --data, on a folder that they share",
+            hint="Start all machines with the same arguments, and with folders that they share",
         )
 
 
-def anyone(says: bool) -> bool:
-    """Whether some machine says so. All must ask at the same place."""
-    return any(_of_all(int(says)))
+def anyone(said: bool) -> bool:
+    """Returns whether any machine passes True. All machines must call this function at the same place."""
+    return any(_of_all(int(said)))
 
 
 def _of_all(value: int) -> list[int]:
-    """What each machine brings; a number that several replicas of a machine bring comes several times."""
+    """Returns the integers of all machines, each repeated once per replica."""
     if strategy.worker_count() == 1:
         return [value]
     import tensorflow as tf
@@ -66,7 +66,7 @@ def _of_all(value: int) -> list[int]:
 def _gather(machines):
     import tensorflow as tf
 
-    def each(value):  # on a device of the replica's own
+    def each(value):  # This makes a copy on the replica's own device.
         return tf.distribute.get_replica_context().all_gather(tf.identity(value), axis=0)
 
     @tf.function(autograph=False)

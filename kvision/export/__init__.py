@@ -1,4 +1,7 @@
-"""Export: a Keras model as a SavedModel and TFLite models, checked in a fresh process before the version appears."""
+"""Export: writes a Keras model as a SavedModel and TFLite models, and checks them in a fresh process.
+
+`write` exports a model. `Task` is the contract of a task, and `kvision.tasks` holds the tasks.
+"""
 
 from kvision.export.card import checksum, model_card
 from kvision.export.saved_model import write

@@ -1,4 +1,4 @@
-"""The page that travels with a model."""
+"""The model card: a page of Markdown that is exported with a model."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,7 +17,18 @@ __all__ = ["checksum", "model_card"]
 
 
 def checksum(model: "keras.Model") -> str:
-    """SHA-256 over all weights of a model, in their order: shape, dtype, bytes."""
+    """Computes the SHA-256 of all weights of a model: shape, dtype and bytes, in the order of `get_weights()`.
+
+    Args:
+        model: A built model. The names of its layers do not change the result.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Example:
+        >>> len(kv.export.checksum(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])))
+        64
+    """
     digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(f"{weight.shape}{weight.dtype}".encode())
@@ -35,17 +46,30 @@ def model_card(
     best: str,
     tflite: Mapping[str, dict] | None = None,
 ) -> str:
-    """Writes what the model is, what it was trained on, its numbers, and how to call it, in Markdown.
+    """Returns a model card in Markdown. The card describes the model, its scores, its data, and how to call it.
 
     Args:
         model: The model that is exported.
-        task: What it answers.
-        data: The training and test images, in a line.
-        command: The command that trained it.
-        results: For each trained model the task's score and its "interval".
-        best: The name in `results` that is exported.
-        tflite: For each kind of TFLite model its "megabytes", "milliseconds", score, "interval", "agreement" and
-            "images", if they were measured.
+        task: The task of the model.
+        data: A description of the training and test images, in one line.
+        command: The command that trained the model.
+        results: A dictionary for each trained model, by the name of the model. It holds the score under the name
+            `task.score`, and `interval`, a pair of numbers.
+        best: The name of the exported model in `results`.
+        tflite: A dictionary for each TFLite model, by its kind. It holds `megabytes`, `milliseconds`, the score,
+            `interval`, `agreement` and `images`. If None, the default, the card has no table of TFLite models.
+
+    Returns:
+        The text of the card.
+
+    Example:
+        >>> x = keras.layers.Flatten()(image := keras.Input((8, 8, 3), name="image"))
+        >>> model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(x), name="pets")
+        >>> task = kv.tasks.Classification(["cat", "dog"])
+        >>> results = {"linear": {"accuracy": 0.9, "interval": (0.85, 0.94)}}
+        >>> card = kv.export.model_card(model, task, data="pets", command="", results=results, best="linear")
+        >>> card.splitlines()[2]
+        'An image classifier of 2 classes: cat, dog.'
     """
     rows = "\n".join(
         f"| {name}{' (this model)' if name == best else ''} | {r[task.score]:.4f} | "
@@ -87,9 +111,9 @@ def _tflite_table(table: Mapping[str, dict], score: str) -> str:
         for kind, r in table.items()
     )
     return f"""
-TFLite models: float16 stores its weights in half the bytes, int8 computes all but the last layer in 8 bits. They were
-measured on {next(iter(table.values()))["images"]} test images. "As float32" is the share of the same answers as
-float32's; milliseconds are the median for one image on 2 threads of the exporting machine.
+TFLite models: float16 stores the weights in half the bytes, int8 computes all but the last layer in 8 bits. They were
+measured on {next(iter(table.values()))["images"]} test images. "As float32" is the share of images with the same
+answer as float32. "ms" is the median time for one image on 2 threads of the exporting machine.
 
 | file | {score.replace("_", " ")} | interval | as float32 | MB | ms |
 |---|---|---|---|---|---|

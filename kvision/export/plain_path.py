@@ -1,4 +1,4 @@
-"""Paths that TensorFlow's SavedModel can use."""
+"""Makes paths that TensorFlow can use for a SavedModel."""
 
 import contextlib
 import tempfile
@@ -12,13 +12,20 @@ _PATTERN = set("[]*?\\")
 
 @contextlib.contextmanager
 def plain_path(folder: Path) -> Iterator[Path]:
-    """Yields a path of an existing folder that TensorFlow can write to and read from.
+    """Yields a path to an existing folder. TensorFlow can write to this path and read from it.
 
-    TensorFlow takes the path of a SavedModel's variables for a pattern, so that `[1]` in it matches a file of another
-    name, and it takes UTF-8 alone. Such a folder is reached through a link with a plain name while this is open.
+    TensorFlow treats the path of a SavedModel's variables as a pattern, so a folder `model[1]` matches nothing.
+    TensorFlow also refuses paths that are not UTF-8. For such a folder, this function creates a temporary link with a
+    plain name.
+
+    Args:
+        folder: An existing folder.
+
+    Yields:
+        The folder itself or the link. The link exists until the context ends.
     """
     name = str(folder.absolute())
-    if name.isprintable() and not _PATTERN & set(name):  # bytes that are not UTF-8 are no printable characters
+    if name.isprintable() and not _PATTERN & set(name):  # Bytes that are not UTF-8 are not printable.
         yield folder
         return
     with tempfile.TemporaryDirectory() as place:

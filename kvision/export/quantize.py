@@ -1,4 +1,4 @@
-"""The kinds of TFLite models: float32, weights in float16, or all but the head in int8; and features alone."""
+"""The kinds of TFLite models: float32, weights in float16, int8 except for the head, and features alone."""
 
 import os
 import warnings
@@ -14,22 +14,29 @@ from kvision.quiet import quiet
 
 __all__ = ["ALL", "FEATURES", "HEAD", "KINDS", "check", "convert", "file_name"]
 
-KINDS = ("float32", "float16", "int8")  # of `predict`
-FEATURES = "features"  # of `embed`, in float32
+KINDS = ("float32", "float16", "int8")  # kinds of the signature `predict`
+FEATURES = "features"  # the kind of the signature `embed`, in float32
 ALL = (*KINDS, FEATURES)
-HEAD = "kvision_head"  # the name scope of what a last layer computes, which stays in float32
+HEAD = "kvision_head"  # the name scope of the last layer; this layer stays in float32
 
 
 def file_name(kind: str) -> str:
-    """Returns the name of a kind's file in `assets.extra/`."""
+    """Returns the file name of a kind in `assets.extra/`."""
     return {"float32": "model.tflite", FEATURES: "features.tflite"}.get(kind, f"model_{kind}.tflite")
 
 
 def check(kinds: Sequence[str], *, argument: str = "tflite") -> tuple[str, ...]:
-    """Returns the kinds in the order of `ALL`, float32 always among them.
+    """Checks the kinds of TFLite models to write.
+
+    Args:
+        kinds: Names of kinds.
+        argument: Name of `kinds` in the error.
+
+    Returns:
+        The kinds in the order of `ALL`, always with float32.
 
     Raises:
-        kvision.UserError: If a kind is not known.
+        UserError: If a kind is not known.
     """
     for kind in kinds:
         checks.one_of(argument, kind, ALL)
@@ -39,15 +46,21 @@ def check(kinds: Sequence[str], *, argument: str = "tflite") -> tuple[str, ...]:
 def convert(function: Callable, kind: str, *, representatives: np.ndarray | None = None) -> bytes:
     """Converts a function of images to a flatbuffer with float32 input and output and built-in operations only.
 
-    What stands in the name scope `HEAD` stays float32, and so does the operation before it (mostly the pooling):
-    the votes of neighbors and trees flip otherwise, and a linear head is small.
+    For int8, operations in the name scope `HEAD` stay in float32. The operation before them (usually the pooling) stays
+    in float32, too. Otherwise votes of neighbors and trees would change. A linear head is small in any case.
 
     Args:
         function: A `tf.function` of `image` with one output.
-        kind: "float16" stores weights in half the bytes and computes in float32. "int8" quantizes statically: a scale
-            for each channel of a weight and for each activation. Others are float32.
-        representatives: For int8, images `(count, size, size, 3)` as the model will see them. They give the range of
-            each activation.
+        kind: One of `ALL`. `"float16"` stores the weights in half the bytes and computes in float32. `"int8"` quantizes
+            statically, with one scale for each channel of a weight and one scale for each activation.
+        representatives: Typical images `(count, size, size, 3)` in [0, 255]. Required for int8, which measures the
+            range of each activation on them.
+
+    Returns:
+        The flatbuffer.
+
+    Raises:
+        UserError: If the kind is int8 and there are no representatives.
 
     References:
         Jacob et al. 2018, arXiv 1712.05877.
@@ -62,15 +75,18 @@ def convert(function: Callable, kind: str, *, representatives: np.ndarray | None
         converter.target_spec.supported_types = [tf.float16]
         return litert.run_converter(converter)
     if representatives is None:
-        raise checks.error("representatives", problem="are missing", expected="images to calibrate int8", received=None)
-    # the converter's own talk is silenced, the bar is not
+        raise checks.UserError(
+            "representatives", problem="are missing", expected="images to calibrate int8", received=None
+        )
+    # The messages of the converter are hidden. The progress bar is not hidden.
     with os.fdopen(os.dup(2), "w") as screen, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")  # the converter uses it
-        # It asks for the statistics of quantized inputs even where inputs are float and ranges are calibrated.
+        # The converter itself uses the deprecated interpreter, and warns about statistics that float inputs do not
+        # need.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
         warnings.filterwarnings("ignore", "Statistics for quantized inputs")
         converter.representative_dataset = lambda: _requests(representatives, screen)
-        # private names of TensorFlow, which setup.py pins to a minor version: the public door to parts left in float,
-        # `QuantizationDebugger`, wants their names before there are any
+        # These are private names of TensorFlow, so setup.py pins TensorFlow to a minor version. The public
+        # `QuantizationDebugger` needs the names of the float parts before the converter has created these names.
         converter._experimental_calibrate_only = True
         calibrated = litert.run_converter(converter)
     return _quantize(calibrated)
@@ -89,9 +105,9 @@ def _quantize(calibrated: bytes) -> bytes:
 
 
 def _head(flatbuffer: bytes) -> list[str]:
-    """Returns the names of what stays float32: the tensors in the head's scope, the outputs, and what the head reads.
+    """Returns the names of the tensors that stay float32: tensors in the head's scope, its inputs, and the outputs.
 
-    The feature would otherwise get the range of the head's first result (minus the center of a bank: twice as coarse).
+    Otherwise the feature would get the quantization range of the head's first result, which can be twice as coarse.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -102,5 +118,5 @@ def _head(flatbuffer: bytes) -> list[str]:
         head = {i for i, name in enumerate(names) if HEAD in name}
         around = [{*step.inputs, *step.outputs} for step in graph.operators]
         inside = head.union(graph.outputs, *(ends for ends in around if ends & head))
-        kept |= {names[i] for i in inside if i >= 0}  # -1: an input left out
+        kept |= {names[i] for i in inside if i >= 0}  # -1 stands for an optional input.
     return sorted(kept)

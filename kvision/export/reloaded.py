@@ -1,4 +1,4 @@
-"""Compares the files of an export, run in a fresh process, with the answers of the Keras model."""
+"""Runs the exported files in a fresh process and compares their outputs with the outputs of the Keras model."""
 
 import os
 import subprocess
@@ -24,38 +24,40 @@ __all__ = ["checked", "differences"]
 def checked(
     model: "keras.Model", folder: Path, task: Task, images: Sequence[np.ndarray] | None
 ) -> Iterator[tuple[list[Case], Callable[[], None]]]:
-    """Runs the files that the body writes in a fresh process, and compares them with the model at the end.
+    """Starts a fresh process that runs the files written in the `with` block, and compares the outputs at the end.
 
-    The process starts at once, to import TensorFlow, and runs the SavedModel while the TFLite models are converted.
+    The process starts at once, because importing TensorFlow takes seconds. It runs the SavedModel while the exporting
+    process converts the TFLite models.
 
     Args:
-        model: What `task.check` returned.
-        folder: The version that is being written.
-        task: What the model answers.
-        images: For `task.cases`.
+        model: The model that `task.check` returned.
+        folder: The folder of the version that is being written.
+        task: The task of the model.
+        images: Images for `task.cases`.
 
     Yields:
-        The cases, and a function to call when the SavedModel is written, and again when the TFLite models are.
+        The cases and a function. Call the function after the SavedModel is written, and again after the TFLite models
+        are written.
 
     Raises:
-        RuntimeError: If the files answer otherwise than the model, or cannot be run.
+        RuntimeError: If the outputs differ from the outputs of the model, or if a file cannot be run.
     """
     import tensorflow as tf
 
     with tempfile.TemporaryDirectory() as place:
         inputs, outputs = Path(place, "inputs.npz"), Path(place, "outputs.npz")
         command = child.command("kvision.export.rerun", str(folder), str(inputs), str(outputs))
-        # not on a GPU, whose memory this process has
+        # The fresh process runs on the CPU, because this process holds the memory of the GPU.
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(command, text=True, env=environment, **pipes) as process:
 
             def is_written() -> None:
-                with suppress(BrokenPipeError):  # it has ended, and its status says why
+                with suppress(BrokenPipeError):  # The process has ended. Its exit status shows the reason.
                     print(file=process.stdin, flush=True)
 
             try:
-                with tf.device("CPU:0"):  # a GPU rounds to ten bits
+                with tf.device("CPU:0"):  # A GPU may round inputs of matrix products to 10 bits.
                     cases = task.cases(model, images)
                 np.savez(inputs, **rerun.pack(calls(cases)))
                 yield cases, is_written
@@ -67,7 +69,7 @@ def checked(
         problems = out + error if failed else "\n".join(differences(task, cases, npz.read(outputs, stored=True)))
     if failed or problems:
         raise RuntimeError(
-            f"The export of '{model.name}' is not what the model computes; no version was written.\n{problems}"
+            f"The export of '{model.name}' does not answer as the model does; no version was written.\n{problems}"
         )
 
 
@@ -77,12 +79,15 @@ def calls(cases: Sequence[Case]) -> dict[str, dict[str, np.ndarray]]:
 
 
 def differences(task: Task, cases: Sequence[Case], outputs: dict[str, np.ndarray]) -> list[str]:
-    """Returns a line for each difference between what the files answered and what the Keras model did.
+    """Compares the outputs of the files with the answers of the Keras model.
 
     Args:
-        task: What the model answers.
-        cases: What the Keras model answered.
-        outputs: What the process wrote.
+        task: The task of the model.
+        cases: The calls and the answers of the Keras model.
+        outputs: The arrays that the fresh process wrote.
+
+    Returns:
+        One line for each difference.
     """
     problems = []
     for call, found in rerun.unpack(outputs).items():

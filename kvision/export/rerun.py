@@ -1,9 +1,9 @@
-"""Runs the files of an export in this, fresh, process on given inputs, and writes down what they answer.
+"""Runs the exported files on given inputs, in a fresh process, and writes their outputs to a file.
 
 Run: python -m kvision.export.rerun FOLDER INPUTS.npz OUTPUTS.npz
 
-The process imports TensorFlow at once. It runs the SavedModel when a line on its standard input says that it is
-written, and the TFLite models at the second line, so that the exporting process can go on meanwhile.
+The process imports TensorFlow at once, and works while the exporting process continues. The exporting process writes
+one line to its standard input when the SavedModel is complete, and a second line when the TFLite models are complete.
 """
 
 import sys
@@ -16,18 +16,21 @@ from kvision.export import quantize
 from kvision.export.alone import import_tensorflow
 from kvision.export.litert import Runner
 from kvision.export.task import Arrays
-from kvision.export.tflite_metadata import LABELS, TASK
 
-__all__ = ["other_texts", "pack", "unpack"]
+__all__ = ["pack", "unpack"]
 
 _SEPARATOR = "|"  # in the names of arrays: FILE|CALL|SIGNATURE|NAME
 
 
 def pack(calls: dict[str, Arrays]) -> dict[str, np.ndarray]:
-    """Returns arrays by name for an `.npz` file. Arrays of `bytes` become hexadecimal digits, since NumPy pickles them.
+    """Gathers the arrays of several calls for one `.npz` file.
 
     Args:
-        calls: Inputs or outputs by name, for each call.
+        calls: The inputs or outputs of each call, by call and by name. Arrays of `bytes` are stored as hexadecimal
+            digits, because NumPy would pickle them.
+
+    Returns:
+        The arrays by name.
     """
     packed = {}
     for call, arrays in calls.items():
@@ -40,7 +43,7 @@ def pack(calls: dict[str, Arrays]) -> dict[str, np.ndarray]:
 
 
 def unpack(arrays: Arrays) -> dict[str, dict[str, np.ndarray]]:
-    """Returns what was given to `pack`."""
+    """Returns the calls that were given to `pack`."""
     calls: dict[str, dict[str, np.ndarray]] = {}
     for key, value in arrays.items():
         call, name = key.rsplit(_SEPARATOR, 1)
@@ -59,7 +62,8 @@ def _saved_model(folder: Path, calls: dict[str, Arrays]) -> dict[str, Arrays]:
         tensors = {
             name: tf.constant(value.tolist() if value.dtype == object else value) for name, value in inputs.items()
         }
-        # A second call shows whether answers are random, as those of Keras' own export are.
+        # A second call shows whether the outputs are random. In Keras' own export they are random if Random* layers are
+        # on.
         names = ("predict", "predict", "serving_default") if signature == "predict" else (signature,)
         for time, name in enumerate(names):
             outputs = loaded.signatures[name](**tensors)
@@ -78,37 +82,21 @@ def _tflite(folder: Path, calls: dict[str, Arrays]) -> dict[str, Arrays]:
     return found
 
 
-def other_texts(folder: Path) -> list[str]:
-    """Returns a line for each TFLite model whose class names or task are others than those of the version."""
-    problems, extra = [], folder / "assets.extra"
-    for kind, path in _files(folder).items():
-        runner = Runner(path)
-        inside = {LABELS: runner.labels and "\n".join(runner.labels), TASK: runner.facts}
-        for name, text in inside.items():
-            beside = (extra / name).read_text(encoding="utf-8").rstrip("\n") if (extra / name).exists() else None
-            if kind != quantize.FEATURES and text != beside:
-                problems.append(f"{path.name}: other than {name} beside it")
-    return problems
-
-
 def _files(folder: Path) -> dict[str, Path]:
-    """The TFLite models of a version by their kind; float32 must be there."""
+    """Returns the TFLite models of a version by their kind. float32 must exist."""
     paths = {kind: folder / "assets.extra" / quantize.file_name(kind) for kind in quantize.ALL}
     return {kind: path for kind, path in paths.items() if kind == "float32" or path.exists()}
 
 
-def _main(folder: Path, inputs: Path, outputs: Path) -> str:
-    import_tensorflow()  # This takes seconds, in which the files are still being written.
+def _main(folder: Path, inputs: Path, outputs: Path) -> None:
+    import_tensorflow()  # This takes seconds. Meanwhile the exporting process writes the files.
     found = {}
     for run in (_saved_model, _tflite):
         if not sys.stdin.readline():
-            return "the export was not written to its end"
+            raise SystemExit("the export was not finished")
         found |= run(folder, unpack(npz.read(inputs, stored=True)))
     np.savez(outputs, **pack(found))
-    return "\n".join(other_texts(folder))
 
 
 if __name__ == "__main__":
-    problem = _main(*map(Path, sys.argv[1:]))
-    print(problem)
-    raise SystemExit(bool(problem))
+    _main(*map(Path, sys.argv[1:]))

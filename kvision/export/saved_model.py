@@ -1,4 +1,4 @@
-"""A Keras model as a new version for TF Serving, with TFLite models beside it."""
+"""Writes a Keras model as a new version for TF Serving, together with TFLite models."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from kvision.export.task import Case, Task
 from kvision.quiet import quiet
 from kvision.raw_pixels import RawPixels
 
-if TYPE_CHECKING:  # `kvision predict` reads this package without importing Keras
+if TYPE_CHECKING:  # `kvision predict` imports this package without importing Keras
     import keras
 
 __all__ = ["write", "write_tflite"]
@@ -33,44 +33,47 @@ def write(
     tflite: Sequence[str] = ("float32",),
     representatives: np.ndarray | None = None,
 ) -> Path:
-    """Writes a model as the next version `folder/<n>/`, in TF Serving's layout.
+    """Writes a model as the next version `folder/<n>/`, in the layout of TF Serving.
 
-    The version holds a SavedModel, and in `assets.extra/` TFLite models, `labels.txt`, `task.json`, `model_card.md`
-    and TF Serving's warm-up requests. It needs neither kvision nor Keras. A fresh process runs all files and compares
-    them with `model` before the version appears. If they differ, or the process is killed, there is no version.
+    The version holds a SavedModel. Its folder `assets.extra/` holds TFLite models, `labels.txt`, `task.json`,
+    `model_card.md` and warm-up requests for TF Serving. The files need neither kvision nor Keras. Before the version
+    appears, a fresh process runs all files, and their outputs are compared with the outputs of `model`. If they differ,
+    or if the process is killed, no version appears.
 
-    A TFLite model has one signature with one output, and takes and gives float32: `predict` in `model.tflite`, `embed`
-    in `features.tflite`.
+    A TFLite model has one signature with one float32 output: `predict` in `model.tflite`, `embed` in `features.tflite`.
 
     Args:
-        model: A model whose input `image` takes RGB in [0, 255].
-        folder: Where the versions are.
-        task: What the model answers, such as `kv.tasks.Classification(labels)`. It says which models it takes.
-        card: Markdown, or a function that returns it and is given the folder of the checked TFLite models.
-        probe: A few images, uint8, on which the files are compared with the model. Defaults to seeded noise.
-        tflite: TFLite models to write. "float32" (`model.tflite`) is always written. "float16" stores weights in half
-            the bytes, "int8" all but the last layer in a quarter. "features" is `features.tflite`.
-        representatives: For int8, some hundred training images `(count, size, size, 3)` in [0, 255].
+        model: A model with an input `image` that takes RGB in [0, 255]. The task defines the allowed outputs.
+        folder: The folder of all versions. It is created if it does not exist.
+        task: The task of the model, such as `kv.tasks.Classification(labels)`.
+        card: The model card in Markdown, or a function that takes the folder of the TFLite models and returns the card.
+            If None, the default, no card is written.
+        probe: A few uint8 images for the comparison of the files with the model. Defaults to noise from a fixed seed.
+        tflite: Kinds of TFLite models to write. `"float32"` (`model.tflite`) is always written. `"float16"` stores
+            weights in half the bytes. `"int8"` stores all layers except the last one in a quarter of the bytes.
+            `"features"` writes `features.tflite`, which returns feature vectors.
+        representatives: A few hundred training images `(count, size, size, 3)` in [0, 255]. Required for int8, which
+            measures the range of each activation on them.
 
     Returns:
-        The version's folder.
+        The folder of the version.
 
     Raises:
-        kvision.UserError: If the model or its labels are not what the task exports, if representatives do not fit the
-            model, or if a kind of TFLite model is not known or not one of the task's.
-        RuntimeError: If the exported files do not answer as the model does.
+        UserError: If the task cannot export the model or its labels, if the representatives do not fit the model, or if
+            the task cannot be written as a TFLite model of one of the kinds.
+        RuntimeError: If the outputs of the exported files differ from the outputs of the model.
 
     Example:
-        >>> import keras, kvision as kv
-        >>> image = keras.Input((32, 32, 3), name="image")
-        >>> x = keras.layers.Dense(2, activation="softmax")(keras.layers.Flatten()(image))
-        >>> model = keras.Model(image, x)
-        >>> version = kv.export.write(model, folder, task=kv.tasks.Classification(["cat", "dog"]))
+        >>> x = keras.layers.Flatten()(image := keras.Input((32, 32, 3), name="image"))
+        >>> model = keras.Model(image, keras.layers.Dense(2, activation="softmax")(x))
+        >>> task = kv.tasks.Classification(["cat", "dog"])
+        >>> kv.export.write(model, "saved_models/pets", task=task)  # doctest: +SKIP
+        PosixPath('saved_models/pets/1')
     """
     _check(model)
     kinds = quantize.check(tflite)
     for kind in kinds:
-        checks.one_of("tflite", kind, task.tflite, problem=f"is not written for {task.name}")
+        checks.one_of("tflite", kind, task.tflite, problem=f"is not available for {task.name}")
     model = task.check(model)
     if "int8" in kinds:
         _check_representatives(model, representatives)
@@ -97,9 +100,10 @@ def write(
                 (extra / name).write_text(text + "\n", encoding="utf-8")
             is_written()
             warmup.write(temporary, _requests(cases))
-        if card is not None:  # after the other process, beside which nothing can be timed
+        if card is not None:  # The card may measure times, so the process that runs the files has to end first.
             text = card if isinstance(card, str) else card(extra)
-            (extra / "model_card.md").write_text(text, encoding="utf-8", errors="backslashreplace")  # paths in it
+            # A card may contain a file name that is not UTF-8.
+            (extra / "model_card.md").write_text(text, encoding="utf-8", errors="backslashreplace")
     return target
 
 
@@ -113,12 +117,12 @@ def _requests(cases: Sequence[Case]) -> dict[str, dict[str, np.ndarray]]:
 
 def _check(model: "keras.Model") -> None:
     if half := next((layer for layer in model._flatten_layers() if layer.compute_dtype in _HALVES), None):
-        raise checks.error(
+        raise checks.UserError(
             "model",
-            problem="computes in half precision, which TFLite cannot",
+            problem="computes in half precision, which TFLite does not support",
             expected="layers that compute in float32",
             received=f"{half.name}: {half.compute_dtype}",
-            hint='Call kv.training.mixed(model.get_layer("body"), "float32") before',
+            hint='Call kv.training.mixed(model.get_layer("body"), "float32") first',
         )
 
 
@@ -126,10 +130,10 @@ def _check_representatives(model: "keras.Model", images: np.ndarray | None) -> N
     if images is not None:
         RawPixels("representatives")(images)
     if images is None or images.shape[1:] != model.input_shape[1:] or not len(images) or not 1 < images.max() <= 255:
-        raise checks.error(
+        raise checks.UserError(
             "representatives",
             problem="are needed for int8" if images is None else "",
-            expected=f"training images (N, {', '.join(map(str, model.input_shape[1:]))}) in [0, 255], some hundred",
+            expected=f"a few hundred training images (N, {', '.join(map(str, model.input_shape[1:]))}) in [0, 255]",
             received=None if images is None else f"{images.dtype} {images.shape}",
         )
 
@@ -137,7 +141,7 @@ def _check_representatives(model: "keras.Model", images: np.ndarray | None) -> N
 def _write_saved_model(model: "keras.Model", functions: dict[str, Callable], folder: Path) -> None:
     import tensorflow as tf
 
-    # not keras.export.ExportArchive: it writes every weight twice
+    # keras.export.ExportArchive is not used, because it would write every weight twice.
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with quiet():
@@ -153,15 +157,18 @@ def write_tflite(
     *,
     side: int | None = None,
 ) -> Path:
-    """Writes one TFLite model into `folder` and returns its path.
+    """Writes one TFLite model.
 
     Args:
-        functions: `predict` and, for features, `embed`, as `Task.functions` returns them.
+        functions: `predict` and, for features, `embed`, in the form that `Task.functions` returns.
         folder: An existing folder.
         kind: One of `quantize.ALL`.
-        texts: Texts by file name, such as the class names. Features have no classes and get none.
+        texts: Texts by file name, such as the class names. A model of features gets no texts.
         representatives: Images `(count, size, size, 3)` for int8.
-        side: For a model that takes any size: the size for a program that asks for none.
+        side: For a model that takes images of any size: the height and width for programs that do not choose a size.
+
+    Returns:
+        The path of the file.
     """
     path, features = folder / quantize.file_name(kind), kind == quantize.FEATURES
     signature = "embed" if features else "predict"

@@ -1,6 +1,6 @@
-"""What a `.tflite` file says about itself: its signature, TFLite Metadata, and text files such as the class names.
+"""Writes a `.tflite` file with its signature, TFLite Metadata, and text files such as the class names.
 
-Android's interpreter, ML Kit and MediaPipe Tasks read these facts. They prepare photographs and name classes by them.
+Android's interpreter, ML Kit and MediaPipe Tasks read these parts to prepare photographs and to show class names.
 """
 
 import zipfile
@@ -12,19 +12,19 @@ import numpy as np
 
 __all__ = ["LABELS", "TASK", "write"]
 
-LABELS = "labels.txt"  # class names, one a line
-TASK = "task.json"  # what the model answers
+LABELS = "labels.txt"  # one class name per line
+TASK = "task.json"  # the name of the task and its facts
 
-# The metadata's tables are written as {slot: value}, by the slots of TensorFlow's metadata_schema.fbs, version 1.0.0.
+# Slots of the tables in TensorFlow's metadata_schema.fbs, version 1.0.0. A table is written as {slot: value}.
 _MODEL_NAME, _MODEL_SUBGRAPHS, _MODEL_PARSER = 0, 3, 7
 _GRAPH_INPUTS, _GRAPH_OUTPUTS = 2, 3
 _TENSOR_NAME, _TENSOR_DESCRIPTION, _TENSOR_CONTENT, _TENSOR_UNITS, _TENSOR_STATS, _TENSOR_FILES = 0, 1, 3, 4, 5, 6
 _CONTENT_KIND, _CONTENT = 0, 1
 _UNIT_KIND, _UNIT = 0, 1
-_FEATURE_PROPERTIES, _IMAGE_PROPERTIES, _NORMALIZATION = 1, 2, 1  # members of their unions
+_FEATURE_PROPERTIES, _IMAGE_PROPERTIES, _NORMALIZATION = 1, 2, 1  # members of the unions in the schema
 _MAX, _MIN = 0, 1
 _MEAN, _STD = 0, 1
-_RGB, _AXIS_LABELS = 1, 2  # members of their enumerations
+_RGB, _AXIS_LABELS = 1, 2  # members of the enumerations in the schema
 
 
 def write(
@@ -34,13 +34,13 @@ def write(
 
     Args:
         path: The file to write.
-        content: A flatbuffer of one subgraph with one input and one output, as the converter returns it.
+        content: A flatbuffer from the converter, with one subgraph that has one input and one output.
         signature: The name of the only signature.
-        output: The name of the only output, in the signature, the subgraph and the metadata.
-        texts: Texts by file name. They follow the flatbuffer in a zip archive, as TFLite Metadata packs its
-            associated files. `labels.txt` names the values along the output's last axis.
-        side: Height and width of images and answers for a program that asks for no other size, if the model takes any
-            size. The converter writes 1, to which MediaPipe would shrink photographs.
+        output: The name of the only output. It is used in the signature, the subgraph and the metadata.
+        texts: Texts by file name. They follow the flatbuffer in a zip archive, the format of TFLite Metadata for
+            associated files. `labels.txt` holds the names of the values along the last axis of the output.
+        side: For a model that takes images of any size: the height and width in pixels for programs that do not choose
+            a size. Otherwise the converter writes 1, and MediaPipe shrinks photographs to one pixel.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -84,7 +84,7 @@ def _packed(model: Any) -> memoryview:
 
 
 def _metadata(output: str, *, labels: bool) -> bytes:
-    """The flatbuffer of the metadata: raw RGB pixels in, numbers out, with the names of the classes."""
+    """Returns the metadata as a flatbuffer: raw RGB pixels as input, numbers as output, and the class names."""
     import flatbuffers
 
     image = {
@@ -105,7 +105,7 @@ def _metadata(output: str, *, labels: bool) -> bytes:
 
 
 def _written(builder: Any, value: Any) -> int:
-    """Writes a text, a list of floats or tables, or a table `{slot: value}`; returns its place in the buffer."""
+    """Writes a text, a list of floats or tables, or a table `{slot: value}`, and returns its offset in the buffer."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, list) and isinstance(value[0], float):
@@ -119,7 +119,7 @@ def _written(builder: Any, value: Any) -> int:
     places = {slot: _written(builder, entry) for slot, entry in value.items() if not isinstance(entry, int)}
     builder.StartObject(max(value, default=-1) + 1)
     for slot, entry in value.items():
-        if isinstance(entry, int):  # a member of an enumeration or union: one byte
+        if isinstance(entry, int):  # A member of an enumeration or union takes one byte.
             builder.PrependUint8Slot(slot, entry, 0)
         else:
             builder.PrependUOffsetTRelativeSlot(slot, places[slot], 0)

@@ -1,7 +1,8 @@
-"""TF Serving's warm-up file: requests that a server answers for itself before it lets clients in.
+"""Warm-up requests for TF Serving, which a server runs before it accepts clients.
 
-A TFRecord of `tensorflow.serving.PredictionLog` messages. TensorFlow has the tensors inside them; the few messages
-around those are nothing but fields with a length, written here, so that an export needs no package of TF Serving.
+The file is a TFRecord of `tensorflow.serving.PredictionLog` messages. TensorFlow can write the tensors in them. This
+module writes the few messages around the tensors. Therefore an export does not need the package
+`tensorflow-serving-api`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ __all__ = ["FILE", "write"]
 
 FILE = "assets.extra/tf_serving_warmup_requests"
 
-# field numbers of tensorflow_serving/apis/{prediction_log,predict,model}.proto; a map is a repeated (key, value)
+# Field numbers of tensorflow_serving/apis/{prediction_log,predict,model}.proto. A map is a repeated message (key,
+# value).
 _PREDICT_LOG, _REQUEST = 6, 1
 _MODEL_SPEC, _INPUTS = 1, 2
 _SIGNATURE_NAME = 3
@@ -23,10 +25,12 @@ _KEY, _VALUE = 1, 2
 
 
 def write(folder: Path, requests: Mapping[str, Mapping[str, np.ndarray]]) -> None:
-    """Writes `folder/assets.extra/tf_serving_warmup_requests`.
+    """Writes `assets.extra/tf_serving_warmup_requests`. The requests contain no model name, because the server has it.
 
-    requests: {signature: {input: array of numbers, or of `bytes` with dtype object}}, one request each, in this order.
-    The model's name stays open: the server knows it, not the export.
+    Args:
+        folder: The folder of the version.
+        requests: The inputs of one request for each signature, by signature and by name. They are arrays of numbers, or
+            arrays of `bytes` with dtype object.
     """
     import tensorflow as tf
 
@@ -40,12 +44,12 @@ def write(folder: Path, requests: Mapping[str, Mapping[str, np.ndarray]]) -> Non
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A length-delimited field (protobuf wire type 2); number: 1 to 15, which fit one byte."""
+    """Returns a length-delimited field (protobuf wire type 2). Its number is 1 to 15, so that it fits into one byte."""
     return bytes([number << 3 | 2]) + _varint(len(content)) + content
 
 
 def _varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; the eighth says that more follow."""
+    """Returns a number with seven bits per byte, lowest bits first. The eighth bit is set if more bytes follow."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""Features: a frozen network run over images once, by the engine that is fastest here, and cached by content."""
+"""Computes features of images: the fastest engine runs a frozen network over them once and caches the result."""
 
 from kvision.features.embed import embed, embed_each
 

@@ -1,4 +1,4 @@
-"""How a frozen network is run: Keras, LiteRT or OpenVINO behind the same call."""
+"""Runs a frozen network with Keras, LiteRT or OpenVINO through the same function."""
 
 import importlib.util
 import os
@@ -20,15 +20,21 @@ ENGINES = ("auto", "keras", "litert", "openvino")
 def check(engine: str) -> str:
     """Returns `engine` if it can run here.
 
+    Args:
+        engine: The name of an engine, or "auto".
+
+    Returns:
+        The same name.
+
     Raises:
-        kvision.UserError: If the name is unknown, the backend is not TensorFlow, or a package is not installed.
+        UserError: If the name is unknown, the backend is not TensorFlow, or a package is not installed.
     """
     checks.one_of("engine", engine, ENGINES)
     if engine in ("litert", "openvino") and keras.backend.backend() != "tensorflow":
         received = f"{engine} on {keras.backend.backend()}"
-        raise checks.error("engine", expected="keras on this backend", received=received)
+        raise checks.UserError("engine", expected="keras on this backend", received=received)
     if engine == "openvino" and not _has_openvino():
-        raise checks.error(
+        raise checks.UserError(
             "engine",
             problem="needs a package that is not installed",
             expected="the extra `openvino`",
@@ -39,7 +45,7 @@ def check(engine: str) -> str:
 
 
 def candidates() -> tuple[str, ...]:
-    """Returns the engines that "auto" chooses from: all that are installed, Keras alone where it can use a GPU."""
+    """Returns the engines that "auto" chooses from: all installed engines, or only Keras if it can use a GPU."""
     if keras.backend.backend() != "tensorflow":
         return ("keras",)
     import tensorflow as tf
@@ -53,60 +59,59 @@ def _has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def start(
-    model: keras.Model, engine: str, *, batch_size: int, threads: int | None = None, flatbuffer: bytes | None = None
-) -> Callable:
-    """Starts an engine on a model, always in inference mode.
+def start(model: keras.Model, engine: str, *, batch_size: int, flatbuffer: bytes | None = None) -> Callable:
+    """Starts an engine for a model, in inference mode and on all cores.
 
     Args:
-        model: A model of one image input and one output.
+        model: A model with one image input and one output.
         engine: "keras", "litert" or "openvino".
         batch_size: The largest number of images in a call.
-        threads: Threads of LiteRT and OpenVINO. If None, they use every core.
-        flatbuffer: What `litert.convert(model, batch_size=batch_size)` returned, if the caller already has it.
+        flatbuffer: The result of `litert.convert(model, batch_size=batch_size)`, if the caller already has it.
 
     Returns:
-        A function from images `(n, height, width, channels)` in [0, 255] to a float32 array whose first axis is n.
+        A function from images `(n, height, width, channels)` in [0, 255] to a float32 array with n rows.
     """
     if engine == "keras":
         return _keras(model)
     flatbuffer = flatbuffer or litert.convert(model, batch_size=batch_size)
-    return (_litert if engine == "litert" else _openvino)(model, flatbuffer, batch_size, threads)
+    return _litert(flatbuffer) if engine == "litert" else _openvino(model, flatbuffer, batch_size)
 
 
 def _keras(model: keras.Model) -> Callable:
     def run(images: np.ndarray) -> np.ndarray:
-        # a model that was made under a strategy answers once for each replica, with the first one's rows first
+        # A model that was created under a strategy returns the rows of each replica. The rows of the first replica come
+        # first.
         return np.asarray(model.predict_on_batch(images), "float32")[: len(images)]
 
     return run
 
 
-def _litert(model: keras.Model, flatbuffer: bytes, batch_size: int, threads: int | None) -> Callable:
-    # a fixed batch keeps every tensor static, which XNNPACK needs; a short one is padded with zeros and cut
-    interpreter = litert.interpreter(flatbuffer, threads=threads)
+def _litert(flatbuffer: bytes) -> Callable:
+    # XNNPACK needs static tensors, so the batch size is fixed. A smaller batch is padded with zeros, and the result is
+    # cut.
+    interpreter = litert.interpreter(flatbuffer)
     interpreter.allocate_tensors()
     image = interpreter.get_input_details()[0]["index"]
     feature = interpreter.get_output_details()[0]["index"]
 
     def run(images: np.ndarray) -> np.ndarray:
         buffer = interpreter.tensor(image)()
-        buffer[: len(images)] = images  # casts uint8 in place: no float copy of the batch
+        buffer[: len(images)] = images  # casts uint8 in place, without a float copy of the batch
         buffer[len(images) :] = 0
-        del buffer  # the interpreter refuses to run while a view of its memory lives
+        del buffer  # the interpreter refuses to run while a view of its memory exists
         interpreter.invoke()
         return interpreter.get_tensor(feature)[: len(images)]
 
     return run
 
 
-def _openvino(model: keras.Model, flatbuffer: bytes, batch_size: int, threads: int | None) -> Callable:
+def _openvino(model: keras.Model, flatbuffer: bytes, batch_size: int) -> Callable:
     import openvino
 
-    # without the hint, processors with bfloat16 compute in it, and the third digit differs
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads or os.cpu_count() or 1}
+    # Without the hint, processors with bfloat16 compute in bfloat16, and the third digit differs.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": os.cpu_count() or 1}
     core = openvino.Core()
-    with tempfile.TemporaryDirectory() as folder:  # it reads TFLite from files; a SavedModel takes it twice as long
+    with tempfile.TemporaryDirectory() as folder:  # OpenVINO reads TFLite from files; a SavedModel takes twice as long
         path = Path(folder, "model.tflite")
         path.write_bytes(flatbuffer)
         compiled = core.compile_model(core.read_model(path), "CPU", settings)

@@ -1,4 +1,4 @@
-"""Heads: classifiers on features that become layers of a model."""
+"""Classifiers on features that become layers of a Keras model."""
 
 from kvision.heads.convert import from_sklearn
 from kvision.heads.forest import ForestHead

@@ -1,4 +1,4 @@
-"""A fitted scikit-learn classifier becomes one Keras layer that computes the same numbers."""
+"""Converts a fitted scikit-learn classifier into one Keras layer."""
 
 from typing import Any
 
@@ -8,50 +8,57 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from kvision.checks import UserError
 from kvision.heads.converters import CLASSIFIERS, TRANSFORMERS
-from kvision.heads.converters.contract import Layers, refused
+from kvision.heads.converters.contract import Converter, Layers, refused
 from kvision.layers import Chain
 
 __all__ = ["from_sklearn"]
 
 
 def from_sklearn(estimator: BaseEstimator) -> keras.layers.Layer:
-    """Converts a fitted scikit-learn classifier into a Keras layer.
+    """Converts a fitted scikit-learn classifier into a Keras layer that computes the same numbers.
 
-    The layer computes `predict_proba`. Where the estimator has none (LinearSVC, SVC, RidgeClassifier, most losses of
-    SGDClassifier), it computes the softmax of `decision_function`, which has the same arg max.
+    The layer computes `predict_proba`. Some estimators have no `predict_proba`: LinearSVC, SVC, RidgeClassifier and
+    most losses of SGDClassifier. For them the layer computes the softmax of `decision_function`, which has the same arg
+    max.
 
     Args:
-        estimator: A fitted classifier of one of the classes below, a `Pipeline` of one behind transformers below, or a
-            search (`GridSearchCV` ...) over one of them, fitted with `refit=True`.
+        estimator: A fitted classifier of one of the classes below, or a `Pipeline` of transformers and a classifier
+            from the list below. A search over one of them (such as `GridSearchCV`) works if it was fitted with
+            `refit=True`.
 
             - linear: LogisticRegression, LogisticRegressionCV, LinearDiscriminantAnalysis, SGDClassifier, LinearSVC,
               RidgeClassifier, RidgeClassifierCV, Perceptron;
             - trees: DecisionTree-, ExtraTree-, RandomForest-, ExtraTrees-, GradientBoosting-, HistGradientBoosting-
               and AdaBoostClassifier (of trees);
             - neighbors: KNeighborsClassifier, Euclidean or cosine;
-            - support vectors: SVC and NuSVC with `probability=False`, kernels linear, rbf, poly and sigmoid;
+            - support vectors: SVC and NuSVC with `probability=False` and a linear, rbf, poly or sigmoid kernel;
             - networks: MLPClassifier;
             - transformers: StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, Normalizer (l2), PCA,
-              TruncatedSVD, VarianceThreshold, SelectKBest and its kin, SelectFromModel.
+              TruncatedSVD, VarianceThreshold, SelectKBest, SelectPercentile, SelectFpr, SelectFdr, SelectFwe,
+              SelectFromModel.
 
     Returns:
-        A layer from features `(batch, width)` to probabilities `(batch, classes)` float32, columns as `classes_`.
+        A layer from features `(batch, width)` to probabilities `(batch, classes)`, float32. The columns are in the
+        order of `estimator.classes_`.
 
     Raises:
-        kvision.UserError: If an estimator, or the value of one of its parameters, cannot be converted; it is named.
-        sklearn.exceptions.NotFittedError: If the estimator is not fitted.
+        UserError: If an estimator, or the value of one of its parameters, cannot be converted. The message contains its
+            name.
+
+    Example:
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> features, labels = np.array([[0.0], [1.0], [2.0], [3.0]]), ["cat", "cat", "dog", "dog"]
+        >>> layer = kv.heads.from_sklearn(LogisticRegression().fit(features, labels))
+        >>> np.asarray(layer(np.array([[0.5]], "float32"))).shape
+        (1, 2)
     """
     check_is_fitted(estimator)
     layers = _classifier(estimator)
-    layer = layers[0] if len(layers) == 1 else Chain(layers, note=" ".join(filter(None, map(_note, layers))))
+    notes = [note for layer in layers if (note := getattr(layer, "note", ""))]
+    layer = layers[0] if len(layers) == 1 else Chain(layers, note=" ".join(notes))
     layer.name = "probabilities"
     return layer
-
-
-def _note(layer: keras.layers.Layer) -> str:
-    return getattr(layer, "note", "")
 
 
 def _classifier(estimator: Any) -> Layers:
@@ -62,12 +69,13 @@ def _classifier(estimator: Any) -> Layers:
         if not estimator.refit:
             raise refused(estimator, "kept no best estimator", expected="a search with refit=True")
         return _classifier(estimator.best_estimator_)
-    if type(estimator) not in CLASSIFIERS:
-        raise _unknown(estimator, "classifier", CLASSIFIERS)
-    classes = estimator.classes_
-    if isinstance(classes, list) or len(classes) < 2:
-        raise refused(estimator, "has not one output of two classes or more", expected="labels `(rows,)` of 2 classes")
-    return CLASSIFIERS[type(estimator)](estimator)
+    convert = _converter(estimator, CLASSIFIERS, "classifier")
+    classes, labels = estimator.classes_, getattr(estimator, "_label_binarizer", None)
+    several = isinstance(classes, list) or (labels is not None and labels.y_type_.startswith("multilabel"))
+    if several or len(classes) < 2:
+        problem = "has several outputs" if several else "was fitted on one class"
+        raise refused(estimator, problem, expected="one output of two classes or more")
+    return convert(estimator)
 
 
 def _transformer(step: Any) -> Layers:
@@ -75,11 +83,11 @@ def _transformer(step: Any) -> Layers:
         return []
     if isinstance(step, Pipeline):
         return [layer for _, inner in step.steps for layer in _transformer(inner)]
-    if type(step) not in TRANSFORMERS:
-        raise _unknown(step, "transformer", TRANSFORMERS)
-    return TRANSFORMERS[type(step)](step)
+    return _converter(step, TRANSFORMERS, "transformer")(step)
 
 
-def _unknown(estimator: Any, role: str, known: dict[type, Any]) -> UserError:
-    names = ", ".join(kind.__name__ for kind in known)
-    return refused(estimator, f"is no {role} that has a layer", expected=f"one of {names}")
+def _converter(estimator: Any, known: dict[type, Converter], role: str) -> Converter:
+    if type(estimator) not in known:
+        names = ", ".join(kind.__name__ for kind in known)
+        raise refused(estimator, f"is not a {role} that can be converted", expected=f"one of {names}")
+    return known[type(estimator)]

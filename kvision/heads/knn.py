@@ -1,11 +1,11 @@
-"""The nearest training images vote."""
+"""A classifier that uses the nearest training images."""
 
 from collections.abc import Sequence
 
 import keras
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from kvision import checks
 from kvision.heads.converters.neighbors import neighbors_layer
@@ -15,57 +15,73 @@ __all__ = ["KNNHead"]
 
 
 class KNNHead(Head):
-    """Votes of the k nearest neighbors of a query among the training features, as scikit-learn counts them.
+    """Classifies by a vote of the nearest neighbors among the training features, as scikit-learn does.
 
-    Of equally near rows the one with the lower index counts; `kvision.layers.NearestNeighbors` says what float32 takes
-    for equally near. The learned arrays are `bank_` `(rows, width)` float32 and `targets_` `(rows,)` int32.
+    If two rows are at equal distance, the row with the lower index counts as nearer. `kvision.layers.NearestNeighbors`
+    describes when distances are equal in float32. The learned arrays are `bank_` `(rows, width)`, float32, and
+    `targets_` `(rows,)`, int32.
 
     Args:
-        k: Number of neighbors, at most the number of rows.
-        weights: "uniform" or "distance".
-        metric: "euclidean" or "cosine".
+        n_neighbors: Number of neighbors, at most the number of training rows.
+        weights: `"uniform"` counts each neighbor once. `"distance"` weights each neighbor by 1 / distance.
+        metric: `"euclidean"` or `"cosine"`.
+
+    Example:
+        >>> features, labels = np.array([[0.0], [1.0], [4.0], [5.0]]), ["cat", "cat", "dog", "dog"]
+        >>> head = kv.heads.KNNHead(1).fit(features, labels)
+        >>> head.predict([[0.2], [4.4]]).tolist()
+        ['cat', 'dog']
 
     References:
-        Cover and Hart 1967, Nearest neighbor pattern classification. Defaults as in scikit-learn.
+        Cover and Hart 1967, Nearest neighbor pattern classification. The defaults are those of scikit-learn.
     """
 
-    def __init__(self, k: int = 5, *, weights: str = "uniform", metric: str = "euclidean"):
-        self.k = k
+    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform", metric: str = "euclidean"):
+        self.n_neighbors = n_neighbors
         self.weights = weights
         self.metric = metric
 
     def _learn(self, X, codes):
-        # brute force: in hundreds of dimensions no tree is faster, and the layer is brute force too
-        KNeighborsClassifier(self.k, weights=self.weights, metric=self.metric, algorithm="brute").fit(X, codes)
-        if self.k > len(X):
-            raise checks.error(
-                "k", expected=f"at most the number of rows, {len(X)}", received=self.k, hint="Choose a smaller k"
-            )
+        # In hundreds of dimensions a search tree is not faster than brute force. The layer uses brute force too.
+        KNeighborsClassifier(self.n_neighbors, weights=self.weights, metric=self.metric, algorithm="brute").fit(
+            X, codes
+        )
+        if self.n_neighbors > len(X):
+            expected = f"at most the number of rows, {len(X)}"
+            raise checks.UserError("n_neighbors", expected=expected, received=self.n_neighbors)
         return {"bank_": np.ascontiguousarray(X), "targets_": codes}
 
     def _check_learned(self):
-        if type(self.k) is not int or self.k < 1:
-            raise ValueError(f"k is {self.k!r}")
-        bank = self._check_array("bank_", "f", None, self.n_features_in_)
-        targets = self._check_array("targets_", "i", len(bank))
-        if len(bank) == 0 or targets.min() < 0 or targets.max() >= len(self.classes_):
-            raise ValueError(f"targets_ are not indices of {len(self.classes_)} classes")
+        self._check_array("bank_", "f", None, self.n_features_in_)
+        self._check_array("targets_", "i", len(self.bank_), below=len(self.classes_))
 
     def scores(self, X, y, counts: Sequence[int]) -> dict[int, float]:
-        """What `score(X, y)` would be with each k of `counts`, all at most this head's: one search serves them all."""
-        check_is_fitted(self)
-        if not counts or not 1 <= min(counts) <= max(counts) <= self.k:
-            raise checks.error("counts", expected=f"numbers of neighbors from 1 to {self.k}", received=counts)
-        X, y = validate_data(self, X, y, dtype="float32", reset=False)
+        """Computes the accuracy for several numbers of neighbors with one search.
+
+        Args:
+            X: Features `(n, width)`.
+            y: Labels `(n,)`.
+            counts: Numbers of neighbors, from 1 to `n_neighbors`.
+
+        Returns:
+            A dictionary from number of neighbors to accuracy. The accuracy equals `score(X, y)` of a head with this
+            number.
+
+        Raises:
+            UserError: If a count is out of range.
+        """
         layer, right = self.to_layer(), dict.fromkeys(counts, 0)
+        if not counts or not 1 <= min(counts) <= max(counts) <= self.n_neighbors:
+            raise checks.UserError("counts", expected=f"numbers from 1 to {self.n_neighbors}", received=counts)
+        X, y = validate_data(self, X, y, dtype="float32", reset=False)
         for start in range(0, len(X), ROWS):
             rows = slice(start, start + ROWS)
             index = layer.nearest(X[rows])
-            for k in right:
-                votes = keras.ops.convert_to_numpy(layer.vote(X[rows], index[:, :k]))
-                right[k] += int((self.classes_[votes.argmax(axis=1)] == y[rows]).sum())
-        return {k: count / len(X) for k, count in right.items()}
+            for count in right:
+                votes = keras.ops.convert_to_numpy(layer.vote(X[rows], index[:, :count]))
+                right[count] += int((self.classes_[votes.argmax(axis=1)] == y[rows]).sum())
+        return {count: hits / len(X) for count, hits in right.items()}
 
     def _layer(self):
-        options = {"k": self.k, "weights": self.weights, "metric": self.metric}
+        options = {"k": self.n_neighbors, "weights": self.weights, "metric": self.metric}
         return neighbors_layer(self.bank_, self.targets_, classes=len(self.classes_), **options)

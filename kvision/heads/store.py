@@ -1,7 +1,6 @@
-"""Heads on disk: arrays and JSON, no code."""
+"""Saves heads as arrays and JSON, without code."""
 
 import json
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -15,63 +14,70 @@ from kvision.heads.logistic import LogisticHead
 __all__ = ["load", "save"]
 
 _KINDS = {kind.__name__: kind for kind in (KNNHead, ForestHead, LogisticHead)}
-_ABOUT = 40_000  # bytes, four a letter
-_LARGEST = 1 << 32  # of whole numbers; seeds end here
+_RENAMED = {"k": "n_neighbors"}  # parameters in older files
 
 
 def save(head: Head, path: str | Path) -> None:
-    """Writes a fitted head as one file (NumPy's `.npz`): learned arrays, and class and parameters as JSON text."""
+    """Writes a fitted head to one `.npz` file, which holds its learned arrays, and its class and parameters as JSON.
+
+    Args:
+        head: A fitted `KNNHead`, `ForestHead` or `LogisticHead`.
+        path: The file. It appears only when it is complete, and it replaces an older file.
+    """
     checks.one_of("head", type(head).__name__, _KINDS)
     learned = {n: np.asarray(v) for n, v in vars(head).items() if n.endswith("_") and not n.startswith("_")}
-    # names of classes and of a table's columns may come as Python objects, which NumPy would pickle
+    # Class names and the column names of a table may be Python objects, which NumPy would pickle.
     learned = {n: v.astype(str) if v.dtype == object else v for n, v in learned.items()}
     about = json.dumps({"head": type(head).__name__, "parameters": head.get_params()})
-    with atomic.file(path) as temporary, temporary.open("wb") as stream:  # savez would add a suffix to a name
+    with atomic.file(path) as temporary, temporary.open("wb") as stream:  # np.savez would add a suffix to a path
         np.savez(stream, about=np.array(about), **learned)
 
 
 def load(path: str | Path) -> Head:
-    """Reads what `save` wrote; UserError for a file that is damaged, foreign, or holds anything but arrays.
+    """Reads a head that `save` wrote. The file holds no code that runs, so a file from a stranger is safe to read.
 
-    Nothing in the file is run, and what it holds is what `fit` could have left: sizes and indices that agree, finite
-    numbers, parameters of JSON's plain kinds.
+    Args:
+        path: The file.
+
+    Returns:
+        The fitted head. The shapes of its arrays agree, all indices are in range, and all numbers are finite.
+
+    Raises:
+        UserError: If the file is absent or damaged, or is not the file of a head.
+
+    Example:
+        >>> head = kv.heads.KNNHead(1).fit([[0.0], [1.0]], ["cat", "dog"])
+        >>> kv.heads.save(head, "head.npz")
+        >>> kv.heads.load("head.npz").predict([[0.8]]).tolist()
+        ['dog']
     """
     try:
-        learned = npz.read(path, stored=True)
-        head = _unfitted(learned.pop("about"))
-        for name, value in learned.items():
-            if not name.isidentifier() or not name.endswith("_") or name.startswith("_") or hasattr(head, name):
-                raise ValueError(f"it holds an array of the name {name!r}")
-            setattr(head, name, value if value.ndim else value.item())
-        _check_classes(head)
-        head._check_learned()
-        head.to_layer()
+        return _read(path)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as reason:
-        raise checks.error(
+        raise checks.UserError(
             "path",
             problem=f"cannot be read as a head: {' '.join(str(reason).split())[:300].rstrip('.')}",
             expected="a file that kv.heads.save wrote",
             received=str(path),
-            hint="Save the head again. Nothing in the file was run",
+            hint="Save the head again",
         ) from reason
-    return head
 
 
-def _unfitted(text: np.ndarray) -> Head:
-    if text.ndim or text.dtype.kind != "U" or text.size * text.itemsize > _ABOUT:
-        raise ValueError("what it says about itself is no short text")
-    about = json.loads(str(text))
-    parameters = about["parameters"]
-    for name, value in parameters.items():
-        plain = value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value))
-        if not plain or (isinstance(value, int) and abs(value) > _LARGEST):
-            raise ValueError(f"the parameter {name!r} is {str(value)[:50]}")
-    return _KINDS[about["head"]](**parameters)
-
-
-def _check_classes(head: Head) -> None:
+def _read(path: str | Path) -> Head:
+    """Returns the head in a file, or raises any of the errors that `load` explains."""
+    learned = npz.read(path, stored=True)
+    about = json.loads(str(learned.pop("about")))
+    parameters = {_RENAMED.get(name, name): value for name, value in about["parameters"].items()}
+    head = _KINDS[about["head"]](**parameters)
+    for name, value in learned.items():
+        if name.startswith("_") or not name.endswith("_"):
+            raise ValueError(f"it holds an array of the name {name!r}")
+        setattr(head, name, value if value.ndim else value.item())
     classes, width = head.classes_, head.n_features_in_
     if np.ndim(classes) != 1 or len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
-        raise ValueError("classes_ are not two or more, sorted")
+        raise ValueError("classes_ are not two or more sorted labels")
     if type(width) is not int or width < 1:
         raise ValueError(f"n_features_in_ is {width!r}")
+    head._check_learned()
+    head.to_layer()
+    return head

@@ -1,1 +1,4 @@
-"""Starts and watches the workers of a training job, or writes what a cluster needs for it. Imports nothing heavy."""
+"""Starts and watches the workers of a training job, or writes commands and scripts for a cluster.
+
+This package imports only light modules.
+"""

@@ -1,4 +1,4 @@
-"""Workers on one machine share its cores instead of each taking all of them."""
+"""Divides the cores of a machine among its workers."""
 
 import os
 from collections.abc import Mapping
@@ -9,16 +9,14 @@ _NAMES = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
 
 def share(environment: Mapping[str, str], workers: int) -> dict[str, str]:
-    """The thread counts that each of `workers` should get; what `environment` sets already is left out.
+    """Returns environment variables that give each worker its share of the cores.
 
-    TensorFlow reads its two on first use (seen with 2.21: they set the sizes of its two pools).
+    TensorFlow reads its two variables when it is first used, and sets the sizes of its two thread pools from them.
+
+    Args:
+        environment: The current environment variables. Variables that are already set are left out of the result.
+        workers: Number of workers on this machine.
     """
-    threads = str(max(1, _cores() // workers))
-    return {name: threads for name in _NAMES if not environment.get(name)}
-
-
-def _cores() -> int:
-    """That this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    # Linux and containers may allow fewer cores than the machine has.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {name: str(max(1, cores // workers)) for name in _NAMES if not environment.get(name)}

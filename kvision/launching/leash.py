@@ -1,9 +1,10 @@
 """Becomes a worker that the kernel kills when the launcher dies: `python -I -S leash.py LAUNCHER_PID COMMAND...`.
 
-A launcher that is killed with SIGKILL can end nobody. Linux' parent death signal outlives `exec`, so this file asks for
-it and then turns into the worker. Python's `preexec_fn` would do the same between fork and exec, where other threads'
-locks may be held for ever. Elsewhere than on Linux it only turns into the worker. Runs as a file by itself: it imports
-nothing of kvision, and costs some 20 ms.
+A launcher that is killed by SIGKILL cannot end its workers. On Linux, a process can request a signal for the death of
+its parent, and this setting survives `exec`. So this program requests the signal and then executes the worker's
+command. On systems other than Linux, this program only executes the command. Python's `preexec_fn` could do the same
+between fork and exec. But there a lock could be held forever by a thread that no longer exists. This program imports
+nothing from kvision and takes about 20 ms.
 """
 
 import ctypes
@@ -14,15 +15,19 @@ from collections.abc import Sequence
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # The value in linux/prctl.h.
 
 
 def main(argv: Sequence[str]) -> None:
-    """argv: the launcher's process id, then the command. Does not return."""
+    """Executes the command, and does not return.
+
+    Args:
+        argv: Process id of the launcher, then the command.
+    """
     launcher, command = int(argv[0]), list(argv[1:])
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != launcher:  # it died before the call above
+    if os.getppid() != launcher:  # The launcher died before the call above.
         sys.exit(f"the launcher (process {launcher}) is gone")
     try:
         os.execvp(command[0], command)

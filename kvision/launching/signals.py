@@ -1,4 +1,4 @@
-"""What signals ask of the launcher: noted here, acted upon where it is safe."""
+"""Records signals to the launcher, so that the launcher can handle them at a safe time."""
 
 import signal
 from types import FrameType
@@ -7,16 +7,19 @@ __all__ = ["SignalWatch"]
 
 
 class SignalWatch:
-    """Notes SIGINT, SIGTERM and SIGHUP while it is open, in the main thread; then the handlers before it come back.
+    """Context that records SIGINT, SIGTERM and SIGHUP instead of handling them. Use it in the main thread.
 
-    SIGHUP (the terminal was closed) counts as SIGTERM; where it is ignored, as below `nohup`, it stays so.
+    SIGHUP (the terminal was closed) counts as SIGTERM. If SIGHUP is already ignored, as under `nohup`, it stays
+    ignored. The previous handlers are restored at the end.
+
+    Attributes:
+        first: The first signal, SIGINT or SIGTERM. None if there was no signal.
+        interrupts: Number of SIGINT signals.
     """
 
     def __init__(self):
         self.first: int | None = None
-        """The signal that came first, SIGINT or SIGTERM; None before."""
         self.interrupts = 0
-        """How often SIGINT came."""
         self._before = {}
 
     def __enter__(self) -> "SignalWatch":

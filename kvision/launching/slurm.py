@@ -1,4 +1,4 @@
-"""The batch script with which Slurm runs a job, one worker a node, and queues it again when it must go on."""
+"""The batch script that runs a job under Slurm, with one worker on each node."""
 
 import shlex
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from kvision import exit_codes
 __all__ = ["script"]
 
 _SCRIPT = """#!/bin/bash
-# One worker a node. Send it off with `sbatch FILE`, from a folder that every node sees; so must be --data and --out.
+# One worker on each node. Submit it with `sbatch FILE`. Every node must see the present folder, --data and --out.
 #SBATCH --job-name=kvision-{name}
 #SBATCH --nodes={workers}
 #SBATCH --ntasks={workers}
@@ -17,22 +17,22 @@ _SCRIPT = """#!/bin/bash
 #SBATCH --open-mode=append
 #SBATCH --requeue
 #SBATCH --signal=TERM@60
-# What your cluster wants besides; remove the first # of a line to use it:
+# Other options that your cluster may need. Remove the first # of a line to use it.
 ##SBATCH --partition=NAME
 ##SBATCH --time=24:00:00
 ##SBATCH --cpus-per-task=16
 ##SBATCH --gpus-per-node=1
 
-# 60 s before the time is over the workers get SIGTERM, write a checkpoint and end with {again}. Slurm puts nobody back
-# into the queue for that by itself: this script does, as often as --restarts of `kvision launch` said ({restarts}).
-# An input that you can mend ({mend}) and Ctrl-C ({interrupted}) go back never.
+# 60 s before the end of the time limit the workers get SIGTERM, write a checkpoint and end with {again}. Slurm does not
+# requeue a job for that, so this script does, at most {restarts} times (--restarts of `kvision launch`). A job that
+# ended with an input error ({user_error}) or Ctrl-C ({interrupted}) is not requeued.
 srun --ntasks={workers} --ntasks-per-node=1 ${{SLURM_CPUS_PER_TASK:+--cpus-per-task=$SLURM_CPUS_PER_TASK}} \\
     --kill-on-bad-exit=1 --wait=0 --label \\
     {command}
 code=$?
-case "$code" in 0 | {mend} | {interrupted}) exit "$code" ;; esac
+case "$code" in 0 | {user_error} | {interrupted}) exit "$code" ;; esac
 if [ "${{SLURM_RESTART_COUNT:-0}}" -lt {restarts} ]; then
-    echo "srun ended with $code: back into the queue (${{SLURM_RESTART_COUNT:-0}} times before)" >&2
+    echo "srun ended with $code: the job is requeued (${{SLURM_RESTART_COUNT:-0}} times before)" >&2
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"
@@ -40,9 +40,14 @@ exit "$code"
 
 
 def script(recipe: Sequence[str], *, workers: int, restarts: int) -> str:
-    """Text of an sbatch script for `recipe` (its name, then its flags) on `workers` nodes.
+    """Returns the text of a script for `sbatch`.
 
-    The addresses are not in it: the workers take them from the SLURM_* variables that srun sets.
+    The script contains no addresses. The workers get the addresses from the variables SLURM_*, which `srun` sets.
+
+    Args:
+        recipe: Name of the recipe, then its flags.
+        workers: Number of nodes.
+        restarts: Number of times that the job is requeued.
     """
     return _SCRIPT.format(
         name=recipe[0],
@@ -50,6 +55,6 @@ def script(recipe: Sequence[str], *, workers: int, restarts: int) -> str:
         restarts=restarts,
         command=shlex.join(["kvision", *recipe]),
         again=exit_codes.RUN_AGAIN,
-        mend=exit_codes.USER_ERROR,
+        user_error=exit_codes.USER_ERROR,
         interrupted=exit_codes.INTERRUPTED,
     )

@@ -1,4 +1,4 @@
-"""Runs one job of several workers to its end: all are started again when one dies, with back-off, so many times."""
+"""Runs a job of several workers, and restarts all of them when one dies."""
 
 import signal
 import time
@@ -13,8 +13,8 @@ from kvision.launching.worker import Worker
 
 __all__ = ["supervise"]
 
-_PEERS = 3.0  # seconds for the peers of a dead worker: what they wait for in a collective never comes
-_LONGEST_PAUSE = 60.0  # seconds
+_PEERS = 3.0  # Seconds for the remaining workers to end after one died: they wait for it in vain.
+_LONGEST_PAUSE = 60.0  # Seconds.
 
 
 def supervise(
@@ -28,23 +28,36 @@ def supervise(
     show: Callable[[str], None],
     tell: Callable[[str], None],
 ) -> int:
-    """Runs `command` in `workers` processes until all have ended with 0; returns the job's exit status.
+    """Runs a command in several processes until all have ended with 0. Call this function in the main thread.
 
-    When a worker dies, or ends with RUN_AGAIN unasked, all are ended and started again on new ports, `restarts` times
-    over the whole job: the count is not taken back by progress, which the supervisor cannot see. Between two attempts
-    lie `pause` seconds, then twice as many each time, at most 60. USER_ERROR and INTERRUPTED are final.
+    If a worker dies, all workers are ended and started again on new ports. The same happens if a worker ends with
+    RUN_AGAIN although this function sent no signal to it. The pause before a restart doubles each time, up to 60
+    seconds. A job that ended with USER_ERROR or INTERRUPTED is not restarted.
 
-    SIGTERM (a cluster that takes the machine back) goes to all workers, which get `grace` seconds to write a
-    checkpoint; the status is RUN_AGAIN then. So does SIGINT, and the status is INTERRUPTED; a second one kills at once.
-    Otherwise the status is 0, or the failed worker's, 128 + N for a signal N.
+    On SIGTERM (a cluster needs the machine) or SIGINT (Ctrl-C), all workers get the signal and have time to write a
+    checkpoint. A second SIGINT kills the workers.
 
-    logs: an existing folder for worker-<i>.log, each of which holds all attempts. show: takes each line of the workers'
-    output, prefixed; tell: what the supervisor itself has to say. Main thread only. Raises OSError if no process can be
-    started or no log be written.
+    Args:
+        command: Program and arguments of every worker.
+        workers: Number of workers.
+        logs: An existing folder for worker-<i>.log. Each file holds all attempts.
+        restarts: Number of restarts in the whole job. Progress does not reset the count.
+        grace: Seconds after the signal until workers that still run are killed.
+        pause: Seconds before the first restart.
+        show: Function that shows a line of a worker's output, with a prefix.
+        tell: Function that shows a message of the supervisor.
+
+    Returns:
+        The exit status of the job: 0 for success, RUN_AGAIN after SIGTERM, INTERRUPTED after SIGINT. Otherwise the exit
+        status of the worker that failed, or 128 + N if signal N ended this worker.
+
+    Raises:
+        OSError: If a process cannot be started, or a log cannot be written.
     """
     taken: set[int] = set()
+    attempt = 0
     with SignalWatch() as watch:
-        for attempt in range(restarts + 1):
+        while True:
             ports = cluster.free_ports(workers, avoid=taken)
             taken.update(ports)
             with Team(command, ports, logs, show) as team:
@@ -59,15 +72,15 @@ def supervise(
                 tell(_report(cause, code, attempt))
                 return code if code > 0 else 128 - code
             seconds = min(pause * 2**attempt, _LONGEST_PAUSE)
-            tell(f"{cause.describe()}. All start again in {seconds:g} s (restart {attempt + 1} of {restarts})")
+            tell(f"{cause.describe()}. All workers restart in {seconds:g} s (restart {attempt + 1} of {restarts})")
             _sleep(seconds, watch)
             if watch.first:
                 return _stopped(watch.first, tell)
-    raise AssertionError("the last attempt returns")
+            attempt += 1
 
 
 def _run(team: Team, watch: SignalWatch, grace: float, tell: Callable[[str], None]) -> None:
-    """Until nobody runs: by themselves, or ended because one failed or a signal came."""
+    """Runs the workers until all have ended. If one fails or a signal arrives, ends the remaining workers."""
     while team.running and not team.failed and not watch.first:
         team.pump()
     if not team.running:
@@ -75,25 +88,26 @@ def _run(team: Team, watch: SignalWatch, grace: float, tell: Callable[[str], Non
     before = watch.interrupts
     if watch.first:
         name = signal.Signals(watch.first).name
-        tell(f"{name}: the workers have {grace:g} s to end" + (" (Ctrl-C again: at once)" if before else ""))
+        again = "; press Ctrl-C again to kill them now" if before else ""
+        tell(f"{name}: the workers have {grace:g} s to write a checkpoint and end{again}")
         team.end(watch.first, grace, lambda: watch.interrupts > before)
     else:
         team.end(signal.SIGTERM, min(grace, _PEERS), lambda: watch.interrupts > before)
 
 
 def _stopped(number: int, tell: Callable[[str], None]) -> int:
-    tell("stopped. The same command goes on" + (" where it can" if number == signal.SIGINT else ""))
+    tell("Stopped. Run the same command again to continue from the last checkpoint")
     return exit_codes.INTERRUPTED if number == signal.SIGINT else exit_codes.RUN_AGAIN
 
 
 def _report(cause: Worker, code: int, attempt: int) -> str:
     why = ""
     if code == exit_codes.USER_ERROR:
-        why = ", which a restart does not mend"
+        why = ". A restart does not help"
     elif attempt:
         why = f", after {attempt} restart{'s' if attempt > 1 else ''}"
     last = "".join(f"\n    {line}" for line in cause.log.last) or " nothing"
-    return f"{cause.describe()}{why}. It said last:{last}\nAll that it said: {cause.log.path}"
+    return f"{cause.describe()}{why}. Its last output:{last}\nIts whole output: {cause.log.path}"
 
 
 def _sleep(seconds: float, watch: SignalWatch) -> None:

@@ -1,4 +1,4 @@
-"""All workers of one attempt: read together, ended together."""
+"""All workers of one attempt of a job."""
 
 import os
 import selectors
@@ -13,18 +13,21 @@ from kvision.launching.worker import Worker
 
 __all__ = ["Team"]
 
-_TICK = 0.05  # seconds between two looks at who has ended
-_REST = 2.0  # seconds for the output of workers that are gone, where a process that escaped holds it open
+_TICK = 0.05  # Seconds between two checks for workers that have ended.
+_REST = 2.0  # Seconds to read the output of ended workers. A process that was not killed may keep it open.
 
 
 class Team:
-    """Workers that form one cluster on this machine. Use as a context: whatever happens in it, no worker stays."""
+    """Context that runs workers as one cluster on this machine. At its end all workers are killed.
+
+    Args:
+        command: Program and arguments of every worker. The workers differ in TF_CONFIG.
+        ports: The port of each worker.
+        logs: An existing folder for worker-0.log, worker-1.log and so on.
+        show: Function that shows a line of output. It gets the line without its end.
+    """
 
     def __init__(self, command: Sequence[str], ports: Sequence[int], logs: Path, show: Callable[[str], None]):
-        """A worker for each of `ports`, all running `command`; they differ in TF_CONFIG.
-
-        logs: an existing folder for worker-0.log, worker-1.log ...; show: takes a line of output without its end.
-        """
         self._command, self._logs, self._show = list(command), logs, show
         self._addresses = [f"127.0.0.1:{port}" for port in ports]
         self._selector = selectors.DefaultSelector()
@@ -54,23 +57,30 @@ class Team:
 
     @property
     def running(self) -> list[Worker]:
+        """The workers that are running."""
         return [worker for worker in self.workers if worker.code is None]
 
     @property
     def failed(self) -> list[Worker]:
+        """The workers that have ended with an error."""
         return [worker for worker in self.workers if worker.code not in (None, 0)]
 
     def pump(self) -> None:
-        """Shows what the workers wrote and looks who has ended; returns within some 50 ms."""
+        """Shows new output and checks for workers that have ended. Takes about 50 ms."""
         for key, _ in self._selector.select(_TICK):
             if not key.fileobj.read():
                 self._selector.unregister(key.fileobj)
         for worker in self.workers:
-            worker.log.tick()
             worker.poll()
 
     def end(self, number: int, grace: float, hurry: Callable[[], bool]) -> None:
-        """Sends signal `number` to all that run; kills who runs after `grace` seconds, or when `hurry` says so."""
+        """Ends all workers.
+
+        Args:
+            number: The signal that running workers get.
+            grace: Seconds after which workers that still run are killed.
+            hurry: Function that returns whether to kill the workers now.
+        """
         for worker in self.running:
             worker.send(number)
         deadline = time.monotonic() + grace
@@ -80,16 +90,17 @@ class Team:
             worker.kill()
 
     def cause(self) -> Worker | None:
-        """The worker whose failure explains the others', None if none failed.
+        """Returns the worker that caused the failure of all workers, or None if no worker failed.
 
-        An input to mend and Ctrl-C come first: nobody is to be started again. "Run me again" comes last: that is what
-        a worker says whose peer died. What our own signals ended explains nothing. Else the first in time.
+        An input error and Ctrl-C come first, because a restart does not help. RUN_AGAIN comes late, because a worker
+        ends with this status when a different worker died. A worker that the launcher ended comes last. Among equal
+        causes, the earliest one is chosen.
         """
         return min(self.failed, key=lambda worker: (_rank(worker), worker.ended), default=None)
 
     def _environment(self, environment: Mapping[str, str], index: int) -> dict[str, str]:
         own = {"TF_CONFIG": cluster.tf_config(self._addresses, index)}
-        # a pipe is not a terminal: Python would hold lines back
+        # By default Python buffers its output to a pipe.
         return {"PYTHONUNBUFFERED": "1", **environment, **cores.share(environment, len(self._addresses)), **own}
 
     def _prefixed(self, index: int) -> Callable[[str], None]:

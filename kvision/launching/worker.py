@@ -1,4 +1,4 @@
-"""One worker process: started in a session of its own, its output in a log, ended with all that it started."""
+"""Runs a worker process with its log."""
 
 import contextlib
 import os
@@ -15,19 +15,29 @@ __all__ = ["Worker"]
 
 
 class Worker:
-    """A running process; it starts with the object.
+    """A worker process. The constructor starts the process.
 
-    A session of its own keeps the terminal's Ctrl-C away, which reaches the launcher alone. It must be made in the
-    main thread: Linux counts a worker's parent as dead when the thread that started it ends.
+    The process has its own session, so that Ctrl-C in the terminal reaches only the launcher. Create a worker in the
+    main thread: if the thread that started a process ends, Linux treats this as the death of the parent.
+
+    Args:
+        index: Number of the worker, from 0.
+        command: Program and arguments.
+        environment: All environment variables of the process.
+        log: The log that receives the output of the process. `close` closes this log.
+
+    Attributes:
+        code: Exit status, -N if signal N ended the process, or None while it runs.
+        ended: `time.monotonic()` when `poll` saw the end.
+
+    Raises:
+        OSError: If the process cannot be started.
     """
 
     def __init__(self, index: int, command: Sequence[str], environment: Mapping[str, str], log: Log):
-        """environment: all of it. Takes over `log`. Raises OSError if no process can be started."""
         self.index, self.log = index, log
         self.code: int | None = None
-        """The exit status; -N if signal N ended it, None while it runs."""
         self.ended = float("inf")
-        """`time.monotonic` when the end was seen."""
         self._sent: set[int] = set()
         held = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command]
         self._process = subprocess.Popen(
@@ -41,28 +51,36 @@ class Worker:
         )
 
     def fileno(self) -> int:
-        """Of its output, for a selector; Popen was given a pipe."""
+        """Returns the file descriptor of the output, for a selector."""
         return self._process.stdout.fileno()
 
     def read(self) -> bool:
-        """Takes what it wrote; waits if that is nothing. Returns whether there may be more."""
+        """Reads output into the log. If there is no output yet, waits for it.
+
+        Returns:
+            Whether more output can follow.
+        """
         data = os.read(self.fileno(), 65536)
         self.log.feed(data)
         return bool(data)
 
     def poll(self) -> None:
-        """Looks whether it has ended; what it left running in its session is killed then."""
+        """Checks whether the process has ended. If so, kills the processes that it started."""
         if self.code is None and (code := self._process.poll()) is not None:
             self.code, self.ended = code, time.monotonic()
             self._kill_group()
 
     def send(self, number: int) -> None:
-        """Signals the process itself: what it started is its own business as long as it runs."""
+        """Sends a signal to the process, but not to the processes that it started.
+
+        Args:
+            number: The signal.
+        """
         self._sent.add(number)
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """SIGKILL to the process and all that it started; waits until it is gone."""
+        """Kills the process and the processes that it started, and waits until it has ended."""
         if self.code is None:
             self._sent.add(signal.SIGKILL)
             self._kill_group()
@@ -70,25 +88,23 @@ class Worker:
             self.poll()
 
     def close(self) -> None:
-        """Its output is not read any more."""
+        """Closes the log and the output of the process."""
         self.log.close()
         self._process.stdout.close()
 
     @property
     def was_ended(self) -> bool:
-        """Whether a signal of ours ended it, so that it is not the cause of anything."""
+        """Whether a signal from the launcher ended the process, so that it did not fail by itself."""
         return self.code is not None and -self.code in self._sent
 
     def describe(self) -> str:
-        """What became of it, in words."""
-        if self.code is None:
-            return f"worker {self.index} runs"
+        """Returns a text that describes how the process ended."""
         if self.code >= 0:
             return f"worker {self.index} ended with exit status {self.code}"
-        with contextlib.suppress(ValueError):  # a real-time signal has no name
+        with contextlib.suppress(ValueError):  # A real-time signal has no name.
             return f"worker {self.index} was killed by {signal.Signals(-self.code).name}"
         return f"worker {self.index} was killed by signal {-self.code}"
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left (macOS says the second)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # No process is left. macOS raises the second.
             os.killpg(self._process.pid, signal.SIGKILL)

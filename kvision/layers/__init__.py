@@ -1,4 +1,4 @@
-"""Keras layers that kvision's models are made of, registered as `kvision>Name`."""
+"""The Keras layers of kvision's models. They are registered as `kvision>Name`, so that saved models load them."""
 
 from kvision.layers.batch_normalization import BatchNormalization, fuse_norms
 from kvision.layers.body import Body

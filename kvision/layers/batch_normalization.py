@@ -1,4 +1,4 @@
-"""Batch normalization by TensorFlow's fused kernel."""
+"""Batch normalization with TensorFlow's fused kernel."""
 
 import keras
 from keras import ops
@@ -10,14 +10,20 @@ __all__ = ["BatchNormalization", "fuse_norms"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class BatchNormalization(keras.layers.BatchNormalization):
-    """`keras.layers.BatchNormalization` with the same values, arguments and weights, in less time.
+    """Normalizes like `keras.layers.BatchNormalization`, with the same arguments, weights and values, in less time.
 
-    Keras normalizes with some ten operations, each of which reads and writes the maps. TensorFlow has one kernel for
-    all of them, and one for their gradient. The kernel is used for maps `(B, H, W, C)`: in training where the
-    statistics are those of one device, and in inference. Keras' own operations serve everything else: statistics that
-    are fixed while other layers train, statistics over replicas, masks, other ranks and backends, `renorm`, float64,
-    and training compiled by XLA. In half precision the kernel reads and writes half maps, and computes in float32 as
-    Keras does.
+    Keras normalizes with about ten operations, and each of them reads and writes the whole feature map. TensorFlow has
+    one fused kernel for all of these operations, and a second kernel for their gradient. This layer uses the fused
+    kernels for inputs of shape `(batch, height, width, channels)`, in inference and in training on a single device. In
+    all other cases it runs the operations of Keras. The other cases are: a layer that is frozen inside a model that
+    trains, statistics over replicas, masks, `renorm`, float64, inputs of other ranks, other backends, and training that
+    XLA compiles. In half precision the kernel reads and writes half-precision maps and computes in float32, as Keras
+    does.
+
+    Example:
+        >>> layer = kv.layers.BatchNormalization(momentum=0.9)
+        >>> layer(keras.Input((32, 32, 8))).shape
+        (None, 32, 32, 8)
 
     References:
         Ioffe and Szegedy 2015, arXiv 1502.03167.
@@ -46,15 +52,21 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 def fuse_norms(model: keras.layers.Layer) -> None:
-    """Makes every `keras.layers.BatchNormalization` inside a model one of kvision's, in place.
+    """Turns every `keras.layers.BatchNormalization` inside a model into `kv.layers.BatchNormalization`, in place.
 
-    Names, weights and weight files stay as they are. Call it before the model trains or predicts: Keras does not see
-    the change in a function that it has traced already.
+    Names and weights stay the same, and weight files still load. Call this function before the model trains or
+    predicts, because Keras keeps the functions that it has traced already.
 
     Args:
-        model: A model, or a layer that holds others.
+        model: A model, or a layer that contains other layers.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.BatchNormalization()])
+        >>> kv.layers.fuse_norms(model)
+        >>> isinstance(model.layers[0], kv.layers.BatchNormalization)
+        True
     """
     for layer in model._flatten_layers():
         if type(layer) is keras.layers.BatchNormalization:
-            # Ours has no state of its own. A clone of the network would have to trace every layer once more.
+            # Our class adds no state, so changing the class is enough. Cloning the model would trace every layer again.
             layer.__class__ = BatchNormalization

@@ -9,14 +9,21 @@ __all__ = ["Chain"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Chain(keras.layers.Layer):
-    """Calls its layers one after the other.
+    """Calls several layers one after the other, in float32.
 
-    The export takes a model's last layer for its head, and what that layer reads for the features. A nested
-    `keras.Sequential` cannot stand there, since its `input` is its own and not that of the model around it.
+    `kv.export` uses the last layer of a model as the head, and the input of the last layer as the features. A nested
+    `keras.Sequential` does not work there, because its `input` is not a tensor of the outer model.
 
     Args:
         steps: Layers, in the order in which they are called.
-        note: What a reader of the model card has to know about the outputs; a full sentence or more.
+        note: A remark about the outputs for the model card, in full sentences.
+        name: Name of the layer.
+        trainable: Whether the layers can train.
+
+    Example:
+        >>> head = kv.layers.Chain([keras.layers.Dense(10), kv.layers.Decision("softmax")])
+        >>> head(keras.Input((64,))).shape
+        (None, 10)
     """
 
     def __init__(
@@ -25,10 +32,10 @@ class Chain(keras.layers.Layer):
         *,
         note: str = "",
         name: str = "probabilities",
-        dtype="float32",
         trainable: bool = True,
     ):
-        super().__init__(name=name, dtype="float32", trainable=trainable)  # as heads do: votes flip in lower precision
+        # A lower precision could change the class that a head predicts.
+        super().__init__(name=name, dtype="float32", trainable=trainable)
         self.steps = list(steps)
         self.note = note
 

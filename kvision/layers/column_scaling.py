@@ -1,4 +1,4 @@
-"""Feature columns moved and scaled, each by its own numbers."""
+"""Shifts and scales the columns of features."""
 
 import keras
 import numpy as np
@@ -8,25 +8,24 @@ __all__ = ["ColumnScaling"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class ColumnScaling(keras.layers.Layer):
-    """`(features - center) * factor + offset`, column by column, in float32.
+    """Computes `(features - center) * factor + offset` for each column, in float32.
 
-    The subtraction is a step of its own: where a column is far from 0, folding it into the bias of a Dense layer would
-    subtract two large products, and float32 keeps no digits of the difference. The state is not trained; `of` sets it.
+    `ColumnScaling.of` sets the values of `center`, `factor` and `offset`. They do not train. The subtraction is a
+    separate step, and is not merged into the bias of the next Dense layer. For a column far from 0, such a bias would
+    be the difference of two large products, which float32 cannot represent.
 
     Args:
         width: Number of columns.
-        clip: If given, the lowest and the highest value of the result.
+        clip: Lowest and highest value of the result. `None` does not limit the result.
+        name: Name of the layer.
+
+    Example:
+        >>> layer = kv.layers.ColumnScaling.of(2, center=[1.0, 2.0], factor=0.5)
+        >>> np.asarray(layer(np.array([[3.0, 2.0]]))).tolist()
+        [[1.0, 0.0]]
     """
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        clip: tuple[float, float] | None = None,
-        name: str | None = None,
-        dtype="float32",
-        trainable: bool = False,
-    ):
+    def __init__(self, *, width: int, clip: tuple[float, float] | None = None, name: str | None = None):
         super().__init__(name=name, dtype="float32", trainable=False)
         self.width = width
         self.clip = None if clip is None else (float(clip[0]), float(clip[1]))
@@ -37,9 +36,20 @@ class ColumnScaling(keras.layers.Layer):
 
     @classmethod
     def of(cls, width: int, *, center=0.0, factor=1.0, offset=0.0, clip=None) -> "ColumnScaling":
-        """Creates the layer from numbers in float64, one for each column or one for all.
+        """Creates the layer with the given center, factor and offset.
 
-        What `center` loses when it becomes float32 is added to the offset, so that the difference stays right.
+        The numbers are read in float64. The rounding error of `center` in float32 is added to `offset`, so that the
+        result stays exact.
+
+        Args:
+            width: Number of columns.
+            center: Number that is subtracted: one number per column, or one for all columns.
+            factor: Number that the difference is multiplied by: one number per column, or one for all columns.
+            offset: Number that is added in the end: one number per column, or one for all columns.
+            clip: Lowest and highest value of the result. `None` does not limit the result.
+
+        Returns:
+            The layer.
         """
         center, factor, offset = (np.broadcast_to(np.asarray(v, "float64"), width) for v in (center, factor, offset))
         layer = cls(width=width, clip=clip)

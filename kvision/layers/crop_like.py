@@ -1,4 +1,4 @@
-"""Features cut to the size of others, which may be unknown until the graph runs."""
+"""Crops features to the size of a reference tensor."""
 
 import keras
 
@@ -9,7 +9,16 @@ __all__ = ["CropLike"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class CropLike(keras.layers.Layer):
-    """features (B, h, w, C), reference (B, H, W, ...) with H <= h and W <= w -> (B, H, W, C): the upper left corner."""
+    """Crops features to the height and width of a reference and keeps the upper left corner.
+
+    The layer is called with features `(batch, h, w, channels)` and a reference `(batch, height, width, ...)` that is
+    not larger, and returns `(batch, height, width, channels)`. The sizes may be unknown until the model runs.
+
+    Example:
+        >>> features, image = np.zeros((1, 36, 36, 8)), np.zeros((1, 33, 35, 3))
+        >>> tuple(kv.layers.CropLike()(features, image).shape)
+        (1, 33, 35, 8)
+    """
 
     def call(self, features, reference):
         _, height, width, *_ = ops.sizes(reference)

@@ -1,4 +1,4 @@
-"""Scores of a classifier become probabilities."""
+"""Turns the scores of a classifier into probabilities."""
 
 import keras
 import numpy as np
@@ -14,12 +14,12 @@ def _softmax(scores):
 
 
 def _sigmoids(scores):
-    """One sigmoid for each class, divided by their sum; in logarithms, since all of them can underflow."""
+    """Returns the sigmoid of each class divided by their sum. Logarithms avoid that all sigmoids underflow."""
     return _softmax(scores) if scores.shape[1] == 1 else ops.softmax(ops.log_sigmoid(scores), axis=1)
 
 
 def _clipped(scores):
-    """The modified Huber loss: (clip(score, -1, 1) + 1) / 2, divided by the sum; uniform where all are 0."""
+    """Returns (clip(score, -1, 1) + 1) / 2, divided by the sum over classes. If the sum is 0, returns equal values."""
     shares = (ops.clip(scores, -1, 1) + 1) / 2
     if scores.shape[1] == 1:
         return ops.concatenate([1 - shares, shares], axis=1)
@@ -28,7 +28,7 @@ def _clipped(scores):
 
 
 def _votes(scores):
-    """Of scores for each pair of classes: votes, and the summed scores to break ties (scikit-learn's "ovr" shape)."""
+    """Returns the softmax of the votes of all pairs. Summed scores break ties, as in scikit-learn's "ovr" scores."""
     classes = _classes_of(scores.shape[1])
     index, sign = np.zeros((classes, classes), "int32"), np.zeros((classes, classes), "float32")
     first, second = np.triu_indices(classes, 1)
@@ -41,7 +41,7 @@ def _votes(scores):
 
 
 def _both(scores):
-    """One score, for the second of two classes: the first gets 0."""
+    """Adds a score of 0 for the first class if there is only a score for the second class."""
     return ops.concatenate([ops.zeros_like(scores), scores], axis=1) if scores.shape[1] == 1 else scores
 
 
@@ -54,21 +54,31 @@ _RULES = {"softmax": _softmax, "sigmoids": _sigmoids, "clipped": _clipped, "vote
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Decision(keras.layers.Layer):
-    """Turns scores `(batch, classes)` into probabilities `(batch, classes)`.
+    """Turns the scores of a classifier into probabilities `(batch, classes)`, in float32.
 
-    One column is the score of the second of two classes, as scikit-learn's `decision_function` gives it.
+    A single column of scores is the score of the second of two classes, as in scikit-learn's `decision_function`.
 
     Args:
-        rule: "softmax"; "sigmoids", one sigmoid for each class, divided by their sum; "clipped", the probabilities of
-            the modified Huber loss; "votes", the softmax of scikit-learn's one-against-rest scores, computed from one
-            score for each pair of classes.
+        rule: How probabilities are computed. `"softmax"`: softmax of the scores `(batch, classes)`. `"sigmoids"`: a
+            sigmoid for each class, divided by the sum over classes. `"clipped"`: the probabilities of the modified
+            Huber loss. `"votes"`: the softmax of scikit-learn's one-against-rest scores. They are computed from one
+            score for each pair of classes, `(batch, classes * (classes - 1) / 2)`.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If the rule is unknown.
+
+    Example:
+        >>> scores = np.array([[0.0], [2.0]])
+        >>> np.asarray(kv.layers.Decision("clipped")(scores)).tolist()
+        [[0.5, 0.5], [0.0, 1.0]]
 
     References:
         Zadrozny and Elkan 2002, Transforming classifier scores into accurate multiclass probability estimates, KDD.
     """
 
-    def __init__(self, rule: str, *, name: str | None = None, dtype="float32", trainable: bool = True):
-        super().__init__(name=name, dtype="float32", trainable=trainable)
+    def __init__(self, rule: str, *, name: str | None = None):
+        super().__init__(name=name, dtype="float32")
         self.rule = checks.one_of("rule", rule, _RULES)
         self.built = True
 

@@ -1,4 +1,4 @@
-"""Decision trees in the graph."""
+"""Decision trees as a Keras layer."""
 
 import keras
 from keras import ops
@@ -8,25 +8,35 @@ __all__ = ["DecisionForest"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class DecisionForest(keras.layers.Layer):
-    """The mean or the sum of the leaves that features `(batch, width)` reach in many decision trees.
+    """Evaluates decision trees on features `(batch, width)` and returns the mean or sum of the reached leaves.
 
-    All trees stand in flat vectors, walked for `depth` steps of gather, compare, select; a leaf points to itself. The
-    state, which is not trained, is set by whoever builds the layer: `roots` `(trees,)`, and for every node `feature`,
-    `threshold` (float32; go left where x <= threshold), `left`, `right` and `leaf`, a row of `values`
-    `(leaves, classes)`. Equal leaves share a row: a forest of pure leaves has one for each class.
+    `kv.heads` creates this layer from a fitted forest or boosting classifier and assigns its variables, which do not
+    train. The nodes of all trees are numbered together:
+
+    - `roots` `(trees,)`: the first node of each tree.
+    - `feature`, `threshold`, `left`, `right` `(nodes,)`: a node compares one feature with its threshold and continues
+      to the left node if the feature is not greater. For a leaf, both `left` and `right` are the leaf itself.
+    - `leaf` `(nodes,)`: the row of `values` that belongs to the node.
+    - `values` `(leaves, classes)`: the outputs. Leaves with equal outputs share one row.
 
     Args:
         trees: Number of trees.
         nodes: Number of nodes of all trees.
         leaves: Number of rows of `values`.
         classes: Number of columns of `values`.
-        depth: Steps from a root to the lowest leaf.
-        side_by_side: How many trees work for one column each, as in boosting of several classes: tree t works for
-            column `t % side_by_side`, and the layer returns `side_by_side * classes` columns.
-        total: Whether the trees' leaves are added (boosting) or averaged (a forest).
+        depth: Number of steps from a root to the lowest leaf.
+        side_by_side: Number of groups of output columns, for boosting of several classes. The output of tree t is added
+            to group `t % side_by_side`. The layer returns `side_by_side * classes` columns.
+        total: True adds the leaves of all trees, as boosting does. False averages them, as a forest does.
+        name: Name of the layer.
+
+    Example:
+        >>> layer = kv.layers.DecisionForest(trees=10, nodes=70, leaves=4, classes=3, depth=3)
+        >>> layer(keras.Input((64,))).shape
+        (None, 3)
 
     References:
-        Traversal, not the matrix form: Nakandala et al. 2020, Hummingbird, arXiv 2010.04804.
+        Nakandala et al. 2020, arXiv 2010.04804, tree traversal.
     """
 
     def __init__(
@@ -40,11 +50,11 @@ class DecisionForest(keras.layers.Layer):
         side_by_side: int = 1,
         total: bool = False,
         name: str = "probabilities",
-        dtype="float32",
-        trainable: bool = False,
     ):
-        super().__init__(name=name, dtype="float32", trainable=False)  # a rounded feature takes another branch
-        self.supports_jit = keras.backend.backend() != "tensorflow"  # XLA takes no int32 variable on a GPU
+        # In a lower precision, a rounded feature could lead to the wrong branch.
+        super().__init__(name=name, dtype="float32", trainable=False)
+        # TensorFlow's XLA does not support int32 variables on a GPU.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
         self.sizes = {"trees": trees, "nodes": nodes, "leaves": leaves, "classes": classes, "depth": depth}
         self.side_by_side, self.total = side_by_side, total
 

@@ -1,4 +1,4 @@
-"""Pooling over pixels that lie apart."""
+"""Max and average pooling with dilation. Keras has no such layers."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,33 @@ from kvision import checks
 
 __all__ = ["DilatedPooling"]
 
-
 _NONE = ((0, 0), (0, 0))
 
 
 @keras.saving.register_keras_serializable(package="kvision")
 class DilatedPooling(keras.layers.Layer):
-    """Pools each pixel's neighbors at a distance of `dilation`, at stride 1: (B, H, W, C) -> (B, H', W', C).
+    """Pools maps `(batch, height, width, channels)` at stride 1 over windows with gaps between their pixels.
 
-    kind: "max" or "average". pool_size: a side, or (height, width). dilation: pixels from a neighbor to the next, or
-    (rows, columns). padding: "valid", H' = H - (height - 1) * dilation; "same", H' = H, a pixel and its neighbors,
-    where of an even number one more comes after it; or pixels ((top, bottom), (left, right)). What lies outside does
-    not count; where nothing else is there, the result is 0. Keras' pooling has no dilation.
-    Raises UserError for another kind or padding, and sizes below 1.
+    Keras' pooling layers have no dilation. `kv.segmentation` uses this layer where it replaces a stride by a dilation.
+
+    Args:
+        kind: `"max"` or `"average"`.
+        pool_size: Number of pixels of the window, as one integer or `(height, width)`.
+        dilation: Distance in pixels between two neighbors of the window, as one integer or `(rows, columns)`. At the
+            default of 1 the window has no gaps.
+        padding: `"valid"` uses no padding and returns smaller maps. `"same"` returns maps of the input's size. A window
+            of even size then extends one pixel more to the bottom and right. `((top, bottom), (left, right))` pads
+            these numbers of pixels. Padded pixels do not count in the result. If a window contains only padding, the
+            result is 0.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype` and `trainable`.
+
+    Raises:
+        UserError: If the kind or the padding is unknown, or a size is below 1.
+
+    Example:
+        >>> layer = kv.layers.DilatedPooling("max", 3, dilation=2, padding="same")
+        >>> layer(keras.Input((32, 32, 8))).shape
+        (None, 32, 32, 8)
     """
 
     def __init__(
@@ -31,10 +45,9 @@ class DilatedPooling(keras.layers.Layer):
         *,
         dilation: int | tuple[int, int] = 1,
         padding: str | Sequence[Sequence[int]] = "valid",
-        name: str | None = None,
-        dtype=None,
+        **kwargs,
     ):
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(**kwargs)
         self.kind = checks.one_of("kind", kind, ("max", "average"))
         self.pool_size, self.dilation = _pair("pool_size", pool_size), _pair("dilation", dilation)
         both = tuple(zip(self.pool_size, self.dilation, strict=True))
@@ -79,18 +92,12 @@ class DilatedPooling(keras.layers.Layer):
         return (batch, *(None if s is None else s - less for s, less in zip(sides, lost, strict=True)), channels)
 
     def get_config(self):
-        return {
-            "kind": self.kind,
-            "pool_size": self.pool_size,
-            "dilation": self.dilation,
-            "padding": self.padding,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-        }
+        own = {"kind": self.kind, "pool_size": self.pool_size, "dilation": self.dilation, "padding": self.padding}
+        return {**super().get_config(), **own}
 
 
 def _pair(argument: str, value) -> tuple[int, int]:
     pair = tuple(value) if isinstance(value, tuple | list) else (value, value)
     if len(pair) != 2 or any(not isinstance(side, int) or side < 1 for side in pair):
-        raise checks.error(argument, expected="an integer of at least 1, or two of them", received=value)
+        raise checks.UserError(argument, expected="an integer of at least 1, or two of them", received=value)
     return pair

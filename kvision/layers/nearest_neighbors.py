@@ -1,4 +1,4 @@
-"""Nearest neighbors in the graph."""
+"""A nearest-neighbors classifier as a Keras layer."""
 
 import keras
 from keras import ops
@@ -9,31 +9,48 @@ __all__ = ["METRICS", "WEIGHTS", "NearestNeighbors"]
 
 WEIGHTS = ("uniform", "distance")
 METRICS = ("euclidean", "cosine")
-_COLUMNS = 8  # of the bank at a time: (256, 10,000, 8) float32 are 82 MB
+_COLUMNS = 8  # columns of the bank that are compared at a time: (256, 10,000, 8) float32 values take 82 MB
 
 
 @keras.saving.register_keras_serializable(package="kvision")
 class NearestNeighbors(keras.layers.Layer):
-    """Votes of the k nearest rows of a bank: features `(batch, width)` become probabilities `(batch, classes)`.
+    """Classifies features `(batch, width)` by the votes of their k nearest training images.
 
-    Of equally near rows the one with the lower index counts. Whether rows are equally near is float32's word: it is
-    exact for equal rows and for integers whose squared distances stay below 2^24; of other rows, rounding can part
-    distances that are equal in real numbers, or join distances that differ by 1e-7 of the squared features.
+    The training features are stored in the layer and called its bank. If two rows of the bank are equally near, the one
+    with the lower index counts. Distances are computed in float32. They are exact for equal rows, and for integers with
+    squared distances below 2^24. For other rows, rounding can separate distances that are equal in theory, or merge
+    distances that differ by less than 1e-7 of the squared features.
 
-    The state, which is not trained, is set by whoever builds the layer: `bank` `(count, width)` minus `center`
-    `(width,)`, rows of unit length before that if the metric is "cosine"; `targets` `(count,)` int32 in [0, classes);
-    `empty` `(count,)`, 1 for a row of zeros if the metric is "cosine", else 0.
+    `kv.heads` creates this layer from a fitted classifier and assigns its variables, which do not train:
+
+    - `center` `(width,)`: a vector that is subtracted from all features, so that distances are more precise.
+    - `bank` `(count, width)`: the training features, from which `center` is subtracted. For the metric `"cosine"` they
+      are scaled to unit length before the subtraction.
+    - `targets` `(count,)`: the class index of each row.
+    - `empty` `(count,)`: 1 for a row of zeros if the metric is `"cosine"`, else 0.
 
     Args:
-        count: Rows of the bank.
+        count: Number of rows of the bank.
         width: Number of features.
         classes: Number of classes.
-        k: Number of neighbors, 1 to `count`.
-        weights: "uniform" (each neighbor has one vote) or "distance" (1 / distance; where neighbors coincide with the
-            query, they alone vote), as in `sklearn.neighbors.KNeighborsClassifier`.
-        metric: "euclidean" or "cosine" (1 - cosine; 1 where one of both is a row of zeros).
-        candidates: How many rows, found by one matrix product, are compared by their differences, which lose no digits
-            where features are far from the center. `k`, the default, compares none, `count` all.
+        k: Number of neighbors, from 1 to `count`.
+        weights: `"uniform"` gives each neighbor one vote. `"distance"` weights each vote by 1 / distance. If a neighbor
+            equals the features, only equal neighbors vote. Both are as in `sklearn.neighbors.KNeighborsClassifier`.
+        metric: `"euclidean"`, or `"cosine"` for the distance 1 - cosine. This distance is 1 if one of the two rows
+            contains only zeros.
+        candidates: Number of rows that a matrix product selects and that are then compared exactly. The product is fast
+            but less precise for features far from the center. The default is `k`: no row is compared exactly. A value
+            of `count` compares all rows exactly.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If `k` is not between 1 and `count`, or the weights or the metric are unknown.
+
+    Example:
+        >>> options = {"k": 5, "weights": "uniform", "metric": "euclidean"}
+        >>> layer = kv.layers.NearestNeighbors(count=100, width=64, classes=3, **options)
+        >>> layer(keras.Input((64,))).shape
+        (None, 3)
     """
 
     def __init__(
@@ -47,13 +64,13 @@ class NearestNeighbors(keras.layers.Layer):
         metric: str,
         candidates: int | None = None,
         name: str = "probabilities",
-        dtype="float32",
-        trainable: bool = False,
     ):
-        super().__init__(name=name, dtype="float32", trainable=False)  # votes flip in lower precision
-        self.supports_jit = keras.backend.backend() != "tensorflow"  # XLA takes no int32 variable on a GPU
+        # A lower precision could change the order of the neighbors.
+        super().__init__(name=name, dtype="float32", trainable=False)
+        # TensorFlow's XLA does not support int32 variables on a GPU.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
         if not 1 <= k <= count:
-            raise checks.error("k", expected=f"1 to the {count} images of the bank", received=k)
+            raise checks.UserError("k", expected=f"1 to the {count} images of the bank", received=k)
         candidates = k if candidates is None else candidates
         self.sizes = {"count": count, "width": width, "classes": classes, "k": k, "candidates": candidates}
         self.weights_rule = checks.one_of("weights", weights, WEIGHTS)
@@ -70,21 +87,37 @@ class NearestNeighbors(keras.layers.Layer):
         return self.vote(features, self.nearest(features))
 
     def nearest(self, features):
-        """The rows of the bank that are nearest to features `(batch, width)`: `(batch, k)` int32, nearest first."""
+        """Finds the nearest rows of the bank.
+
+        Args:
+            features: Features `(batch, width)`.
+
+        Returns:
+            Indices `(batch, k)` of rows, int32, the nearest first.
+        """
         x, empty = self._placed(features)
         k, candidates = self.sizes["k"], self.sizes["candidates"]
         if candidates == self.sizes["count"]:
             return ops.top_k(self._tied(-self._all_squares(x), empty), k)[1]
-        # ||x - b||^2 = ||x||^2 - (2 x.b - ||b||^2), and ||x||^2 does not change the order
+        # ||x - b||^2 = ||x||^2 - (2 x.b - ||b||^2), and ||x||^2 does not change the order.
         nearness = 2 * ops.matmul(x, ops.transpose(self.bank)) - ops.sum(ops.square(self.bank), axis=1) - self.empty
         index = ops.top_k(self._tied(nearness, empty), candidates)[1]
         if candidates == k:
             return index
-        index = -ops.top_k(-index, candidates)[0]  # ascending: of equals the lower index is found first
+        # The indices are sorted in ascending order, so that `top_k` finds the lower index of two equal rows first.
+        index = -ops.top_k(-index, candidates)[0]
         return ops.take_along_axis(index, ops.top_k(self._tied(-self._squares(x, index), empty), k)[1], axis=1)
 
     def vote(self, features, index):
-        """Features `(batch, width)` and rows of the bank `(batch, n)` become probabilities `(batch, classes)`."""
+        """Lets rows of the bank vote for their classes.
+
+        Args:
+            features: Features `(batch, width)`.
+            index: Indices `(batch, n)` of rows of the bank.
+
+        Returns:
+            Probabilities `(batch, classes)`.
+        """
         votes = ops.one_hot(ops.take(self.targets, index, axis=0), self.sizes["classes"], dtype="float32")
         if self.weights_rule == "uniform":
             return ops.mean(votes, axis=1)
@@ -96,10 +129,10 @@ class NearestNeighbors(keras.layers.Layer):
         return ops.sum(votes * weight[:, :, None], axis=1) / ops.sum(weight, axis=1, keepdims=True)
 
     def _placed(self, features):
-        """Features as the bank's rows are, and `(batch, 1)`: 1 for a row of zeros if the metric is "cosine"."""
+        """Transforms features like the rows of the bank. With "cosine" the second result is 1 for rows of zeros."""
         if self.metric == "euclidean":
             return features - self.center, ops.zeros_like(features[:, :1])
-        # not by the square root of the sum of squares, which overflows: norms are of any size
+        # Dividing by the largest value first avoids an overflow of the squares.
         largest = ops.max(ops.abs(features), axis=1, keepdims=True)
         empty = ops.cast(largest == 0, "float32")
         x = features / (largest + empty)
@@ -107,12 +140,12 @@ class NearestNeighbors(keras.layers.Layer):
         return x - self.center, empty
 
     def _squares(self, x, index):
-        """Squared distances from the differences themselves: exactly 0 where query and row are equal."""
+        """Returns squared distances `(batch, n)`, computed from differences. They are exactly 0 for equal rows."""
         squares = ops.sum(ops.square(x[:, None, :] - ops.take(self.bank, index, axis=0)), axis=2)
         return squares + ops.take(self.empty, index, axis=0)
 
     def _all_squares(self, x):
-        """The same for all rows of the bank, a few columns at a time: `(batch, count, width)` would not fit."""
+        """Returns squared distances to all rows of the bank. It uses a few columns at a time to save memory."""
         squares = ops.zeros_like(x[:, :1]) + self.empty
         for start in range(0, self.sizes["width"], _COLUMNS):
             part = slice(start, start + _COLUMNS)
@@ -120,7 +153,7 @@ class NearestNeighbors(keras.layers.Layer):
         return squares
 
     def _tied(self, nearness, empty):
-        """To a query of zeros all rows are equally near by their cosine."""
+        """With the metric "cosine", makes all rows of the bank equally near to features that are all zeros."""
         return nearness if self.metric == "euclidean" else ops.where(empty > 0, 0.0, nearness)
 
     def compute_output_shape(self, input_shape):

@@ -1,4 +1,4 @@
-"""A model with feature maps of several strides, which knows their sizes."""
+"""A model that returns feature maps of several strides and computes their sizes."""
 
 import math
 
@@ -8,24 +8,35 @@ from kvision import checks
 
 __all__ = ["Pyramid"]
 
-_GROWTH = 2**16  # pixels between the two sizes that strides are measured at; tracing takes as long at any size
+# Strides are measured at two image sizes that differ by this many pixels. Tracing takes equally long at any size.
+_GROWTH = 2**16
 
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Pyramid(keras.Model):
-    """A functional model: image (B, H, W, C) -> a list of feature maps, as `kv.backbones.pyramid` makes it.
+    """A functional model from images `(batch, height, width, channels)` to a list of feature maps.
 
-    All attributes are read off the graph, so a saved and reloaded one has them too.
+    `kv.backbones.pyramid` creates this model from a backbone. Strides, channels and sizes are computed from the graph,
+    so a model also has them after it is saved and loaded.
+
+    Example:
+        >>> image = keras.Input((None, None, 3))
+        >>> half = keras.layers.Conv2D(8, 3, 2)(image)
+        >>> model = kv.layers.Pyramid(image, [half, keras.layers.MaxPooling2D()(half)])
+        >>> model.strides, model.sizes(65, 97)
+        ((2, 4), ((32, 48), (16, 24)))
     """
 
     @property
     def strides(self) -> tuple[int | None, ...]:
-        """Pixels of the image for each pixel of the outputs; None for an output whose size is not the image's."""
+        """Stride of each output in pixels of the image, or None for an output that does not grow with the image."""
         own = self.inputs[0].shape[1]
-        start = 256 + (own or 0) % 64  # as even and odd on its way down as its own: NASNet's padding is fixed
+        # With the same remainder, the sizes of all maps are even or odd as at the model's own image size. NASNet needs
+        # this, because its padding is fixed.
+        start = 256 + (own or 0) % 64
         try:
             return tuple(rows for rows, _ in self.steps(start, start))
-        except checks.UserError:  # positions learned for one size, say
+        except checks.UserError:  # a model of one image size, for example with learned positions
             if own is None:
                 raise
             heights = [height for height, _ in self.sizes(*self.inputs[0].shape[1:3])]
@@ -44,11 +55,11 @@ class Pyramid(keras.Model):
             width: Smallest width in pixels at which the graph is traced.
 
         Returns:
-            `(rows, columns)` for each output: pixels of the image from one pixel of the output to the next, or `None`
-            along an axis where the output does not grow with the image.
+            `(rows, columns)` for each output: the distance between two neighboring pixels of the output, in pixels of
+            the image. It is `None` along an axis where the output does not grow with the image.
 
         Raises:
-            kvision.UserError: If the graph cannot take images of these sizes.
+            UserError: If the graph cannot take images of these sizes.
         """
         return self._steps(height, width, _GROWTH)
 
@@ -59,25 +70,35 @@ class Pyramid(keras.Model):
             return round(growth / (after - before)) if after > before else None
 
         found = tuple((step(a[0], b[0]), step(a[1], b[1])) for a, b in zip(small, large, strict=True))
-        # Rounding inside the network makes an output grow by up to two pixels more or less than growth / stride. The
-        # quotient rounds to the stride all the same where 8 stride^2 <= growth; a larger stride needs more growth.
+        # Rounding inside the network makes an output grow by up to two pixels more or less than growth / stride. If
+        # 8 stride^2 <= growth, the quotient still rounds to the stride. A larger stride needs a larger growth.
         needed = 8 * max((step for steps in found for step in steps if step), default=1) ** 2
         return found if needed <= growth else self._steps(height, width, needed)
 
     def sizes(self, height: int, width: int) -> tuple[tuple[int, int], ...]:
-        """(height, width) of each output for an image of that size, without running it; never height / stride.
+        """Computes the size of each output for an image size, without running the model.
 
-        A model of one image size answers for others too: as if it had been built for them.
-        Raises UserError for a size that the graph cannot take.
+        The result is exact, while height / stride is not. For a model that was built for one image size, this also
+        works for different sizes.
+
+        Args:
+            height: Height of the image in pixels.
+            width: Width of the image in pixels.
+
+        Returns:
+            `(height, width)` of each output.
+
+        Raises:
+            UserError: If the model cannot process images of this size.
         """
         image = keras.KerasTensor((1, height, width, self.inputs[0].shape[-1]), self.inputs[0].dtype)
-        try:  # not `compute_output_spec`, which refuses another size than the one of the input
+        try:  # the model's own `compute_output_spec` would refuse sizes that differ from its input
             maps = self._run_through_graph([image], operation_fn=lambda operation: operation.compute_output_spec)
-        except Exception as reason:  # a layer raises what it likes
-            raise checks.error(
+        except Exception as reason:  # layers raise exceptions of any class
+            raise checks.UserError(
                 "height, width",
-                problem=f"cannot pass through '{self.name}': {str(reason).splitlines()[0]}",
-                expected="an image size that the backbone can take",
+                problem=f"do not fit '{self.name}': {str(reason).splitlines()[0]}",
+                expected="an image size that the backbone can process",
                 received=(height, width),
             ) from reason
         return tuple((x.shape[1], x.shape[2]) for x in maps)

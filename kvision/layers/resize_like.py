@@ -1,4 +1,4 @@
-"""Features resized to the size of others, which may be unknown until the graph runs."""
+"""Resizes features to the size of a reference tensor."""
 
 import keras
 from keras import ops
@@ -10,16 +10,30 @@ __all__ = ["ResizeLike"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class ResizeLike(keras.layers.Layer):
-    """features (B, h, w, C), reference (B, H, W, ...) -> (B, H, W, C) of the features' type; half-pixel centers.
+    """Resizes features to the height and width of a reference, with half-pixel centers.
 
-    interpolation: "bilinear" or "nearest". It works where sizes are unknown in training, SavedModel and TFLite alike;
-    `keras.layers.UpSampling2D("bilinear")` and `keras.ops.image.resize` cannot be exported there (Keras 3.15).
+    The layer is called with features `(batch, h, w, channels)` and a reference `(batch, height, width, ...)`, and
+    returns `(batch, height, width, channels)` with the data type of the features. The sizes may be unknown until the
+    model runs. This works in training, in a SavedModel and in a TFLite model. `keras.layers.UpSampling2D("bilinear")`
+    and `keras.ops.image.resize` cannot be exported with unknown sizes (Keras 3.15).
+
+    Args:
+        interpolation: `"bilinear"` or `"nearest"`.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype` and `trainable`.
+
+    Raises:
+        UserError: If the interpolation is unknown.
+
+    Example:
+        >>> features, image = np.zeros((1, 7, 8, 16)), np.zeros((1, 33, 35, 3))
+        >>> tuple(kv.layers.ResizeLike()(features, image).shape)
+        (1, 33, 35, 16)
     """
 
-    def __init__(self, interpolation: str = "bilinear", *, name: str | None = None, dtype=None):
-        super().__init__(name=name, dtype=dtype)
+    def __init__(self, interpolation: str = "bilinear", **kwargs):
+        super().__init__(**kwargs)
         self.interpolation = checks.one_of("interpolation", interpolation, ("bilinear", "nearest"))
-        # the gradient of the nearest has no XLA kernel (TensorFlow 2.21); Keras compiles with XLA where there is a GPU
+        # The gradient of "nearest" has no XLA kernel (TensorFlow 2.21), and Keras compiles with XLA on a GPU.
         self.supports_jit = self.interpolation != "nearest"
         self.built = True
 
@@ -39,8 +53,4 @@ class ResizeLike(keras.layers.Layer):
         return keras.KerasTensor(self.compute_output_shape(features.shape, reference.shape), features.dtype)
 
     def get_config(self):
-        return {
-            "interpolation": self.interpolation,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-        }
+        return {**super().get_config(), "interpolation": self.interpolation}

@@ -1,4 +1,4 @@
-"""Support vector machines in the graph."""
+"""Support vector machines as a Keras layer."""
 
 from collections.abc import Sequence
 
@@ -15,22 +15,37 @@ KERNELS = ("rbf", "poly", "sigmoid")
 
 @keras.saving.register_keras_serializable(package="kvision")
 class SupportVectors(keras.layers.Layer):
-    """Scores of support vector machines, one for each pair of classes.
+    """Computes the scores of support vector machines, one for each pair of classes.
 
-    Features `(batch, width)` become scores `(batch, classes * (classes - 1) / 2)`; a positive score speaks for the
-    first class of its pair, or for the second of two classes where there is one pair alone. The state, which is not
-    trained, is set by whoever builds the layer: `bank` `(vectors, width)` minus `center` `(width,)`, sorted by class;
-    `coefficients` `(vectors, classes)`, of each vector against each class (one column for two classes); `intercept`
-    `(pairs,)`.
+    The layer maps features `(batch, width)` to scores `(batch, classes * (classes - 1) / 2)`. A positive score is a
+    vote for the first class of the pair. With two classes there is one score, and a positive score is a vote for the
+    second class.
+
+    `kv.heads` creates this layer from a fitted classifier and assigns its variables, which do not train:
+
+    - `center` `(width,)`: a vector that is subtracted from all features, so that the scores are more precise.
+    - `bank` `(vectors, width)`: the support vectors, from which `center` is subtracted, sorted by class.
+    - `coefficients` `(vectors, classes)`: the coefficient of each vector against each class. With two classes there is
+      one column.
+    - `intercept` `(pairs,)`: the number that is added to each score.
 
     Args:
         counts: Number of support vectors of each class.
         width: Number of features.
-        kernel: "rbf", `exp(-gamma |x - v|^2)`; "poly", `(gamma x.v + coef0)^degree`; "sigmoid",
-            `tanh(gamma x.v + coef0)`.
-        gamma: As in scikit-learn.
-        coef0: As in scikit-learn.
-        degree: As in scikit-learn.
+        kernel: `"rbf"`: `exp(-gamma |x - v|^2)`. `"poly"`: (gamma x.v + coef0)^degree. `"sigmoid"`:
+            tanh(gamma x.v + coef0). x are the features and v is a support vector.
+        gamma: Factor in the kernel, as in scikit-learn.
+        coef0: Constant that is added in the kernels `"poly"` and `"sigmoid"`, as in scikit-learn.
+        degree: Exponent of the kernel `"poly"`, as in scikit-learn.
+        name: Name of the layer.
+
+    Raises:
+        UserError: If the kernel is unknown.
+
+    Example:
+        >>> layer = kv.layers.SupportVectors(counts=[20, 25, 30], width=64, kernel="rbf", gamma=0.1)
+        >>> layer(keras.Input((64,))).shape
+        (None, 3)
 
     References:
         Cortes and Vapnik 1995, Support-vector networks; Chang and Lin 2011, LIBSVM.
@@ -46,8 +61,6 @@ class SupportVectors(keras.layers.Layer):
         coef0: float = 0.0,
         degree: int = 3,
         name: str | None = None,
-        dtype="float32",
-        trainable: bool = False,
     ):
         super().__init__(name=name, dtype="float32", trainable=False)
         self.counts = [int(count) for count in counts]
@@ -72,7 +85,8 @@ class SupportVectors(keras.layers.Layer):
         ends = np.cumsum(self.counts)
         parts = [slice(end - count, end) for end, count in zip(ends.tolist(), self.counts, strict=True)]
         sums = ops.stack([ops.matmul(alike[:, part], self.coefficients[part]) for part in parts], axis=1)
-        both = sums + ops.transpose(sums, (0, 2, 1))  # of each pair: the vectors of the first and of the second class
+        # The score of a pair is a sum over the vectors of its first class and the vectors of its second class.
+        both = sums + ops.transpose(sums, (0, 2, 1))
         classes = len(self.counts)
         first, second = np.triu_indices(classes, 1)
         index = (first * classes + second).astype("int32")

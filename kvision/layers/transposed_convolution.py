@@ -1,4 +1,4 @@
-"""The way back of a strided convolution, to exactly the size that it came from."""
+"""Transposed convolution that returns exactly the size of a reference."""
 
 import keras
 import numpy as np
@@ -10,14 +10,20 @@ __all__ = ["BilinearKernel", "TransposedConvolution"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class BilinearKernel(keras.initializers.Initializer):
-    """Initializes a transposed convolution of stride f as bilinear interpolation of each channel.
+    """Initializes a transposed convolution as bilinear interpolation of each channel.
 
-    The kernel has the shape `(k, k, channels, channels)` and is zero off the diagonal of the channels. Its size
-    follows from the stride: k = 2 f - f mod 2, that is 1, 4, 5, 8, 9, 12 ... for strides 1, 2, 3, 4, 5, 6 ... The
-    result equals a bilinear resize by f, except for a rim of f / 2 pixels, where the convolution sees zeros outside.
+    The kernel has the shape `(k, k, channels, channels)`. It is zero for each pair of different channels. The size k
+    must fit the stride f: k = 2 f - f mod 2, that is 1, 4, 5, 8, 9, 12 for strides 1 to 6. The result equals a bilinear
+    resize by f, except for a border of f / 2 pixels. There, the convolution uses zeros outside of the map.
 
     Raises:
-        kvision.UserError: When called, if the kernel is not square, mixes channels, or has another size.
+        UserError: When called, if the kernel is not square, the numbers of input and output channels differ, or the
+            size does not fit any stride.
+
+    Example:
+        >>> kernel = np.asarray(kv.layers.BilinearKernel()((4, 4, 1, 1)))
+        >>> kernel[0, :, 0, 0].tolist()
+        [0.0625, 0.1875, 0.1875, 0.0625]
 
     References:
         Long, Shelhamer and Darrell 2015, arXiv 1411.4038, section 3.3.
@@ -26,13 +32,12 @@ class BilinearKernel(keras.initializers.Initializer):
     def __call__(self, shape, dtype=None):
         height, width, outputs, inputs = shape
         if height != width or outputs != inputs:
-            raise checks.error(
-                "shape", expected="a square kernel with as many channels out as in", received=tuple(shape)
-            )
+            expected = "a square kernel with equal numbers of input and output channels"
+            raise checks.UserError("shape", expected=expected, received=tuple(shape))
         if height % 4 > 1:
-            raise checks.error(
+            raise checks.UserError(
                 "shape",
-                problem="has a kernel size that interpolates at no stride",
+                problem="has a kernel size that fits no stride",
                 expected="1, 4, 5, 8, 9, 12 ...: 2 f for an even stride f, 2 f - 1 for an odd one",
                 received=tuple(shape),
             )
@@ -49,12 +54,38 @@ class BilinearKernel(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class TransposedConvolution(keras.layers.Conv2DTranspose):
-    """features (B, h, w, D), reference (B, H, W, ...) -> (B, H, W, filters): the transpose of a convolution of that
-    kernel and stride, padded to "same", that makes (h, w) of (H, W); odd sizes come back too.
+    """Enlarges maps by a transposed convolution, exactly to the size of a reference.
 
-    "Deconvolution", or a convolution of stride 1 / strides. Without a reference (H, W) is strides * (h, w). A kernel
-    that strides do not divide lays down a checkerboard (Odena et al. 2016, distill.pub, Deconvolution and Checkerboard
-    Artifacts): 4 at stride 2, not 3. kernel_initializer: such as `BilinearKernel()`; freeze the layer to keep it.
+    The layer is called with features `(batch, h, w, channels)` and a reference `(batch, height, width, ...)`, and
+    returns `(batch, height, width, filters)`. The layer is the transpose of a convolution with padding "same" that
+    turns `(height, width)` into `(h, w)`. So odd sizes are restored too. Without a reference the output has `strides`
+    times the size of the features.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Height and width of the kernel. Use a multiple of `strides`, such as 4 for strides of 2. All other
+            sizes produce a checkerboard pattern.
+        strides: Factor by which height and width grow.
+        activation: Activation of the output, in any form that Keras layers accept. `None` is linear.
+        use_bias: Whether a bias is added.
+        kernel_initializer: Initializer of the kernel, such as `BilinearKernel()`. With `trainable=False` the kernel
+            keeps its initial values.
+        name: Name of the layer.
+        dtype: Data type or policy, as in every Keras layer.
+        trainable: Whether the weights train.
+
+    Raises:
+        UserError: When called, if a convolution of these strides does not turn the size of the reference into
+            the size of the features.
+
+    Example:
+        >>> layer = kv.layers.TransposedConvolution(16, kernel_size=4, strides=2)
+        >>> features, image = np.zeros((1, 17, 17, 8)), np.zeros((1, 33, 34, 3))
+        >>> tuple(layer(features, image).shape)
+        (1, 33, 34, 16)
+
+    References:
+        Odena et al. 2016, Deconvolution and checkerboard artifacts, distill.pub.
     """
 
     def __init__(
@@ -87,7 +118,11 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
         super().build(features_shape)
 
     def call(self, features, reference=None):
-        self._check(features.shape, None if reference is None else reference.shape)
+        known = () if reference is None else reference.shape[1:3]
+        for coarse, side, s in zip(features.shape[1:3], known, self.strides, strict=False):
+            if coarse is not None and side is not None and -(-side // s) != coarse:
+                expected = f"a size that becomes {tuple(features.shape[1:3])} after strides of {self.strides}"
+                raise checks.UserError("reference", expected=expected, received=tuple(reference.shape))
         whole = keras.ops.conv_transpose(
             features, self.kernel, list(self.strides), padding="valid", data_format="channels_last"
         )
@@ -103,18 +138,9 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
             found = keras.ops.add(found, self.bias)
         return found if self.activation is None else self.activation(found)
 
-    def _check(self, features_shape, reference_shape) -> None:
-        for coarse, side, s in zip(features_shape[1:3], (reference_shape or ())[1:3], self.strides, strict=False):
-            if coarse is not None and side is not None and -(-side // s) != coarse:
-                raise checks.error(
-                    "reference",
-                    expected=f"sides of which strides {self.strides} make {tuple(features_shape[1:3])}",
-                    received=tuple(reference_shape),
-                )
-
     @staticmethod
     def _padding(count, side, kernel: int, stride: int):
-        """How much the convolution pads before the first pixel."""
+        """Returns the number of pixels that the convolution pads before the first pixel."""
         total = (count - 1) * stride + kernel - side
         if isinstance(total, int):
             return max(total, 0) // 2
@@ -128,14 +154,7 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
             finer = reference_shape[1:3]
         return (batch, *finer, self.filters)
 
-    def compute_output_spec(self, features, reference=None):
-        shape = self.compute_output_shape(features.shape, None if reference is None else reference.shape)
-        return keras.KerasTensor(shape, self.compute_dtype)
-
     def get_config(self):
         config = super().get_config()
-        names = (
-            *("filters", "kernel_size", "strides", "activation", "use_bias", "kernel_initializer"),
-            *("name", "dtype", "trainable"),
-        )
-        return {name: config[name] for name in names}
+        own = ("filters", "kernel_size", "strides", "activation", "use_bias", "kernel_initializer")
+        return {name: config[name] for name in (*own, "name", "dtype", "trainable")}

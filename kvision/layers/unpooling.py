@@ -1,4 +1,4 @@
-"""What pooling took, put back: on a bed of nails, or where the largest values stood."""
+"""Unpooling: enlarges maps by placing each value at one pixel of a square and zeros at all other pixels."""
 
 import keras
 
@@ -8,19 +8,15 @@ __all__ = ["BedOfNails", "MaxUnpooling", "SwitchedMaxPooling"]
 
 
 class _Unpooling(keras.layers.Layer):
-    def __init__(self, factor: int = 2, *, name: str | None = None, dtype=None):
-        super().__init__(name=name, dtype=dtype)
+    def __init__(self, factor: int = 2, **kwargs):
+        super().__init__(**kwargs)
         if not isinstance(factor, int) or factor < 1:
-            raise checks.error("factor", expected="a count of pixels, at least 1", received=factor)
+            raise checks.UserError("factor", expected="a count of pixels, at least 1", received=factor)
         self.factor = factor
         self.built = True
 
     def get_config(self):
-        return {
-            "factor": self.factor,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-        }
+        return {**super().get_config(), "factor": self.factor}
 
     def _finer(self, shape):
         batch, *sides, channels = shape
@@ -29,7 +25,22 @@ class _Unpooling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class BedOfNails(_Unpooling):
-    """(B, h, w, C) -> (B, factor h, factor w, C): each value in the corner of its square, zeros elsewhere."""
+    """Enlarges maps by placing each value in the upper left corner of a square and zeros elsewhere.
+
+    The layer maps `(batch, h, w, channels)` to `(batch, factor * h, factor * w, channels)`.
+
+    Args:
+        factor: Height and width of the square in pixels, at least 1.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype` and `trainable`.
+
+    Raises:
+        UserError: If `factor` is below 1.
+
+    Example:
+        >>> features = np.array([3.0, 4.0]).reshape(1, 1, 2, 1)
+        >>> np.asarray(kv.layers.BedOfNails(2)(features))[0, :, :, 0].tolist()
+        [[3.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    """
 
     def call(self, features):
         none = keras.ops.zeros_like(features)
@@ -42,11 +53,25 @@ class BedOfNails(_Unpooling):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class SwitchedMaxPooling(_Unpooling):
-    """Max-pooling of squares that tells where each maximum stood, for `MaxUnpooling`.
+    """Max-pools squares and also returns where each maximum was, for `MaxUnpooling`.
 
-    (B, H, W, C) -> values (B, h, w, C) and switches (B, h, w, C) int32: the place in the square, row after row, of
-    equal ones the first. h = ceil(H / factor), w likewise: squares that stick out hold less. A switch counts within its
-    square and not, as `tf.nn.max_pool_with_argmax`'s, over the batch: every backend, XLA and TFLite can do it.
+    The layer maps `(batch, height, width, channels)` to values and switches, both of shape `(batch, h, w, channels)`
+    with h = ceil(height / factor) and w = ceil(width / factor). A switch is the int32 index of the maximum in its
+    square, row by row. If several pixels are equal, the first one counts. The indices of `tf.nn.max_pool_with_argmax`
+    count over the whole map instead. Unlike those indices, switches work on every backend, in XLA and in TFLite.
+
+    Args:
+        factor: Height and width of the squares in pixels, at least 1.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype` and `trainable`.
+
+    Raises:
+        UserError: If `factor` is below 1.
+
+    Example:
+        >>> maps = np.array([[1.0, 2.0], [4.0, 3.0]]).reshape(1, 2, 2, 1)
+        >>> values, switches = kv.layers.SwitchedMaxPooling(2)(maps)
+        >>> float(values[0, 0, 0, 0]), int(switches[0, 0, 0, 0])
+        (4.0, 2)
     """
 
     def call(self, features):
@@ -75,23 +100,36 @@ class SwitchedMaxPooling(_Unpooling):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class MaxUnpooling(_Unpooling):
-    """Puts values where their maxima stood, zeros elsewhere (Zeiler & Fergus 2014, arXiv 1311.2901, section 2.1;
-    SegNet, Badrinarayanan et al. 2017, arXiv 1511.00561).
+    """Enlarges maps by placing each value where the maximum of its square was, and zeros elsewhere.
 
-    values (B, h, w, C), switches (B, h, w, C) of `SwitchedMaxPooling`, reference (B, H, W, ...) -> (B, H, W, C): the
-    reference's size comes back, odd ones too. Raises UserError for a reference that was not pooled to (h, w), where its
-    size is known.
+    The layer is called with values and switches `(batch, h, w, channels)` and a reference
+    `(batch, height, width, ...)`, and returns `(batch, height, width, channels)`. The switches come from
+    `SwitchedMaxPooling` of the reference, or of maps with the size of the reference.
+
+    Args:
+        factor: Height and width of the squares in pixels, as in `SwitchedMaxPooling`.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype` and `trainable`.
+
+    Raises:
+        UserError: If `factor` is below 1. When called, if pooling does not reduce the size of the reference to
+            the size of the values.
+
+    Example:
+        >>> maps = np.array([[1.0, 2.0], [4.0, 3.0]]).reshape(1, 2, 2, 1)
+        >>> values, switches = kv.layers.SwitchedMaxPooling(2)(maps)
+        >>> np.asarray(kv.layers.MaxUnpooling(2)(values, switches, maps))[0, :, :, 0].tolist()
+        [[0.0, 0.0], [4.0, 0.0]]
+
+    References:
+        Zeiler and Fergus 2014, arXiv 1311.2901, section 2.1. Badrinarayanan et al. 2017, arXiv 1511.00561 (SegNet).
     """
 
     def call(self, values, switches, reference):
         k = self.factor
         for coarse, side in zip(values.shape[1:3], reference.shape[1:3], strict=True):
             if coarse is not None and side is not None and -(-side // k) != coarse:
-                raise checks.error(
-                    "reference",
-                    expected=f"what squares of {k} pixels make {tuple(values.shape[1:3])} of",
-                    received=tuple(reference.shape),
-                )
+                expected = f"a size that pooling by {k} reduces to {tuple(values.shape[1:3])}"
+                raise checks.UserError("reference", expected=expected, received=tuple(reference.shape))
         none = keras.ops.zeros_like(values)
         found = ops.interleave(
             [[keras.ops.where(keras.ops.equal(switches, i * k + j), values, none) for j in range(k)] for i in range(k)]
@@ -101,8 +139,3 @@ class MaxUnpooling(_Unpooling):
 
     def compute_output_shape(self, values_shape, switches_shape, reference_shape):
         return (values_shape[0], *reference_shape[1:3], values_shape[-1])
-
-    def compute_output_spec(self, values, switches, reference):
-        return keras.KerasTensor(
-            self.compute_output_shape(values.shape, switches.shape, reference.shape), self.compute_dtype
-        )

@@ -1,4 +1,4 @@
-"""A residual block's shortcut to a smaller and wider stage, without parameters."""
+"""The shortcut without parameters from one stage of a residual network to the next."""
 
 import keras
 from keras import ops
@@ -10,21 +10,39 @@ __all__ = ["ZeroPaddedShortcut"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class ZeroPaddedShortcut(keras.layers.Layer):
-    """Every `stride`-th pixel, then zero channels up to `channels` (He et al. 2016, arXiv 1512.03385, 3.3, option A).
+    """Takes every `stride`-th pixel and appends channels of zeros: option A of residual networks.
 
-    Features (B, H, W, C) -> (B, ceil(H / stride), ceil(W / stride), channels). The zeros come after the C channels, as
-    in the authors' Torch code; the paper leaves their place open. Raises UserError for fewer channels than C.
+    The layer maps `(batch, height, width, c)` to `(batch, h, w, channels)` with `h = ceil(height / stride)` and
+    `w = ceil(width / stride)`. The zeros come after the c channels, as in the authors' Torch code. The paper does not
+    state where they are.
+
+    Args:
+        channels: Number of output channels, at least the number of input channels.
+        stride: Distance in pixels between two neighboring pixels that are taken, at least 1.
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype` and `trainable`.
+
+    Raises:
+        UserError: If `stride` is below 1. When called, if the input has more than `channels` channels.
+
+    Example:
+        >>> layer = kv.layers.ZeroPaddedShortcut(32, stride=2)
+        >>> layer(keras.Input((33, 32, 16))).shape
+        (None, 17, 16, 32)
+
+    References:
+        He et al. 2016, arXiv 1512.03385, section 3.3, option A.
     """
 
-    def __init__(self, channels: int, *, stride: int = 1, name: str | None = None, dtype=None, trainable: bool = True):
-        super().__init__(name=name, dtype=dtype, trainable=trainable)
+    def __init__(self, channels: int, *, stride: int = 1, **kwargs):
+        super().__init__(**kwargs)
         if not isinstance(stride, int) or stride < 1:
-            raise checks.error("stride", expected="a count of pixels, at least 1", received=stride)
+            raise checks.UserError("stride", expected="a count of pixels, at least 1", received=stride)
         self.channels, self.stride = channels, stride
 
     def build(self, input_shape):
         if input_shape[-1] > self.channels:
-            raise checks.error("channels", expected=f"at least the input's {input_shape[-1]}", received=self.channels)
+            expected = f"at least {input_shape[-1]}, the channels of the input"
+            raise checks.UserError("channels", expected=expected, received=self.channels)
 
     def call(self, features):
         x = features[:, :: self.stride, :: self.stride, :]
@@ -35,10 +53,4 @@ class ZeroPaddedShortcut(keras.layers.Layer):
         return (batch, *(None if side is None else -(-side // self.stride) for side in sides), self.channels)
 
     def get_config(self):
-        return {
-            "channels": self.channels,
-            "stride": self.stride,
-            "name": self.name,
-            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
-            "trainable": self.trainable,
-        }
+        return {**super().get_config(), "channels": self.channels, "stride": self.stride}

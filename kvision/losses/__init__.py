@@ -1,6 +1,6 @@
-"""Losses as plain functions of tensors: a value an example, unreduced, float32 inside; each names its trivial value.
+"""Losses as plain functions of tensors. They return one float32 value per example, without a reduction.
 
-`PixelLoss` is for `compile`: a `keras.losses.Loss`, made of those of pixels.
+`PixelLoss` is a `keras.losses.Loss` for `compile`. It combines the losses of pixels.
 """
 
 from kvision.losses.info_nce import info_nce

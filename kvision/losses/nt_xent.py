@@ -1,4 +1,4 @@
-"""SimCLR's loss: find the other view of the same image among all views of a batch."""
+"""SimCLR's loss: find the second view of the same image among all views of a batch."""
 
 from keras import ops
 
@@ -9,18 +9,38 @@ __all__ = ["nt_xent"]
 
 
 def nt_xent(a, b, *, temperature: float = 0.1):
-    """Normalized temperature-scaled cross entropy (Chen et al. 2020, arXiv 2002.05709, eq. 1).
+    """Computes the normalized temperature-scaled cross entropy of positive pairs.
 
-    a, b: (N, D) float; row i of a and row i of b are a positive pair; need not be normalized.
-    Returns (2N,) float32 per-example loss >= 0: of a's rows, then of b's. Their mean is the paper's loss; the official
-    TF2 code, tensorflow_similarity and keras-cv give twice that, and twice its gradient: double a rate of SGD that is
-    copied from there (Adam and LARS do not feel a factor).
-    Trivial value: ln(2N - 1), of features that tell nothing, and of collapsed ones. N = 1 has no negatives: 0.
-    Raises UserError if temperature <= 0 or the shapes differ.
+    The mean of the losses is the loss of the paper. The official TF2 code, tensorflow_similarity and keras-cv compute
+    twice this loss and twice its gradient. If you copy a learning rate of SGD from that code, double the learning rate.
+    Adam and LARS are not affected.
+
+    If all similarities are equal, or if the embeddings have collapsed, the loss is ln(2n - 1).
+
+    Args:
+        a: Embeddings `(n, width)`. They do not have to be normalized.
+        b: Embeddings `(n, width)`. Row i of `a` and row i of `b` are a positive pair.
+        temperature: Positive number that the cosine similarities are divided by. Defaults to 0.1, a value of the paper.
+
+    Returns:
+        `(2n,)` losses, float32, at least 0. The losses of the rows of `a` come first, then the losses of the rows of
+        `b`. With n = 1 there are no negatives, and the loss is 0.
+
+    Raises:
+        UserError: If `temperature` is not positive, or the shapes differ.
+
+    Example:
+        >>> collapsed = np.ones((4, 2))
+        >>> loss = kv.losses.nt_xent(collapsed, collapsed)
+        >>> loss.shape[0], round(float(loss[0]), 4)  # ln 7
+        (8, 1.9459)
+
+    References:
+        Chen et al. 2020, arXiv 2002.05709, equation 1.
     """
     checks.positive({"temperature": temperature})
     if len(a.shape) != 2 or tuple(a.shape[1:]) != tuple(b.shape[1:]) or a.shape[0] != b.shape[0]:
-        raise checks.error("b", expected=f"the shape of `a`, (N, D): {tuple(a.shape)}", received=tuple(b.shape))
+        raise checks.UserError("b", expected=f"the shape of `a`, (N, D): {tuple(a.shape)}", received=tuple(b.shape))
     z = unit(ops.concatenate([a, b], axis=0))
     count = ops.shape(z)[0]
     similarity = ops.matmul(z, ops.transpose(z)) / temperature

@@ -1,4 +1,4 @@
-"""The loss that a network with a label for each pixel is compiled with: one of `kv.losses`, or a sum of them."""
+"""The Keras loss for segmentation: one loss of `kv.losses`, or a sum of several."""
 
 from collections.abc import Sequence
 
@@ -13,10 +13,28 @@ __all__ = ["PIXEL_LOSSES", "PixelLoss"]
 
 @keras.saving.register_keras_serializable(package="kvision")
 class PixelLoss(keras.losses.Loss):
-    """labels (B, H, W), `ignore` or 0 ... K - 1; logits (B, H, W, K) -> the mean over images of a sum of losses.
+    """A Keras loss for segmentation: one loss of `kv.losses`, or a sum of several.
 
-    terms: of "cross_entropy", "focal", "dice", "lovasz"; see `kv.losses`. class_weights: K numbers, of the first two;
-    None weighs all alike. UserError for weights without one of these two.
+    The labels are `(batch, height, width)`, `ignore` or 0 to K - 1. The logits are `(batch, height, width, K)`. The
+    loss is the mean over the images. It is saved and loaded with the model.
+
+    Args:
+        terms: One or more of `"cross_entropy"`, `"focal"`, `"dice"` and `"lovasz"`. Several losses are summed. See the
+            functions `pixel_cross_entropy`, `focal`, `dice` and `lovasz_softmax`.
+        class_weights: K weights of the classes in `"cross_entropy"` and `"focal"`. If None, all classes have the weight
+            1.
+        ignore: Label of the pixels that do not count. If None, all pixels count.
+        name: Name of the loss.
+
+    Raises:
+        UserError: If `terms` is empty or contains an unknown name, or if `class_weights` is given without
+            `"cross_entropy"` or `"focal"`.
+
+    Example:
+        >>> loss = kv.losses.PixelLoss(("cross_entropy", "dice"))
+        >>> labels, logits = np.zeros((1, 4, 4), "int32"), np.zeros((1, 4, 4, 2))
+        >>> float(loss(labels, logits)) > 0
+        True
     """
 
     def __init__(
@@ -29,11 +47,11 @@ class PixelLoss(keras.losses.Loss):
     ):
         super().__init__(name=name)
         if not terms:
-            raise checks.error("terms", expected=f"one or more of {', '.join(PIXEL_LOSSES)}", received=terms)
+            raise checks.UserError("terms", expected=f"one or more of {', '.join(PIXEL_LOSSES)}", received=terms)
         self.terms = tuple(checks.one_of("terms", term, PIXEL_LOSSES) for term in terms)
         if class_weights is not None and not {"cross_entropy", "focal"} & set(self.terms):
             expected = "cross_entropy or focal beside class weights: the others weigh regions, not pixels"
-            raise checks.error("terms", expected=expected, received=self.terms)
+            raise checks.UserError("terms", expected=expected, received=self.terms)
         self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
         self.ignore = ignore
 

@@ -1,4 +1,4 @@
-"""Losses of a label per pixel: what to ignore, how to weigh classes, and how to count regions instead of pixels."""
+"""Losses for segmentation. Some count single pixels, and some count the regions of each class."""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +14,31 @@ _LEAST = 1e-7
 
 
 def pixel_cross_entropy(labels, logits, *, class_weights: Sequence[float] | None = None, ignore: int | None = 255):
-    """Cross entropy of each image's pixels.
+    """Computes the mean cross entropy of the pixels of each image.
 
-    labels: (B, H, W) int, `ignore` (None: nothing) or 0 ... K - 1. logits: (B, H, W, K). class_weights: K numbers, such
-    as the median of all classes' frequencies over a class's own (Eigen & Fergus 2015, arXiv 1411.4734, section 6.3.2).
-    Returns (B,) float32: the mean over the pixels that are not ignored, weighted by their classes' weights; 0 where all
-    are ignored; nan where a label is neither `ignore` nor 0 ... K - 1. Trivial value: log K.
-    Raises UserError for shapes that do not belong together, and weights of another number or below 0.
+    If all logits are equal, the loss is ln K.
+
+    Args:
+        labels: Integers `(batch, height, width)`, `ignore` or 0 to K - 1.
+        logits: `(batch, height, width, K)`.
+        class_weights: K weights of the classes. For example, the weight of a class can be the median frequency of all
+            classes divided by the frequency of this class. If None, all classes have the weight 1.
+        ignore: Label of the pixels that do not count. If None, all pixels count.
+
+    Returns:
+        `(batch,)` losses, float32: the weighted mean over the pixels that count. The loss is 0 if all pixels of an
+        image are ignored, and nan if a label is neither `ignore` nor 0 to K - 1.
+
+    Raises:
+        UserError: If the shapes do not fit, or `class_weights` are not K numbers of at least 0.
+
+    Example:
+        >>> labels, logits = np.zeros((1, 2, 2), "int32"), np.zeros((1, 2, 2, 4))
+        >>> round(float(kv.losses.pixel_cross_entropy(labels, logits)[0]), 4)  # ln 4
+        1.3863
+
+    References:
+        The weights: Eigen and Fergus 2015, arXiv 1411.4734, section 6.3.2.
     """
     return focal(labels, logits, gamma=0.0, class_weights=class_weights, ignore=ignore)
 
@@ -28,23 +46,43 @@ def pixel_cross_entropy(labels, logits, *, class_weights: Sequence[float] | None
 def focal(
     labels, logits, *, gamma: float = 2.0, class_weights: Sequence[float] | None = None, ignore: int | None = 255
 ):
-    """Focal loss (Lin et al. 2017, arXiv 1708.02002, eq. 5) of softmax over K classes: (1 - p)^gamma times the cross
-    entropy, p the probability of the pixel's class.
+    """Computes the focal loss of softmax over K classes: the cross entropy of a pixel times (1 - p)^gamma.
 
-    Arguments, shapes and errors as `pixel_cross_entropy`'s, which is gamma 0; the paper's alpha, of two classes, are
-    `class_weights` here. Returns (B,) float32. Trivial value: (1 - 1 / K)^gamma log K.
+    p is the probability of the true class of the pixel. Pixels that are already right therefore count less. If all
+    logits are equal, the loss is (1 - 1 / K)^gamma ln K.
+
+    Args:
+        labels: Integers `(batch, height, width)`, `ignore` or 0 to K - 1.
+        logits: `(batch, height, width, K)`.
+        gamma: Exponent of at least 0. Defaults to 2, the value of the paper. With 0 the loss is `pixel_cross_entropy`.
+        class_weights: K weights of the classes, called alpha in the paper. If None, all classes have the weight 1.
+        ignore: Label of the pixels that do not count. If None, all pixels count.
+
+    Returns:
+        `(batch,)` losses, float32, with the same special cases as `pixel_cross_entropy`.
+
+    Raises:
+        UserError: If the shapes do not fit, `gamma` is negative, or `class_weights` are not K numbers of at least 0.
+
+    Example:
+        >>> labels, logits = np.zeros((1, 2, 2), "int32"), np.zeros((1, 2, 2, 2))
+        >>> round(float(kv.losses.focal(labels, logits)[0]), 4)  # ln 2 / 4
+        0.1733
+
+    References:
+        Lin et al. 2017, arXiv 1708.02002, equation 5.
     """
     target, valid = _target(labels, logits, ignore)
     if not gamma >= 0:
-        raise checks.error("gamma", expected="an exponent of at least 0", received=gamma)
+        raise checks.UserError("gamma", expected="an exponent of at least 0", received=gamma)
     classes = logits.shape[-1]
     log_p = ops.sum(target * ops.log_softmax(ops.cast(logits, "float32"), axis=-1), axis=-1)
-    # at 0 the slope of a power below 1 has no end
+    # The derivative of a power below 1 is infinite at 0.
     loss = -log_p * (1.0 if gamma == 0 else ops.maximum(-ops.expm1(log_p), _LEAST) ** gamma)
     weight = valid
     if class_weights is not None:
         if len(class_weights) != classes or not all(0 <= w < math.inf for w in class_weights):
-            raise checks.error(
+            raise checks.UserError(
                 "class_weights", expected=f"{classes} numbers of at least 0", received=list(class_weights)
             )
         weight = ops.sum(target * ops.convert_to_tensor(class_weights, "float32"), axis=-1)
@@ -53,51 +91,75 @@ def focal(
 
 
 def dice(labels, logits, *, ignore: int | None = 255, smooth: float = 1.0):
-    """Soft Dice loss without the squares of the paper: the mean over classes of 1 - (2 I + smooth) / (P + T + smooth).
+    """Computes the soft Dice loss: the mean over classes of 1 - (2 I + smooth) / (P + T + smooth).
 
-    I is the sum of a class's probability over the pixels of the class, P its sum over all pixels, and T the number of
-    pixels of the class. Ignored pixels do not count. The mean is over the classes that occur in the image: an absent
-    class would be perfect where nothing of it is predicted, and its wrong predictions lower the other classes already.
+    I is the sum of the probability of a class over the pixels of this class, P is the sum over all pixels, and T is the
+    number of pixels of the class. The squares in the formula of the paper are left out. Ignored pixels do not count.
+    The mean is only over the classes that occur in the image. An absent class would have a perfect value if it is not
+    predicted, and wrong predictions of it already lower the values of the classes that occur.
 
     Args:
         labels: Integers `(batch, height, width)`, `ignore` or 0 to K - 1.
         logits: `(batch, height, width, K)`.
         ignore: Label of the pixels that do not count. If None, all pixels count.
-        smooth: Number of at least 0 that is added to numerator and denominator.
+        smooth: Number of at least 0. It is added to numerator and denominator.
 
     Returns:
-        `(batch,)` losses, float32 in [0, 1]. The loss and its gradient are 0 for an image whose pixels are all ignored,
-        with any `smooth`. The loss is nan for a label that is neither `ignore` nor 0 to K - 1.
+        `(batch,)` losses, float32 in [0, 1]. If all pixels of an image are ignored, the loss and its gradient are 0,
+        for any `smooth`. The loss is nan if a label is neither `ignore` nor 0 to K - 1.
 
     Raises:
-        kvision.UserError: If the shapes do not fit, or `smooth` is negative or not finite.
+        UserError: If the shapes do not fit, or `smooth` is negative or not finite.
+
+    Example:
+        >>> labels, right = np.array([[[0, 1]]]), np.array([[[[9.0, -9.0], [-9.0, 9.0]]]])
+        >>> round(float(kv.losses.dice(labels, right)[0]), 4)
+        0.0
 
     References:
         Milletari, Navab and Ahmadi 2016, arXiv 1606.04797, section 3.
     """
     if not 0 <= smooth < math.inf:
-        raise checks.error("smooth", expected="a finite number of at least 0", received=smooth)
+        raise checks.UserError("smooth", expected="a finite number of at least 0", received=smooth)
     target, valid = _target(labels, logits, ignore)
     p = ops.softmax(ops.cast(logits, "float32"), axis=-1) * valid[..., None]
     both, predicted, there = (ops.sum(x, axis=(1, 2)) for x in (p * target, p, target))
-    # An absent class does not count. Its sums may all be 0, and 0 / 0 would reach every gradient.
+    # An absent class does not count. All its sums may be 0, and a 0 / 0 would make every gradient NaN.
     whole = ops.where(there == 0, 1.0, predicted + there)
     return _over_classes(1 - (2 * both + smooth) / (whole + smooth), there)
 
 
 def lovasz_softmax(labels, logits, *, ignore: int | None = 255):
-    """The Lovasz extension of 1 - IoU (Berman, Rannen Triki & Blaschko 2018, arXiv 1705.08790, eq. 8-12, algorithm 1),
-    image by image, mean over the classes that occur in it.
+    """Computes the Lovasz extension of 1 - IoU for each image, as the mean over the classes in the image.
 
-    labels, logits, ignore and errors: as `pixel_cross_entropy`'s. Returns (B,) float32 in [0, 1]: with probabilities of
-    0 and 1 it is 1 - IoU. It sorts the pixels of each class.
+    The function sorts the pixels of each class.
+
+    Args:
+        labels: Integers `(batch, height, width)`, `ignore` or 0 to K - 1.
+        logits: `(batch, height, width, K)`.
+        ignore: Label of the pixels that do not count. If None, all pixels count.
+
+    Returns:
+        `(batch,)` losses, float32 in [0, 1]. If all probabilities are 0 or 1, the loss is 1 - IoU. The loss is 0 if all
+        pixels of an image are ignored, and nan if a label is neither `ignore` nor 0 to K - 1.
+
+    Raises:
+        UserError: If the shapes do not fit.
+
+    Example:
+        >>> labels, wrong = np.array([[[0, 1]]]), np.array([[[[-99.0, 99.0], [99.0, -99.0]]]])
+        >>> float(kv.losses.lovasz_softmax(labels, wrong)[0])
+        1.0
+
+    References:
+        Berman, Rannen Triki and Blaschko 2018, arXiv 1705.08790, equations 8 to 12, algorithm 1.
     """
     target, valid = _target(labels, logits, ignore)
     classes = logits.shape[-1]
     sizes = ops.shape(logits)
     rows = (sizes[0], sizes[1] * sizes[2], classes)
     p = ops.softmax(ops.cast(logits, "float32"), axis=-1)
-    # below 0, what is ignored comes last, where it changes nothing before it
+    # Ignored pixels get -1. So they are sorted to the end and change nothing.
     error = ops.where(valid[..., None] > 0, ops.abs(target - p), -1.0)
     error, target = ops.reshape(error, rows), ops.reshape(target, rows)
     order = ops.argsort(-error, axis=1)
@@ -110,9 +172,9 @@ def lovasz_softmax(labels, logits, *, ignore: int | None = 255):
 
 
 def _target(labels, logits, ignore: int | None):
-    """One-hot labels (B, H, W, K), zeros where ignored; 1 where a pixel counts, (B, H, W), nan for no such label."""
+    """Returns one-hot labels (B, H, W, K), and (B, H, W) with 1 for valid, 0 for ignored, nan for invalid pixels."""
     if len(logits.shape) != 4 or tuple(labels.shape) != tuple(logits.shape[:3]):
-        raise checks.error(
+        raise checks.UserError(
             "labels", expected=f"(B, H, W) for logits (B, H, W, K) {tuple(logits.shape)}", received=tuple(labels.shape)
         )
     labels, classes = ops.cast(labels, "int32"), logits.shape[-1]
@@ -125,6 +187,6 @@ def _target(labels, logits, ignore: int | None):
 
 
 def _over_classes(values, count):
-    """(B, K) -> (B,): the mean over the classes of which there is something."""
+    """Returns the mean (B,) of values (B, K) over the classes that occur."""
     there = ops.cast(count > 0, "float32")
     return ops.sum(values * there, axis=-1) / ops.maximum(ops.sum(there, axis=-1), 1.0)

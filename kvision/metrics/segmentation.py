@@ -1,4 +1,4 @@
-"""What a label per pixel is worth, over a whole set: regions, and the boundaries between them."""
+"""Metrics of segmentation over a whole set of images, for regions and for the boundaries between regions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,19 @@ __all__ = ["Confusion", "boundary_f1", "boundary_pixels", "trimap_accuracy"]
 
 @dataclass(frozen=True)
 class Confusion:
-    """Confusion matrix of labels and predictions over a whole set, and the scores that are read off it.
+    """Confusion matrix of labels and predictions over a whole set of images, with scores.
 
-    `Confusion.of` counts one image or batch, and `+` joins two of them. A mean of the scores of images or batches is
-    another number than the score of the set. Every score is nan without pixels.
+    `Confusion.of` counts one image or batch, and `+` adds two confusion matrices. The score of a set is not the mean of
+    the scores of its images or batches. Every score is nan if there are no pixels.
 
     Attributes:
-        matrix: `(K, K)` int64; row i, column j counts the pixels of class i that were predicted as class j.
+        matrix: `(K, K)` int64. Row i, column j counts the pixels of class i that were predicted as class j.
+
+    Example:
+        >>> labels, predictions = np.array([[0, 0], [1, 1]]), np.array([[0, 1], [1, 1]])
+        >>> confusion = kv.metrics.Confusion.of(labels, predictions, 2)
+        >>> confusion.pixel_accuracy, round(confusion.mean_iou, 3)
+        (0.75, 0.583)
 
     References:
         Long, Shelhamer and Darrell 2015, arXiv 1411.4038, section 5.
@@ -29,19 +35,31 @@ class Confusion:
 
     @classmethod
     def of(cls, labels: np.ndarray, predictions: np.ndarray, classes: int, *, ignore: int | None = 255) -> "Confusion":
-        """labels, predictions: integers of one shape. ignore: a label that is not counted; None counts all.
+        """Counts the pixels of one image or batch.
 
-        Raises UserError for other labels or predictions than 0 ... classes - 1.
+        Args:
+            labels: Integers of any shape, `ignore` or 0 to `classes` - 1.
+            predictions: Integers of the same shape, 0 to `classes` - 1.
+            classes: Number K of classes.
+            ignore: Label of the pixels that are not counted. If None, all pixels are counted.
+
+        Returns:
+            The confusion matrix.
+
+        Raises:
+            UserError: If the shapes differ, or a label or prediction is out of range.
         """
         labels, predictions = np.asarray(labels), np.asarray(predictions)
         if labels.shape != predictions.shape:
-            raise checks.error("predictions", expected=f"the labels' shape {labels.shape}", received=predictions.shape)
+            raise checks.UserError(
+                "predictions", expected=f"the labels' shape {labels.shape}", received=predictions.shape
+            )
         kept = np.ones(labels.shape, bool) if ignore is None else labels != ignore
         pairs = {"labels": labels[kept].astype("int64"), "predictions": predictions[kept].astype("int64")}
         for name, values in pairs.items():
             if values.size and not 0 <= values.min() <= values.max() < classes:
                 received = (int(values.min()), int(values.max()))
-                raise checks.error(name, expected=f"0 to {classes - 1}, or {ignore} to ignore", received=received)
+                raise checks.UserError(name, expected=f"0 to {classes - 1}, or {ignore} to ignore", received=received)
         counts = np.bincount(pairs["labels"] * classes + pairs["predictions"], minlength=classes**2)
         return cls(counts.reshape(classes, classes))
 
@@ -50,38 +68,38 @@ class Confusion:
 
     @property
     def pixel_accuracy(self) -> float:
-        """The share of pixels that are right; nan without pixels."""
+        """Share of the pixels that are right. nan without pixels."""
         return _share(np.trace(self.matrix), self.matrix.sum())
 
     @property
     def accuracies(self) -> np.ndarray:
-        """(K,): of each class's pixels the share that are right; nan where it has none."""
+        """Share of right pixels for each class, `(K,)`. nan for a class without pixels."""
         return _shares(np.diag(self.matrix), self.matrix.sum(axis=1))
 
     @property
     def ious(self) -> np.ndarray:
-        """(K,): intersection over union; nan where a class occurs nowhere."""
+        """Intersection over union of each class, `(K,)`. nan for a class that is neither labeled nor predicted."""
         right = np.diag(self.matrix)
         return _shares(right, self.matrix.sum(axis=0) + self.matrix.sum(axis=1) - right)
 
     @property
     def mean_iou(self) -> float:
-        """The mean of `ious` (mIoU) over the classes that are in the reference or predicted; nan without pixels."""
+        """Mean of `ious` (mIoU) over the classes that are in the labels or predicted. nan without pixels."""
         return _mean(self.ious)
 
     @property
     def mean_accuracy(self) -> float:
-        """The mean of `accuracies` over the classes of the reference; nan without pixels.
+        """Mean of `accuracies` over the classes of the labels. nan without pixels.
 
-        A class that is predicted but absent from the reference is left out, as in the published code of the paper: the
-        accuracy of such a class is 0 / 0. Its pixels lower the accuracies of the classes that they belong to.
-        `mean_iou` counts the class with 0.
+        A class that is predicted but is not in the labels is left out, as in the published code of the paper, because
+        its accuracy is 0 / 0. Pixels that are predicted as this class lower the accuracies of their true classes.
+        `mean_iou` counts such a class with 0.
         """
         return _mean(self.accuracies)
 
     @property
     def frequency_weighted_iou(self) -> float:
-        """The mean of `ious`, weighted by the pixels of each class in the reference; nan without pixels."""
+        """Mean of `ious`, weighted by the number of labeled pixels of each class. nan without pixels."""
         counts = self.matrix.sum(axis=1)
         return _share(np.sum(np.where(counts > 0, self.ious, 0) * counts), counts.sum())
 
@@ -89,16 +107,40 @@ class Confusion:
 def boundary_f1(
     labels: np.ndarray, predictions: np.ndarray, classes: int, *, tolerance: float, ignore: int | None = 255
 ) -> np.ndarray:
-    """(K,): how well each class's boundaries agree in one image (Csurka, Larlus & Perronnin 2013, section 3; BF score).
+    """Computes the BF score: how well the boundaries of each class agree in one image.
 
-    labels, predictions: (H, W). tolerance: pixels, .75 % of the diagonal in the paper; a boundary pixel counts as found
-    when one of the other map is at most so far away. Of precision (of the predicted boundary) and recall (of the
-    reference's) the harmonic mean; 0 where only one of them has the class, nan where none has a boundary of it.
-    What is ignored is no boundary, and predictions there are passed over. Average over images with `nanmean`.
+    Precision is the share of predicted boundary pixels that have a boundary pixel of the labels within `tolerance`.
+    Recall is the share of boundary pixels of the labels that have a predicted boundary pixel within `tolerance`. Use
+    `np.nanmean` for the average over images.
+
+    Args:
+        labels: Integers `(height, width)`, `ignore` or 0 to `classes` - 1.
+        predictions: Integers `(height, width)`. Predictions at ignored pixels do not count.
+        classes: Number K of classes.
+        tolerance: Distance in pixels. The paper uses 0.75 % of the diagonal of the image.
+        ignore: Label of the pixels that do not count and form no boundary. If None, all pixels count.
+
+    Returns:
+        `(K,)` harmonic means of precision and recall, one per class. The value is 0 for a class that is only in the
+        labels or only in the predictions, and nan for a class without any boundary.
+
+    Raises:
+        UserError: If the shapes differ or are not (height, width).
+
+    Example:
+        >>> labels = np.zeros((8, 8), int)
+        >>> labels[:, 4:] = 1
+        >>> kv.metrics.boundary_f1(labels, labels, 2, tolerance=1).tolist()
+        [1.0, 1.0]
+
+    References:
+        Csurka, Larlus and Perronnin 2013, What is a good evaluation measure for semantic segmentation?, section 3.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.ndim != 2 or labels.shape != predictions.shape:
-        raise checks.error("predictions", expected="(H, W), as the labels", received=(labels.shape, predictions.shape))
+        raise checks.UserError(
+            "predictions", expected="(H, W), as the labels", received=(labels.shape, predictions.shape)
+        )
     kept = np.ones(labels.shape, bool) if ignore is None else labels != ignore
     scores = np.full(classes, np.nan)
     for label in range(classes):
@@ -112,9 +154,23 @@ def boundary_f1(
 
 
 def boundary_pixels(mask: np.ndarray, within: np.ndarray | None = None) -> np.ndarray:
-    """(H, W) bool -> its pixels that touch, at one of four sides, a pixel outside of it; the image's rim is no side.
+    """Finds the pixels of a mask that touch a pixel outside the mask at one of their four sides.
 
-    within: pixels outside of this mask are no sides either.
+    The border of the image does not count as outside.
+
+    Args:
+        mask: `(height, width)` booleans.
+        within: `(height, width)` booleans. Pixels with `within` False do not count as outside either. If None, all
+            pixels count.
+
+    Returns:
+        `(height, width)` booleans.
+
+    Example:
+        >>> mask = np.zeros((3, 4), bool)
+        >>> mask[:, :3] = True
+        >>> np.flatnonzero(kv.metrics.boundary_pixels(mask)[0]).tolist()
+        [2]
     """
     mask = np.asarray(mask, bool)
     other = ~mask if within is None else ~mask & np.asarray(within, bool)
@@ -129,10 +185,26 @@ def boundary_pixels(mask: np.ndarray, within: np.ndarray | None = None) -> np.nd
 def trimap_accuracy(
     labels: np.ndarray, predictions: np.ndarray, widths: Sequence[float], *, ignore: int | None = 255
 ) -> list[tuple[int, int]]:
-    """For each width the (right, all) pixels of one image within so many pixels of a boundary between labels (Kohli,
-    Ladicky & Torr 2009, section 5): sum over images, then divide.
+    """Counts the right pixels near the boundaries between labels, for one image.
 
-    labels, predictions: (H, W); `ignore` makes no boundary and is not counted.
+    For the accuracy of a set, add the counts of all images, then divide.
+
+    Args:
+        labels: Integers `(height, width)`, `ignore` or class numbers.
+        predictions: Integers `(height, width)`.
+        widths: Distances in pixels. For each distance, the pixels that are closer to a boundary pixel count.
+        ignore: Label of the pixels that do not count and form no boundary. If None, all pixels count.
+
+    Returns:
+        `(right, all)` numbers of pixels for each width. Both numbers are 0 in an image without a boundary.
+
+    Example:
+        >>> labels, predictions = np.array([[0, 0, 0, 1, 1]]), np.array([[0, 0, 1, 1, 1]])
+        >>> kv.metrics.trimap_accuracy(labels, predictions, [1, 2])
+        [(1, 2), (3, 4)]
+
+    References:
+        Kohli, Ladicky and Torr 2009, Robust higher order potentials for enforcing label consistency, section 5.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     kept = np.ones(labels.shape, bool) if ignore is None else labels != ignore
@@ -147,7 +219,7 @@ def trimap_accuracy(
 
 
 def _near(these: np.ndarray, those: np.ndarray, tolerance: float) -> float:
-    """The share of `these` pixels with one of `those` at most `tolerance` away."""
+    """Returns the share of `these` pixels that have one of `those` pixels within `tolerance`."""
     if not these.any() or not those.any():
         return 0.0
     return float((distance_transform_edt(~those)[these] <= tolerance).mean())

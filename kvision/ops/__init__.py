@@ -1,4 +1,4 @@
-"""Pure tensor functions, on every backend; `fused` has the kernels of one."""
+"""Pure functions of tensors on every backend. The module `fused` is for TensorFlow only."""
 
 from kvision.ops.interleave import interleave
 from kvision.ops.patches import from_patches, to_patches

@@ -1,4 +1,4 @@
-"""TensorFlow's kernels that do at once what takes `keras.ops` many operations; on other backends there are none."""
+"""TensorFlow kernels that replace many operations of `keras.ops` by one operation."""
 
 import keras
 
@@ -8,16 +8,17 @@ _MAPS = ("float32", "float16", "bfloat16")
 
 
 def has_normalize(dtype: str, *, training: bool) -> bool:
-    """Returns whether `normalize` (in training) or `normalize_by` exists for maps of this type, and is right.
+    """Returns whether `normalize` (in training) or `normalize_by` exists for maps of this type and is correct.
 
-    XLA compiles the training kernel with the variance E[x^2] - E[x]^2, which is negative for N(100, 0.01). Where a
-    gradient may be taken, `normalize_by` is not offered: the gradient of its kernel takes longer than that of Keras'
-    operations, since it computes those of scale and offset too, and a GPU has none that is deterministic.
+    XLA compiles the training kernel with the variance E[x^2] - E[x]^2, which is negative for N(100, 0.01).
+    `normalize_by` is not used if a gradient may be computed. The gradient of its kernel takes longer than the gradient
+    of Keras' operations, because it also computes the gradients of scale and offset. On a GPU this gradient has no
+    deterministic version.
     """
     if keras.backend.backend() != "tensorflow" or dtype not in _MAPS:
         return False
     import tensorflow as tf
-    from tensorflow.python.eager.record import could_possibly_record  # nothing public tells this, nor the next
+    from tensorflow.python.eager.record import could_possibly_record  # neither function is public
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
     if not training:
@@ -26,7 +27,7 @@ def has_normalize(dtype: str, *, training: bool) -> bool:
 
 
 def normalize(x, scale, offset, epsilon: float):
-    """Batch normalization by the statistics of the batch, in one kernel.
+    """Applies batch normalization with the statistics of the batch, in one kernel.
 
     Args:
         x: Maps `(B, H, W, C)`, float32 or half precision; the kernel computes in float32.
@@ -35,21 +36,21 @@ def normalize(x, scale, offset, epsilon: float):
         epsilon: Added to the variance.
 
     Returns:
-        Maps of the shape and type of `x`, their mean `(C,)` and their variance `(C,)`, which is divided by B * H * W;
-        both float32.
+        Maps of the shape and type of `x`, the mean `(C,)` of `x` and the variance `(C,)` of `x`. Mean and variance are
+        float32. The sum of squares in the variance is divided by B * H * W.
     """
     import tensorflow as tf
 
-    zeros = tf.zeros_like(scale)  # the kernel does not read them in training
+    zeros = tf.zeros_like(scale)  # the kernel does not read these values in training
     maps, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=x, scale=scale, offset=offset, mean=zeros, variance=zeros, epsilon=epsilon
     )
     count = tf.cast(tf.reduce_prod(tf.shape(x, out_type=tf.int64)[:3]), "float32")
-    return maps, mean, tf.where(count > 1, variance * ((count - 1) / count), 0.0)  # the kernel divides by one less
+    return maps, mean, tf.where(count > 1, variance * ((count - 1) / count), 0.0)  # the kernel divides by count - 1
 
 
 def normalize_by(x, scale, offset, mean, variance, epsilon: float):
-    """Batch normalization by given statistics, in one kernel.
+    """Applies batch normalization with given statistics, in one kernel.
 
     Args:
         x: Maps `(B, H, W, C)`, float32 or half precision; the kernel computes in float32.
@@ -70,7 +71,7 @@ def normalize_by(x, scale, offset, mean, variance, epsilon: float):
 
 
 def has_adam(gradient, variable) -> bool:
-    """Whether `adam` is there: for dense gradients, and not for halves, of which it would take 1 - beta_2 for 0."""
+    """Returns whether `adam` can be used: for dense gradients, not for half precision (1 - beta_2 would be 0)."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
@@ -79,8 +80,10 @@ def has_adam(gradient, variable) -> bool:
 
 
 def adam(variable, m, v, gradient, rate, beta_1: float, beta_2: float, epsilon: float) -> None:
-    """Adam's update of a `tf.Variable` and its two moments by a rate whose bias is corrected already: less to trace,
-    and each number is read and written once."""
+    """Updates a `tf.Variable` and its two moments as Adam does. `rate` already contains the bias correction.
+
+    One operation is faster to trace, and it reads and writes each number only once.
+    """
     import tensorflow as tf
 
     kind = variable.dtype
@@ -88,7 +91,7 @@ def adam(variable, m, v, gradient, rate, beta_1: float, beta_2: float, epsilon: 
         var=variable.handle,
         m=m.handle,
         v=v.handle,
-        beta1_power=tf.zeros((), kind),  # nothing to correct
+        beta1_power=tf.zeros((), kind),  # `rate` contains the bias correction
         beta2_power=tf.zeros((), kind),
         lr=rate,
         beta1=tf.constant(beta_1, kind),

@@ -1,4 +1,4 @@
-"""Maps of a coarse grid woven into a finer one."""
+"""Interleaves maps of a coarse grid into one map of a finer grid."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,20 @@ __all__ = ["interleave"]
 
 
 def interleave(maps: Sequence[Sequence]):
-    """maps[i][j] (B, h, w, C), for i < a and j < b -> (B, a h, b w, C), in which row a y + i and column b x + j is
-    maps[i][j]'s row y and column x. Sizes may be unknown; four axes at most, as TFLite's kernels like them.
+    """Interleaves maps: pixel (y, x) of `maps[i][j]` becomes pixel (a y + i, b x + j) of the result.
+
+    Sizes may be unknown. No tensor has more than four axes, because TFLite's kernels do not allow more.
+
+    Args:
+        maps: Sequence of a sequences. Each of these has b maps of shape `(batch, h, w, channels)`.
+
+    Returns:
+        `(batch, a h, b w, channels)`.
+
+    Example:
+        >>> zeros, ones = np.zeros((1, 1, 2, 1)), np.ones((1, 1, 2, 1))
+        >>> np.ravel(kv.ops.interleave([[zeros, ones]])).tolist()
+        [0.0, 1.0, 0.0, 1.0]
     """
     rows = []
     for row in maps:

@@ -1,4 +1,4 @@
-"""Sizes that may be known only when the graph runs."""
+"""Sizes of tensors that may be known only when the graph runs."""
 
 from typing import Any
 
@@ -8,6 +8,17 @@ __all__ = ["sizes"]
 
 
 def sizes(x) -> tuple:
-    """The shape of a tensor: integers, and tensors where a size is known only when the graph runs."""
-    shape: Any = ops.shape(x)  # its declared type is wrong
+    """Returns the shape of a tensor as a tuple, with a scalar tensor for each size that is known only at run time.
+
+    Args:
+        x: Any tensor.
+
+    Returns:
+        Integers and scalar tensors.
+
+    Example:
+        >>> kv.ops.sizes(np.zeros((2, 3)))
+        (2, 3)
+    """
+    shape: Any = ops.shape(x)  # Keras declares a wrong type for `ops.shape`
     return tuple(shape)

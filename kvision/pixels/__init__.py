@@ -1,4 +1,4 @@
-"""The one pixel path: encoded bytes -> RGB, the same in a TensorFlow graph (`graph`) and with Pillow (`pillow`)."""
+"""Decodes and resizes images, with the same results in a TensorFlow graph (`graph`) and in Pillow (`pillow`)."""
 
 from kvision.pixels.header import MAX_BYTES, MAX_PIXELS, BadImage, Header, read_header
 

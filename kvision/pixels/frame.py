@@ -1,48 +1,43 @@
-"""The first picture of a file that may hold several, cut out of it as bytes and put where it belongs on the canvas."""
+"""The first picture of a file with one or more pictures, and its place on the canvas, in a TensorFlow graph."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["Frame", "on_canvas", "on_canvas_in_graph"]
+__all__ = ["Frame", "on_canvas"]
 
 
 class Frame(NamedTuple):
-    """Of Python values, or of tensors in a graph.
+    """The first picture of a GIF or WebP, cut out of the file.
 
-    still: encoded bytes that hold this picture alone. alpha: whether these have an alpha channel. canvas: (height,
-    width) of the whole image. box: (top, left, height, width) of the picture on it. tiff: what EXIF says, b"" for
-    nothing.
+    Attributes:
+        still: Encoded bytes that contain only this picture.
+        alpha: Whether these bytes have an alpha channel, a bool scalar.
+        canvas: Height and width of the whole image, int64 scalars.
+        box: Top, left, height and width of the picture on the canvas, int64 scalars.
+        around: The value, 0 to 255, of pixels that the picture does not cover.
+        tiff: The EXIF data. Empty if the file has no EXIF data.
     """
 
-    still: Any
-    alpha: Any
-    canvas: Any
-    box: Any
-    tiff: Any = b""
+    still: "tf.Tensor"
+    alpha: "tf.Tensor"
+    canvas: "tuple[tf.Tensor, tf.Tensor]"
+    box: "tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]"
+    around: "tf.Tensor"
+    tiff: "tf.Tensor"
 
     @property
-    def fits(self):
-        """Whether the box lies on the canvas."""
+    def fits(self) -> "tf.Tensor":
+        """Returns whether the box is inside the canvas."""
         top, left, height, width = self.box
         return (top + height <= self.canvas[0]) & (left + width <= self.canvas[1])
 
 
-def on_canvas(image: np.ndarray, frame: Frame) -> np.ndarray:
-    """(h, w, 3) uint8 of the box -> (H, W, 3) of the canvas; what the picture does not cover is white."""
-    top, left, height, width = frame.box
-    canvas = np.full((*frame.canvas, 3), 255, np.uint8)
-    canvas[top : top + height, left : left + width] = image
-    return canvas
-
-
-def on_canvas_in_graph(image: "tf.Tensor", frame: Frame) -> "tf.Tensor":
-    """As `on_canvas`, for tensors."""
+def on_canvas(image: "tf.Tensor", frame: Frame) -> "tf.Tensor":
+    """Returns the canvas (H, W, 3) uint8 with the picture `image` (h, w, 3) uint8 in its box."""
     import tensorflow as tf
 
     top, left, height, width = frame.box
     below, right = frame.canvas[0] - top - height, frame.canvas[1] - left - width
-    return tf.pad(image, [[top, below], [left, right], [0, 0]], constant_values=255)
+    return tf.pad(image, [[top, below], [left, right], [0, 0]], constant_values=frame.around)

@@ -1,7 +1,8 @@
-"""The first picture of a GIF, found alike in bytes and in a TensorFlow graph.
+"""Finds the first picture of a GIF in a TensorFlow graph.
 
-GIF89a specification (CompuServe 1990), sections 18 to 26. TensorFlow's reader unpacks every frame before it takes the
-first, and makes transparent pixels black; so the first is cut out, and its transparent color painted white.
+GIF89a specification (CompuServe 1990), sections 18 to 26. TensorFlow's reader decodes every frame before it returns the
+first frame, and it makes transparent pixels black. So this module cuts out the first frame, and changes its transparent
+color to white.
 """
 
 from typing import TYPE_CHECKING
@@ -12,56 +13,25 @@ from kvision.pixels.frame import Frame
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["first_frame", "first_frame_in_graph"]
+__all__ = ["first_frame"]
 
 _EXTENSION, _PICTURE, _CONTROL = 0x21, 0x2C, 0xF9
 _WHITE = b"\xff\xff\xff"
 _BYTES = [bytes([value]) for value in range(256)]
 
 
-def first_frame(data: bytes) -> Frame:
-    """IndexError or ValueError where the bytes are no whole GIF picture."""
-    table, entries = 13, 2 << (data[10] & 7) if data[10] & 0x80 else 0
-    position, transparent = table + 3 * entries, -1
-    while data[position] == _EXTENSION:
-        if data[position + 1] == _CONTROL:
-            transparent = data[position + 6] if data[position + 3] & 1 else -1
-        position = _behind_blocks(data, position + 2)
-    if data[position] != _PICTURE:
-        raise ValueError("it has no picture")
-    flags, start = data[position + 9], position + 10
-    if flags & 0x80:
-        table, entries = start, 2 << (flags & 7)
-        start += 3 * entries
-    if not entries:
-        raise ValueError("it has no color table")
-    colors = data[table : table + 3 * entries]
-    if 0 <= transparent < entries:
-        colors = colors[: 3 * transparent] + _WHITE + colors[3 * transparent + 3 :]
-    left, top, width, height = (_number(data, position + 1 + 2 * i) for i in range(4))
-    sides = data[position + 5 : position + 9]
-    head = b"GIF89a" + sides + _BYTES[0x80 | entries.bit_length() - 2] + b"\0\0" + colors
-    pixels = data[start : _behind_blocks(data, start + 1)]
-    return Frame(
-        still=head + b"\x2c\0\0\0\0" + sides + _BYTES[flags & 0x40] + pixels + b";",
-        alpha=False,
-        canvas=(_number(data, 8), _number(data, 6)),
-        box=(top, left, height, width),
-    )
+def first_frame(data: "tf.Tensor") -> Frame:
+    """Cuts the first frame out of a GIF.
 
+    Args:
+        data: The encoded GIF, a string scalar.
 
-def _behind_blocks(data: bytes, position: int) -> int:
-    while data[position]:
-        position += data[position] + 1
-    return position + 1
+    Returns:
+        The frame. `still` is empty if there is no picture or no color table.
 
-
-def _number(data: bytes, position: int) -> int:
-    return data[position] + 256 * data[position + 1]
-
-
-def first_frame_in_graph(data: "tf.Tensor") -> Frame:
-    """As `first_frame`; tf.errors.InvalidArgumentError where the bytes are no whole GIF picture."""
+    Raises:
+        tf.errors.InvalidArgumentError: If the file ends within the first frame.
+    """
     import tensorflow as tf
 
     def byte(position):
@@ -76,7 +46,7 @@ def first_frame_in_graph(data: "tf.Tensor") -> Frame:
         return tf.where(flags & 0x80 > 0, tf.bitwise.left_shift(tf.constant(2, tf.int64), flags & 7), 0)
 
     def skip(position, _, transparent):
-        control = gb.digits(data, position + 1, 6)  # a picture follows: there are six more bytes
+        control = gb.digits(data, position + 1, 6)  # at least six bytes follow, because a picture follows
         index = tf.where(control[2] & 1 > 0, control[5], -1)
         position = behind_blocks(position + 2)
         return position, byte(position), tf.where(control[0] == _CONTROL, index, transparent)
@@ -112,11 +82,13 @@ def first_frame_in_graph(data: "tf.Tensor") -> Frame:
         alpha=tf.constant(False),
         canvas=(gb.number(data, 8, 2), gb.number(data, 6, 2)),
         box=(top[0], left[0], height[0], width[0]),
+        around=tf.constant(255, tf.uint8),
+        tiff=tf.constant(b""),
     )
 
 
 def _tail(data: "tf.Tensor", position: "tf.Tensor") -> "tf.Tensor":
-    """data[position:], also for a position behind the end."""
+    """Returns `data[position:]`, even if the position is after the end."""
     import tensorflow as tf
 
     return gb.part(data, tf.minimum(position, gb.size(data)), gb.size(data))

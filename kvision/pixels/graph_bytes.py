@@ -1,6 +1,6 @@
-"""Reading encoded bytes inside a TensorFlow graph: numbers at positions, as `data[i:j]` and `int.from_bytes` in Python.
+"""Reads encoded bytes inside a TensorFlow graph, like `data[i:j]` and `int.from_bytes` in Python.
 
-A position behind the end raises tf.errors.InvalidArgumentError: in a decoder that is what a refusal is.
+A position after the end raises tf.errors.InvalidArgumentError. A decoder uses this error to refuse a file.
 """
 
 from typing import TYPE_CHECKING
@@ -12,21 +12,21 @@ __all__ = ["digits", "number", "part", "size", "starts"]
 
 
 def size(data: "tf.Tensor") -> "tf.Tensor":
-    """Length in bytes of a string scalar, int64."""
+    """Returns the length of a string scalar in bytes, int64."""
     import tensorflow as tf
 
     return tf.cast(tf.strings.length(data), tf.int64)
 
 
 def part(data: "tf.Tensor", position, count) -> "tf.Tensor":
-    """Up to `count` bytes from `position` on, a string scalar."""
+    """Returns up to `count` bytes, starting at `position`, as a string scalar."""
     import tensorflow as tf
 
     return tf.strings.substr(data, tf.cast(position, tf.int64), tf.cast(count, tf.int64))
 
 
 def digits(data: "tf.Tensor", position, count: int) -> "tf.Tensor":
-    """(count,) int64: the bytes from `position` on."""
+    """Returns `count` bytes, starting at `position`, as `(count,)` int64."""
     import tensorflow as tf
 
     found = tf.io.decode_raw(part(data, position, count), tf.uint8)
@@ -34,7 +34,17 @@ def digits(data: "tf.Tensor", position, count: int) -> "tf.Tensor":
 
 
 def number(data: "tf.Tensor", position, count: int, *, big: bool = False) -> "tf.Tensor":
-    """An unsigned integer of `count` bytes, int64 scalar; big: most significant byte first."""
+    """Reads an unsigned integer.
+
+    Args:
+        data: A string scalar.
+        position: Position of the first byte of the integer.
+        count: Number of bytes of the integer.
+        big: Whether the most significant byte comes first.
+
+    Returns:
+        The integer, an int64 scalar.
+    """
     import tensorflow as tf
 
     weights = [256**i for i in range(count)]
@@ -42,5 +52,5 @@ def number(data: "tf.Tensor", position, count: int, *, big: bool = False) -> "tf
 
 
 def starts(data: "tf.Tensor", magic: bytes, position=0) -> "tf.Tensor":
-    """Whether the bytes at `position`, which must not lie behind the end, are `magic`: bool scalar."""
+    """Returns whether the bytes at `position` are `magic`, as a bool scalar. `position` must not be after the end."""
     return part(data, position, len(magic)) == magic

@@ -1,20 +1,20 @@
-"""What an encoded image says of itself, read before anything is decoded."""
+"""Reads the header of an encoded image with Pillow, before any pixel is decoded."""
 
 import io
+import struct
 from dataclasses import dataclass
 
-from PIL import BmpImagePlugin, GifImagePlugin, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from kvision.pixels import bmp, gif, jpeg, png, webp
-from kvision.pixels.frame import Frame
+from kvision.pixels import bmp
 
 __all__ = ["MAX_BYTES", "MAX_PIXELS", "BadImage", "Header", "first_line", "lazy_open", "read_header"]
 
-# TensorFlow decodes whatever size a header declares: 191 KB of PNG can ask for more than a gigabyte.
-MAX_PIXELS = 100_000_000  # 300 MB as RGB, in each decoding thread; 60 megapixel cameras are well below
-MAX_BYTES = 4 * MAX_PIXELS  # the largest uncompressed bitmap that MAX_PIXELS lets through
+# TensorFlow decodes any size that a header declares. A PNG of 191 KB can take more than a gigabyte of memory.
+MAX_PIXELS = 100_000_000  # 300 MB as RGB per decoding thread; images of 60 megapixel cameras are much smaller
+MAX_BYTES = 4 * MAX_PIXELS  # the size of the largest uncompressed bitmap with MAX_PIXELS
 
-# What both halves decode, by content. Not `Image.open`: that warns at a lower cap of its own, in every thread.
+# The formats that both TensorFlow and Pillow decode, by content. `Image.open` would warn at its own, lower limit.
 _FORMATS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
@@ -22,17 +22,23 @@ _FORMATS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"BM": BmpImagePlugin.BmpImageFile,
     b"RIFF": WebPImagePlugin.WebPImageFile,
 }
-_FIRST_FRAME = {GifImagePlugin.GifImageFile: gif.first_frame, WebPImagePlugin.WebPImageFile: webp.first_frame}
-_EXIF = {JpegImagePlugin.JpegImageFile: jpeg.exif, PngImagePlugin.PngImageFile: png.exif}
+# Byte orders that Pillow finds in bitmaps without compression (0) and in bitmaps with color masks (3).
+_BITMAPS = {0: ("BGR", "BGRX", "P", "L"), 3: ("BGRX", "BGRA")}
 
 
 class BadImage(ValueError):
-    """An encoded image that is not decoded; the text is the reason, fit for a list beside the file's name."""
+    """An encoded image that cannot be decoded. The text is a one-line reason for the report."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """format: one of JPEG, PNG, GIF, BMP, WEBP, by content; width, height in pixels, as stored."""
+    """Format and size of an encoded image.
+
+    Attributes:
+        format: JPEG, PNG, GIF, BMP or WEBP, found from the content of the file.
+        width: Width in pixels as stored, before the EXIF orientation is applied.
+        height: Height in pixels as stored.
+    """
 
     format: str
     width: int
@@ -40,16 +46,41 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Reads format and size without decoding; BadImage if empty, of a kind that is not decoded, or over the caps."""
-    image, frame = lazy_open(data)
-    with image:
-        return Header(str(image.format), frame.canvas[1], frame.canvas[0])
+    """Reads format and size of an encoded image without decoding it.
+
+    Args:
+        data: The bytes of an image file.
+
+    Returns:
+        The header.
+
+    Raises:
+        BadImage: If the bytes are empty or damaged, if kvision does not decode their format, or if the image is larger
+            than `MAX_BYTES` or `MAX_PIXELS`.
+
+    Example:
+        >>> import io
+        >>> from PIL import Image
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (640, 480)).save(file, "PNG")
+        >>> kv.pixels.read_header(file.getvalue())
+        Header(format='PNG', width=640, height=480)
+    """
+    with lazy_open(data) as image:
+        return Header(str(image.format), *image.size)
 
 
-def lazy_open(data: bytes) -> tuple[ImageFile.ImageFile, Frame]:
-    """Pillow's image of the first picture, of which nothing but the header is read yet, and where the picture belongs.
+def lazy_open(data: bytes) -> ImageFile.ImageFile:
+    """Opens an encoded image in Pillow. Only the header is read, not the pixels.
 
-    Raises what `read_header` raises.
+    Args:
+        data: The bytes of an image file.
+
+    Returns:
+        Pillow's image. The caller must close it. For an animation, the image is the first frame.
+
+    Raises:
+        BadImage: See `read_header`.
     """
     if not data:
         raise BadImage("the file is empty")
@@ -58,37 +89,43 @@ def lazy_open(data: bytes) -> tuple[ImageFile.ImageFile, Frame]:
     opener = next((opener for magic, opener in _FORMATS.items() if data.startswith(magic)), None)
     if opener is None or (opener is WebPImagePlugin.WebPImageFile and data[8:12] != b"WEBP"):
         raise BadImage("not a JPEG, PNG, GIF, BMP or WebP image")
-    if opener is BmpImagePlugin.BmpImageFile and not bmp.is_decoded(data):
-        raise BadImage("a BMP of another kind than 24 or 32 bits a pixel, or 8 with a palette, not compressed")
+    if opener is WebPImagePlugin.WebPImageFile and len(data) < 8 + int.from_bytes(data[4:8], "little"):
+        raise BadImage("its header is damaged (it is truncated)")
     try:
-        if opener in _FIRST_FRAME:
-            frame = _FIRST_FRAME[opener](data)
-            _check_size(*frame.canvas)
-            _check_size(*frame.box[2:])
-            image = opener(io.BytesIO(frame.still))
-        else:
-            image = opener(io.BytesIO(data))
-            width, height = image.size
-            _check_size(height, width)
-            tiff = _EXIF[opener](data) if opener in _EXIF else b""
-            frame = Frame(data, alpha=False, canvas=(height, width), box=(0, 0, height, width), tiff=tiff)
-        if not frame.fits or image.size != (frame.box[3], frame.box[2]):
-            raise ValueError("its parts do not fit together")
-    except BadImage:
-        raise
+        image = opener(io.BytesIO(data))
+        if image.format == "GIF":
+            _check_gif(image, data)
     except IndexError as reason:
         raise BadImage("its header is damaged (it is truncated)") from reason
-    except Exception as reason:  # a parser facing hostile bytes: whatever it raises is a bad image
+    except Image.DecompressionBombError as reason:  # some formats need memory before the size can be checked
+        raise BadImage(f"more pixels than the {MAX_PIXELS:,} allowed") from reason
+    except Exception as reason:  # Pillow's parsers may raise any exception on damaged bytes
         raise BadImage(f"its header is damaged ({first_line(reason)})") from reason
-    return image, frame
-
-
-def _check_size(height: int, width: int) -> None:
+    width, height = image.size
     if height * width > MAX_PIXELS:
         raise BadImage(f"{width} x {height} pixels are more than the {MAX_PIXELS:,} allowed")
+    if image.format == "BMP" and not _is_plain_bitmap(image, data):
+        raise BadImage("a BMP of another kind than 24 or 32 bits a pixel, or 8 with a palette, not compressed")
+    return image
+
+
+def _check_gif(image: ImageFile.ImageFile, data: bytes) -> None:
+    """Raises if the first frame is cut off, or if it leaves the canvas (Pillow would make the canvas larger)."""
+    if image.size != struct.unpack_from("<HH", data, 6):
+        raise ValueError("its parts do not fit together")
+    position = image.tile[0].offset
+    while data[position]:
+        position += data[position] + 1
+
+
+def _is_plain_bitmap(image: ImageFile.ImageFile, data: bytes) -> bool:
+    """Returns whether TensorFlow also decodes a bitmap; see `bmp`."""
+    tile, offset = image.tile[0], int.from_bytes(data[10:14], "little")
+    plain = tile.args[0] in _BITMAPS.get(image.info["compression"], ())
+    return plain and data[14] in bmp.HEADS and 14 + data[14] <= offset == tile.offset  # Pillow corrects some offsets
 
 
 def first_line(reason: Exception) -> str:
-    """An exception's text without objects' addresses; its type's name if it has none."""
+    """Returns the text of an exception without object addresses, or the name of its type if there is no text."""
     text = str(reason).split(" <_io")[0].strip()
     return text.splitlines()[0] if text else type(reason).__name__

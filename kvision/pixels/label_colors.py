@@ -1,4 +1,4 @@
-"""Labels as colors, and as files."""
+"""Shows labels of pixels as colors, and writes them as PNG files."""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +12,16 @@ Colors = Sequence[Sequence[int]]
 
 
 def palette(count: int) -> tuple[tuple[int, int, int], ...]:
-    """Pascal VOC's colors of the labels 0 ... count - 1: the bits of a label, dealt out to R, G, B from the highest."""
+    """Returns Pascal VOC's RGB colors for the labels 0 to `count` - 1.
+
+    The lowest three bits of a label are the highest bits of red, green and blue, and so on.
+
+    Args:
+        count: Number of colors, 0 to 256.
+
+    Returns:
+        One color (red, green, blue) per label, in [0, 255].
+    """
 
     def channel(label: int, which: int) -> int:
         return sum((label >> 3 * bit + which & 1) << 7 - bit for bit in range(8))
@@ -21,19 +30,45 @@ def palette(count: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def colored(labels: np.ndarray, colors: Colors) -> np.ndarray:
-    """labels (H, W), 0 ... K - 1 or 255 -> (H, W, 3) uint8; 255 is white."""
+    """Paints labels as a color picture.
+
+    Args:
+        labels: Labels `(height, width)`, integers from 0 to K - 1, or 255.
+        colors: One RGB color per label. The label 255 is painted white.
+
+    Returns:
+        A picture `(height, width, 3)` uint8.
+    """
     return _table(colors)[labels]
 
 
 def overlay(image: np.ndarray, labels: np.ndarray, colors: Colors, *, opacity: float = 0.5) -> np.ndarray:
-    """image (H, W, 3) uint8, labels (H, W) -> (H, W, 3) uint8: the image under its labels' colors."""
+    """Blends an image with the colors of its labels.
+
+    Args:
+        image: An image `(height, width, 3)` uint8.
+        labels: Labels `(height, width)`, see `colored`.
+        colors: See `colored`.
+        opacity: Share of the colors in [0, 1].
+
+    Returns:
+        A picture `(height, width, 3)` uint8.
+    """
     return np.asarray(Image.blend(Image.fromarray(image), Image.fromarray(colored(labels, colors)), opacity))
 
 
 def to_png(labels: np.ndarray, colors: Colors) -> bytes:
-    """labels (H, W), 0 ... K - 1 or 255 -> a PNG of these numbers with a palette, as Pascal VOC's."""
+    """Writes labels as a PNG with a palette, as in Pascal VOC. The palette indices are the labels.
+
+    Args:
+        labels: Labels `(height, width)`, see `colored`.
+        colors: See `colored`.
+
+    Returns:
+        The bytes of the file.
+    """
     image = Image.fromarray(np.asarray(labels, "uint8"))
-    image.putpalette(_table(colors).tobytes())  # which makes it one of palette entries
+    image.putpalette(_table(colors).tobytes())  # this also changes the mode of the image to palette indices
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,8 +1,9 @@
-"""Which way up an image is shown: EXIF orientation, read alike in bytes and in a TensorFlow graph.
+"""Reads the EXIF orientation of an image, with the same result in Python and in a TensorFlow graph.
 
-EXIF 2.3 (CIPA DC-008), section 4.6: tag 0x0112 of the first directory. The standard wants a SHORT; cameras and programs
-write other integers too. Both halves read the same bytes by the same rules, so that damaged data cannot turn an image
-in one of them only.
+The orientation is tag 0x0112 of the first directory (EXIF 2.3, CIPA DC-008, section 4.6). The standard requires a
+SHORT, but cameras and programs also write different integer types. Pillow's own reader is not used, because it also
+reads XMP data, warns of damaged directories, and reads some of them differently. Then training could turn an image that
+serving does not turn.
 """
 
 from typing import TYPE_CHECKING
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "read_in_graph", "turn", "turn_in_graph"]
 
-_INTEGERS = {1: (1, 6), 2: (3, 8), 4: (4, 9)}  # bytes, and TIFF's types of integers that take so many
+_INTEGERS = {1: (1, 6), 2: (3, 8), 4: (4, 9)}  # key: number of bytes; values: TIFF's integer types of this size
 _BYTES = {kind: size for size, kinds in _INTEGERS.items() for kind in kinds}
-# orientation -> swap rows and columns, then turn rows round, then columns
+# for each orientation, 1 or 0: swap rows and columns, then reverse the rows, then reverse the columns
 _TURNS = ((0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 1, 0))
 
 
 def read(tiff: bytes) -> int:
-    """Orientation 1 to 8 out of EXIF data; 1 (as stored) where there is none, or it is damaged."""
+    """Returns the orientation, 1 to 8, in EXIF data. It is 1 (as stored) if they are missing or damaged."""
     order = {b"II": "little", b"MM": "big"}.get(tiff[:2])
     if order is None:
         return 1
@@ -38,7 +39,7 @@ def read(tiff: bytes) -> int:
 
 
 def read_in_graph(tiff: "tf.Tensor") -> "tf.Tensor":
-    """As `read`: string scalar -> int64 scalar."""
+    """Reads the orientation like `read`, from a string scalar, and returns an int64 scalar."""
     import tensorflow as tf
 
     one = tf.constant(1, tf.int64)
@@ -49,12 +50,12 @@ def _directory_in_graph(data: "tf.Tensor") -> "tf.Tensor":
     import tensorflow as tf
 
     length = gb.size(data)
-    # zeros behind the end, as behind the end of a slice of bytes
+    # With zeros after the end, the numbers are the same as with slices of bytes in Python.
     tiff = tf.cast(tf.concat([tf.io.decode_raw(data, tf.uint8), tf.zeros(16, tf.uint8)], 0), tf.int64)
     little = tf.reduce_all(tiff[:2] == list(b"II"))
     known = little | tf.reduce_all(tiff[:2] == list(b"MM"))
 
-    def number(digits):  # (..., n) bytes
+    def number(digits):  # converts bytes (..., n)
         weights = tf.constant([256**i for i in range(digits.shape[-1])], tf.int64)
         return tf.reduce_sum(digits * tf.where(little, weights, weights[::-1]), axis=-1)
 
@@ -71,14 +72,14 @@ def _directory_in_graph(data: "tf.Tensor") -> "tf.Tensor":
 
 
 def turn(image: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, 3) as stored -> as shown, (W, H, 3) for orientations 5 to 8."""
+    """Turns a stored image (H, W, 3) upright. The result is (W, H, 3) for orientations 5 to 8."""
     swap, rows, columns = _TURNS[orientation]
     image = image.transpose(1, 0, 2) if swap else image
     return image[:: -1 if rows else 1, :: -1 if columns else 1]
 
 
 def turn_in_graph(image: "tf.Tensor", orientation: "tf.Tensor") -> "tf.Tensor":
-    """As `turn`, for tensors."""
+    """Turns an image like `turn`, for tensors."""
     import tensorflow as tf
 
     swap, rows, columns = tf.unstack(tf.gather(tf.constant(_TURNS), orientation) == 1)

@@ -1,10 +1,8 @@
-"""A PNG's chunks: whether they are whole, and where the EXIF data stand, alike in bytes and in a TensorFlow graph.
+"""Finds the EXIF data of a PNG in a TensorFlow graph.
 
-PNG specification (W3C, third edition), sections 5.3 and 11.3.4.5 (eXIf).
+See the PNG specification (W3C, third edition), section 11.3.4.5 (eXIf).
 """
 
-import struct
-import zlib
 from typing import TYPE_CHECKING
 
 from kvision.pixels import graph_bytes as gb
@@ -12,44 +10,13 @@ from kvision.pixels import graph_bytes as gb
 if TYPE_CHECKING:
     import tensorflow as tf
 
-__all__ = ["check_chunks", "exif", "exif_in_graph"]
+__all__ = ["exif"]
 
-_EXIF, _LAST = b"eXIf", (b"IDAT", b"IEND")  # EXIF data behind the pixels are passed over
-
-
-def check_chunks(data: bytes) -> None:
-    """Checksums to the last chunk, as TensorFlow's reader wants them; Pillow is content with all rows of pixels.
-
-    ValueError saying what is wrong.
-    """
-    position, kind = 8, b""
-    while kind != b"IEND":
-        if position + 12 > len(data):
-            raise ValueError("truncated")
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 8 + length
-        if end + 4 > len(data):
-            raise ValueError("truncated")
-        if data[end : end + 4] != struct.pack(">I", zlib.crc32(memoryview(data)[position + 4 : end])):
-            raise ValueError("a checksum is wrong")
-        position = end + 4
+_EXIF, _LAST = b"eXIf", (b"IDAT", b"IEND")  # EXIF data after the pixels are not read
 
 
-def exif(data: bytes) -> bytes:
-    """The TIFF directory before the pixels of a PNG; b"" where there is none."""
-    position = 8
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        if kind == _EXIF:
-            return data[position + 8 : position + 8 + length]
-        if kind in _LAST:
-            break
-        position += 12 + length
-    return b""
-
-
-def exif_in_graph(data: "tf.Tensor") -> "tf.Tensor":
-    """As `exif`: string scalar -> string scalar."""
+def exif(data: "tf.Tensor") -> "tf.Tensor":
+    """Returns the TIFF directory before the pixels of a PNG, as a string scalar. Empty if there is no directory."""
     import tensorflow as tf
 
     size = gb.size(data)

@@ -1,4 +1,4 @@
-"""Images side by side, each with a caption."""
+"""Draws images side by side, each with a caption."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["captioned_images"]
 
 _COLUMNS = 4
-_IMAGE, _CAPTION = 1.0, 0.35  # height of a row's parts; a column is as wide as an image with its gap
+_IMAGE, _CAPTION = 1.0, 0.35  # heights of an image and of its caption
 _GAP = 0.1
 
 
@@ -23,17 +23,23 @@ def captioned_images(axes: "Axes", images: Sequence[np.ndarray], captions: Seque
 
     Args:
         axes: Where to draw.
-        images: `(height, width, 3)` uint8 each. Sizes may differ; the longest side of each is drawn as long.
-        captions: A text for each image, as it is: `$` starts no formula.
+        images: `(height, width, 3)` uint8 each. Sizes may differ. The longer sides of all images are drawn with the
+            same length.
+        captions: A text for each image. The text is drawn unchanged: `$` does not begin a formula.
 
     Returns:
         `axes`.
 
     Raises:
-        kvision.UserError: If there are no images.
+        UserError: If there are no images.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> images = np.zeros((2, 8, 8, 3), "uint8")
+        >>> axes = kv.plots.captioned_images(Figure().subplots(), images, ["cat", "dog"])
     """
     if not len(images):
-        raise checks.error("images", problem="are empty", expected="one image or more", received=0)
+        raise checks.UserError("images", problem="are empty", expected="one image or more", received=0)
     texts, properties = drawn(captions)
     for number, (image, caption) in enumerate(zip(images, texts, strict=True)):
         row, column = divmod(number, _COLUMNS)

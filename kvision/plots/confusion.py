@@ -1,4 +1,4 @@
-"""Which class is taken for which."""
+"""Draws the confusion matrix of a classifier."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,14 +15,28 @@ __all__ = ["confusion_matrix"]
 
 
 def confusion_matrix(axes: "Axes", labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> "Axes":
-    """Counts of true (rows) against predicted (columns) classes. labels, predicted: (N,) int into class_names."""
-    few = len(class_names) <= 30  # beyond, numbers and names overlap
+    """Draws the number of images for each pair of true class (row) and predicted class (column).
+
+    Args:
+        axes: Where to draw.
+        labels: `(n,)`, integers: the true classes as indices into `class_names`.
+        predicted: `(n,)`, integers: the predicted classes.
+        class_names: Names of the classes. If there are more than 30 classes, names and numbers are not drawn.
+
+    Returns:
+        `axes`.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axes = kv.plots.confusion_matrix(Figure().subplots(), [0, 0, 1], [0, 1, 1], ["cat", "dog"])
+    """
+    few = len(class_names) <= 30  # with more classes, numbers and names overlap
     ConfusionMatrixDisplay.from_predictions(
         labels,
         predicted,
         labels=range(len(class_names)),
         include_values=few,
-        values_format=",d",  # the default, .2g, shows 99,999 as 1e+05
+        values_format=",d",  # the default shows 99,999 as 1e+05
         xticks_rotation="vertical",
         cmap="Blues",
         colorbar=not few,

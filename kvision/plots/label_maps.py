@@ -1,4 +1,4 @@
-"""Labels of pixels as people look at them: image, prediction, reference."""
+"""Draws labels of pixels as pictures, and measures of classes as bars."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["class_bars", "label_maps"]
 
-_GAP = 4  # pixels between pictures
+_GAP = 4  # pixels between two pictures
 
 
 def label_maps(
@@ -25,12 +25,33 @@ def label_maps(
     class_names: Sequence[str],
     colors: Sequence[Sequence[int]],
 ) -> "Axes":
-    """A row for each image (H, W, 3) uint8: itself, predicted labels (H, W), reference labels (H, W), white where they
-    do not count; with a legend of the classes that occur. Images may differ in size."""
+    """Draws one row per image: the image, its predicted labels and its reference labels, with a legend.
+
+    Args:
+        axes: Where to draw.
+        images: `(height, width, 3)` uint8 each. Sizes may differ.
+        predictions: `(height, width)` each: the predicted labels of the pixels.
+        references: `(height, width)` each: the true labels. Pixels with a label that does not belong to a class are
+            white.
+        class_names: Names of the classes. The legend shows the classes that occur.
+        colors: `(classes, 3)`, one color in [0, 255] for each class.
+
+    Returns:
+        `axes`.
+
+    Raises:
+        UserError: If there are no images.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> image, labels = np.zeros((8, 8, 3), "uint8"), np.eye(8, dtype="uint8")
+        >>> colors = [(0, 0, 0), (200, 0, 0)]
+        >>> axes = kv.plots.label_maps(Figure().subplots(), [image], [labels], [labels], ["sky", "cat"], colors)
+    """
     from matplotlib.patches import Patch
 
     if not len(images):
-        raise checks.error("images", problem="are empty", expected="one image or more", received=0)
+        raise checks.UserError("images", problem="are empty", expected="one image or more", received=0)
     width = max(image.shape[1] for image in images)
     rows = []
     for image, predicted, reference in zip(images, predictions, references, strict=True):
@@ -54,7 +75,21 @@ def label_maps(
 
 
 def class_bars(axes: "Axes", values: Sequence[float], class_names: Sequence[str], *, label: str) -> "Axes":
-    """A horizontal bar for each class, the first on top; none where the value is nan. label: of the axis, as "IoU"."""
+    """Draws a horizontal bar for each class, the first class on top.
+
+    Args:
+        axes: Where to draw.
+        values: A value in [0, 1] for each class. NaN has no bar.
+        class_names: Names of the classes.
+        label: Label of the axis, such as "IoU".
+
+    Returns:
+        `axes`.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axes = kv.plots.class_bars(Figure().subplots(), [0.5, 0.9], ["cat", "dog"], label="IoU")
+    """
     known = np.nan_to_num(np.asarray(values, "float64"))
     bars = axes.barh(range(len(known)), known, color="#4878a8")
     axes.bar_label(bars, ["-" if np.isnan(v) else f"{v:.2f}" for v in values], padding=3)

@@ -1,10 +1,11 @@
-"""Pre-training methods side by side."""
+"""Draws pre-training methods side by side."""
 
 import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from kvision import checks
+from kvision.plots.accuracy import error_lengths
 from kvision.plots.names import drawn, legend
 
 if TYPE_CHECKING:
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Judged", "method_table"]
 
-UNTRAINED = "untrained"
-_STYLES = ("--", ":", "-.")  # of one encoder, another, a third
+UNTRAINED = "untrained"  # the row names of untrained encoders begin with this
+_STYLES = ("--", ":", "-.")  # line styles of the first, second and third untrained encoder
 _MEASURES = {"knn": ("KNN", "#4878a8"), "linear": ("linear probe", "#d98c3f")}
 
 
 class Judged(Protocol):
-    """What is known of an encoder: `kv.selfsup.Evaluation`, or anything with these accuracies and intervals."""
+    """Accuracies of an encoder, with their intervals, as in `kv.selfsup.Evaluation`."""
 
     @property
     def knn(self) -> float: ...
@@ -31,24 +32,30 @@ class Judged(Protocol):
 
 
 def method_table(axes: "Axes", rows: Mapping[str, Judged]) -> "Axes":
-    """Horizontal bars of KNN and linear accuracy with their intervals, a pair a method, the first on top.
+    """Draws the accuracies of pre-training methods, by KNN and by a linear probe, with their intervals.
 
-    rows: {method: kv.selfsup.Evaluation}. A row whose name begins with "untrained" is no pair of bars but two broken
-    lines: what a method with that encoder has learned is what lies beyond them. Raises UserError where no other row is
-    there.
+    Each method has a pair of horizontal bars, the first method on top. A row with a name that begins with "untrained"
+    is drawn as two broken lines. The part of a bar beyond these lines shows what a method with that encoder has
+    learned.
+
+    Args:
+        axes: Where to draw.
+        rows: Results of `kv.selfsup.evaluate` by the name of the method.
+
+    Returns:
+        `axes`.
+
+    Raises:
+        UserError: If all rows belong to untrained encoders.
     """
     methods = [name for name in rows if not name.startswith(UNTRAINED)]
     styles = dict(zip([name for name in rows if name.startswith(UNTRAINED)], itertools.cycle(_STYLES), strict=False))
     if not methods:
-        raise checks.error("rows", expected="at least one method beside 'untrained'", received=list(rows))
+        raise checks.UserError("rows", expected="at least one method beside 'untrained'", received=list(rows))
     height = 0.38
     for shift, (measure, (text, color)) in zip((-height / 2, height / 2), _MEASURES.items(), strict=True):
         values = [float(getattr(rows[name], measure)) for name in methods]
-        lows, highs = zip(*(getattr(rows[name], f"{measure}_interval") for name in methods), strict=True)
-        errors = [
-            [max(value - low, 0) for value, low in zip(values, lows, strict=True)],
-            [max(high - value, 0) for value, high in zip(values, highs, strict=True)],
-        ]
+        errors = error_lengths(values, [getattr(rows[name], f"{measure}_interval") for name in methods])
         places = [index + shift for index in range(len(methods))]
         bars = axes.barh(places, values, height, xerr=errors, capsize=3, color=color, label=text)
         axes.bar_label(bars, [f"{100 * value:.1f} %" for value in values], label_type="center", color="white")
@@ -57,8 +64,7 @@ def method_table(axes: "Axes", rows: Mapping[str, Judged]) -> "Axes":
             axes.axvline(line, color=color, linestyle=style, label=f"{text}, {name} {100 * line:.1f} %")
     labels, properties = drawn(methods)
     axes.set_yticks(range(len(methods)), labels, **properties)
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("accuracy on held-out images (bars: 95 % interval)")
+    axes.set(xlim=(0, 1), xlabel="accuracy on test images (bars: 95 % interval)")
     axes.invert_yaxis()
     legend(axes, *axes.get_legend_handles_labels(), fontsize="small")
     return axes

@@ -1,4 +1,4 @@
-"""Names of classes, methods and files in a picture: drawn as they are, in whatever writing."""
+"""Draws the names of classes, methods and files in any script."""
 
 import functools
 from collections.abc import Sequence
@@ -11,10 +11,13 @@ __all__ = ["drawn", "legend"]
 
 
 def drawn(names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """Prepares names for matplotlib.
+    """Prepares names so that matplotlib draws them unchanged.
 
-    `$` starts no formula. Characters that matplotlib's font lacks come from another installed font, and where no font
-    has them they become an escape: matplotlib would draw an empty box and warn.
+    `$` does not begin a formula. If matplotlib's font does not have a character, an installed font that has it is used.
+    If no font has the character, it is escaped, because matplotlib would draw an empty box and warn.
+
+    Args:
+        names: The names.
 
     Returns:
         The texts to draw, and the properties of `matplotlib.text.Text` to draw them with.
@@ -25,7 +28,9 @@ def drawn(names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
 
 
 def legend(axes: "Axes", handles: Sequence, names: Sequence[str], **options) -> None:
-    """Adds a legend with a name for each handle; matplotlib leaves out names that begin with an underscore."""
+    """Adds a legend with a name for each handle, even if a name begins with an underscore."""
+    # matplotlib leaves out labels that begin with an underscore. So the labels are numbers first, and names replace
+    # them.
     texts, properties = drawn(names)
     found = axes.legend(handles, [str(number) for number in range(len(texts))], **options)
     for text, name in zip(found.get_texts(), texts, strict=True):
@@ -35,16 +40,17 @@ def legend(axes: "Axes", handles: Sequence, names: Sequence[str], **options) -> 
 
 @functools.lru_cache(64)
 def _fonts(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Returns matplotlib's fonts and those that have what these lack, and the characters that no font has."""
+    """Returns the fonts that have these characters, matplotlib's fonts first, and the characters that no font has."""
     from matplotlib import font_manager, get_data_path, rcParams
 
     families = list(rcParams["font.family"])
     paths = {font_manager.findfont(font_manager.FontProperties(family=[family])) for family in families}
     missing = {ord(c) for c in characters if c != "\n"}.difference(*map(_characters, paths))
     if missing:
-        # matplotlib brings fonts of formulas, whose tables are not Unicode's, and one of boxes for every character
+        # The fonts inside matplotlib are left out. Some are for formulas and do not use Unicode tables, and some have
+        # boxes for every character.
         known = [font for font in font_manager.fontManager.ttflist if not font.fname.startswith(get_data_path())]
-        # sorted, so that the same fonts make the same picture; italic ones look wrong among plain names
+        # Sorted, so that the same fonts give the same picture. Italic fonts come last.
         known.sort(key=lambda font: (font.style != "normal", font.name))
         for font in known:
             if missing and missing & (found := _characters(font.fname)) and font.name not in families:
@@ -59,7 +65,7 @@ def _characters(path: str) -> frozenset[int]:
 
     try:
         return frozenset(FT2Font(path).get_charmap())
-    except (OSError, RuntimeError):  # a font that is listed and cannot be read
+    except (OSError, RuntimeError):  # matplotlib lists the font, but the file cannot be read.
         return frozenset()
 
 

@@ -1,4 +1,4 @@
-"""How a training went."""
+"""Draws the loss of a training by epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,8 +10,20 @@ __all__ = ["training_curve"]
 
 
 def training_curve(axes: "Axes", history: Mapping[str, Sequence[float]]) -> "Axes":
-    """The loss of each epoch, beside its value at chance where that is known. history: logs by name, one an epoch:
-    "loss", and perhaps "trivial" and "val_loss", as `kv.training.fit` gives them."""
+    """Draws the loss of each epoch. If they are known, also draws the loss on validation images and the loss at chance.
+
+    Args:
+        axes: Where to draw.
+        history: Logs by name, with one value for each epoch, such as `kv.training.fit(...).history`. The logs `"loss"`,
+            `"val_loss"` and `"trivial"` are drawn.
+
+    Returns:
+        `axes`.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> axes = kv.plots.training_curve(Figure().subplots(), {"loss": [3.0, 2.0], "val_loss": [3.1, 2.5]})
+    """
     for name, (label, color, style) in {
         "loss": ("loss", "#4878a8", "-"),
         "val_loss": ("loss on validation images", "#d98c3f", "-"),

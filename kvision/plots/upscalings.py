@@ -1,5 +1,6 @@
-"""What each way of enlarging a map does to the same small pictures."""
+"""Draws the effect of each upscaling layer of `kv.layers` on the same small pictures."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,20 +10,35 @@ if TYPE_CHECKING:
 
 __all__ = ["upscalings"]
 
-_SIDE, _ENLARGED = 8, 4  # pixels of the small pictures; how large a pixel of the result is drawn
+_SIDE, _ENLARGED = 8, 4  # side of a small picture, and side of a drawn pixel of the result
 
 
 def upscalings(axes: "Axes") -> "Axes":
-    """A checkerboard, an edge and a plain field of 8 x 8 pixels (rows), enlarged twice by the layers of `kv.layers` as
-    they begin (columns), all to one scale. What should stay plain and does not is a checkerboard of the layer's own
-    making (Odena et al. 2016): a transposed convolution whose kernel of 3 the stride of 2 does not divide, a sub-pixel
-    convolution with a kernel of its own for each of the four pixels."""
+    """Draws three small pictures (rows), enlarged twice by each upscaling layer of `kv.layers` (columns).
+
+    The pictures are a checkerboard, an edge and a plain field of 8 x 8 pixels. The layers are not trained. A pattern in
+    the plain field is a checkerboard artifact of the layer. A transposed convolution has this artifact because its
+    stride 2 does not divide its kernel size 3. A sub-pixel convolution has it because it uses a different kernel for
+    each of its four pixels.
+
+    Args:
+        axes: Where to draw.
+
+    Returns:
+        `axes`.
+
+    References:
+        Odena et al. 2016, Deconvolution and checkerboard artifacts, Distill.
+    """
+    import keras
+
     columns = _columns()
     y, x = np.mgrid[:_SIDE, :_SIDE]
     pictures = [(y // 2 + x // 2) % 2, x >= _SIDE // 2, np.full((_SIDE, _SIDE), 0.5)]
     rows = []
     for picture in pictures:
-        cells = [call(picture.astype("float32")) for call in columns.values()]
+        images = picture.astype("float32")[None, :, :, None]
+        cells = [keras.ops.convert_to_numpy(enlarge(images))[0, :, :, 0] for enlarge in columns.values()]
         rows.append(np.concatenate([np.pad(cell, 1, constant_values=np.nan) for cell in cells], axis=1))
     mosaic = np.concatenate(rows)
     axes.imshow(np.kron(mosaic, np.ones((_ENLARGED, _ENLARGED))), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -39,47 +55,38 @@ def upscalings(axes: "Axes") -> "Axes":
     return axes
 
 
-def _columns() -> dict:
-    """{name: function (8, 8) -> (16, 16)}."""
-    import keras
-
+def _columns() -> dict[str, Callable]:
+    """Returns functions from images `(1, 8, 8, 1)` to images `(1, 16, 16, 1)`, by name."""
     from kvision import layers
 
-    def on(layer, *kernel):
-        def call(picture: np.ndarray) -> np.ndarray:
-            x = picture[None, :, :, None]
-            layer(x)
-            if kernel:
-                layer.set_weights([kernel[0], *layer.get_weights()[1:]])
-            return np.asarray(keras.ops.convert_to_numpy(layer(x)))[0, :, :, 0]
+    def resized(how: str) -> Callable:
+        return lambda images: layers.ResizeLike(how)(images, np.zeros((1, 2 * _SIDE, 2 * _SIDE, 1), "float32"))
 
-        return call
+    def with_kernel(layer, kernel: np.ndarray):
+        layer.build((1, _SIDE, _SIDE, 1))
+        layer.set_weights([kernel, *layer.get_weights()[1:]])
+        return layer
 
-    def like(picture: np.ndarray, how: str) -> np.ndarray:
-        x = picture[None, :, :, None]
-        resized = layers.ResizeLike(how)(x, np.zeros((1, 2 * _SIDE, 2 * _SIDE, 1), "float32"))
-        return np.asarray(keras.ops.convert_to_numpy(resized))[0, :, :, 0]
-
-    def unpooled(picture: np.ndarray) -> np.ndarray:
-        """Where the largest of each square stood in a picture with a gradient."""
-        fine = np.kron(picture, np.ones((2, 2)))[None, :, :, None] + np.linspace(0, 0.1, 16)[None, :, None, None]
-        values, switches = layers.SwitchedMaxPooling(2)(fine.astype("float32"))
-        found = layers.MaxUnpooling(2)(values, switches, fine.astype("float32"))
-        return np.asarray(keras.ops.convert_to_numpy(found))[0, :, :, 0]
+    def unpooled(images: np.ndarray):
+        """Puts each pixel at the position of the largest pixel of its square in a picture with a gradient."""
+        gradient = np.linspace(0, 0.1, 2 * _SIDE)[None, :, None, None]
+        fine = (np.kron(images, np.ones((1, 2, 2, 1))) + gradient).astype("float32")
+        values, switches = layers.SwitchedMaxPooling(2)(fine)
+        return layers.MaxUnpooling(2)(values, switches, fine)
 
     three = np.ones((3, 3, 1, 1), "float32") * 4 / 9
     random = np.random.default_rng(0).uniform(0, 2 / 9, (3, 3, 1, 4)).astype("float32")
     alike = np.repeat(random[..., :1], 4, axis=-1)
     transposed = {"filters": 1, "strides": 2, "use_bias": False}
     return {
-        "nearest": lambda picture: like(picture, "nearest"),
-        "bilinear": lambda picture: like(picture, "bilinear"),
-        "bed of nails": on(layers.BedOfNails(2)),
+        "nearest": resized("nearest"),
+        "bilinear": resized("bilinear"),
+        "bed of nails": layers.BedOfNails(2),
         "max unpooling": unpooled,
-        "transposed, 3x3 kernel": on(layers.TransposedConvolution(kernel_size=3, **transposed), three),
-        "transposed, bilinear 4x4": on(
-            layers.TransposedConvolution(kernel_size=4, kernel_initializer=layers.BilinearKernel(), **transposed)
+        "transposed, 3x3 kernel": with_kernel(layers.TransposedConvolution(kernel_size=3, **transposed), three),
+        "transposed, bilinear 4x4": layers.TransposedConvolution(
+            kernel_size=4, kernel_initializer=layers.BilinearKernel(), **transposed
         ),
-        "sub-pixel, random": on(layers.SubPixelConvolution(1, 2), random),
-        "sub-pixel, ICNR": on(layers.SubPixelConvolution(1, 2), alike),
+        "sub-pixel, random": with_kernel(layers.SubPixelConvolution(1, 2), random),
+        "sub-pixel, ICNR": with_kernel(layers.SubPixelConvolution(1, 2), alike),
     }

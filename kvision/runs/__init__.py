@@ -1,16 +1,25 @@
-"""What every recipe shares: settings as flags, a run's folder, the report, the export. Imports nothing heavy."""
+"""Code that all recipes share: settings and flags, the folder of a run, the report and the export.
 
-from kvision.runs import bad_images, masked, pretraining
+Importing this package loads neither TensorFlow nor Keras.
+"""
+
+from kvision.runs import bad_images, labeled, masked, pretraining
 from kvision.runs.ending import ended, told_of_sigterm
 from kvision.runs.folder import run_folder
-from kvision.runs.labeled import labeled
 from kvision.runs.main import main
 from kvision.runs.pictures import draw
 from kvision.runs.pool import Pool
 from kvision.runs.process import device, start
 from kvision.runs.records import Records
 from kvision.runs.result import Result, Split
-from kvision.runs.settings import Settings, add_flags, backbone_setting, setting, weights_setting
+from kvision.runs.settings import (
+    Settings,
+    add_flags,
+    backbone_setting,
+    precision_setting,
+    setting,
+    weights_setting,
+)
 from kvision.runs.train import trained
 from kvision.runs.wrong_images import Answers
 
@@ -30,6 +39,7 @@ __all__ = [
     "labeled",
     "main",
     "masked",
+    "precision_setting",
     "pretraining",
     "run_folder",
     "setting",

@@ -1,4 +1,4 @@
-"""Images that cannot be used: listed before anything trains, and copied where the user wants that."""
+"""Lists bad images before the training, and copies them if the user wants copies."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ _SHOWN = 20
 
 
 def tell(split: Split) -> None:
-    """Prints the notes on the data, and the images that cannot be used with the reasons."""
+    """Prints the notes on the data, and the bad images with the reason for each."""
     for note in split.notes:
         print(f"Note: {note}")
     if split.bad_images:
@@ -26,24 +26,24 @@ def tell(split: Split) -> None:
 
 
 def check(choice: str, split: Split) -> None:
-    """Raises `kvision.UserError` if there are bad images and `--bad-images` is "error"."""
+    """Raises `kvision.UserError` if there are bad images and the choice is "error"."""
     if choice == "error" and split.bad_images:
-        raise checks.error(
-            "--bad-images",
-            problem="is 'error'",
-            expected="a folder of images that can all be used",
-            received=f"{len(split.bad_images)} that cannot (listed above)",
-            hint="Mend or remove them, or leave them out with --bad-images report",
+        raise checks.UserError(
+            "bad_images",
+            problem="is 'error', and some images cannot be used",
+            expected="a folder without bad images",
+            received=f"{len(split.bad_images)} bad images (listed above)",
+            hint="Repair or remove them, or leave them out with --bad-images report",
         )
 
 
 def copy(split: Split, source: Path, quarantine: Path) -> None:
-    """Copies the files under the names that they have. Links, and files outside of the data's folder, are left.
+    """Copies the bad images and keeps their names. Links, and files outside of the data folder, are not copied.
 
     Args:
         split: The data.
-        source: The folder of the data, or the file in it that names the images.
-        quarantine: Where the copies go.
+        source: The data folder, or the file in this folder that lists the images.
+        quarantine: The folder for the copies.
     """
     source, copied = source.parent if source.is_file() else source, 0
     for bad in split.bad_images:
@@ -59,4 +59,4 @@ def copy(split: Split, source: Path, quarantine: Path) -> None:
                 copied += path == bad.path
             except OSError as reason:
                 print(f"  {path}: not copied: {reason.strerror or reason}", file=sys.stderr)
-    print(f"{copied} of these {len(split.bad_images)} are files, and were copied to {quarantine}", file=sys.stderr)
+    print(f"{copied} of these {len(split.bad_images)} were copied to {quarantine}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The folder of a run, named by its settings and data."""
+"""The folder of a run. Its name is a hash of the settings and the data."""
 
 import dataclasses
 import hashlib
@@ -14,15 +14,18 @@ __all__ = ["run_folder"]
 
 
 def run_folder(out: Path, config: Settings, split: Split, *, without: Collection[str] = ()) -> Path:
-    """Creates the folder of a run and returns it.
+    """Creates the folder of a run.
 
-    The same command on the same data has the same folder, so that it continues.
+    The same command on the same data uses the same folder. Running it again therefore continues the run.
 
     Args:
-        out: The command's `--out`.
-        config: Its settings.
-        split: Its data.
-        without: Settings that do not make another run. The strategy never does.
+        out: The folder of the command's models and runs.
+        config: The settings of the command.
+        split: The data of the command.
+        without: Settings that do not change the folder. `strategy` never changes the folder.
+
+    Returns:
+        The folder.
     """
     ignored = {"strategy", *without}
     settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in ignored}

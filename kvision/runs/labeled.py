@@ -1,12 +1,11 @@
-"""The data of a recipe: images with labels, split into parts, and images without labels."""
+"""Reads images with labels for a recipe, and splits them into parts."""
 
 import dataclasses
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,52 +14,54 @@ from kvision.data.parts import TEST, TRAIN
 from kvision.runs import limits
 from kvision.runs.parts import parted, without_copies
 from kvision.runs.result import Split
+from kvision.runs.settings import Settings, setting
 
 if TYPE_CHECKING:
     from kvision.data import BadFile, Images
 
-__all__ = ["labeled", "unlabeled"]
+__all__ = ["LabelSettings", "load", "unlabeled"]
 
-_LOOKED_AT = 16  # images whose sizes stand for all
+_LOOKED_AT = 16  # number of images that are measured to estimate the size of all images
 
 
-def labeled(
-    path: str | Path | None,
-    *,
-    image_size: int,
-    batch_size: int,
-    seed: int,
-    train_per_class: int | None = None,
-    test_per_class: int | None = None,
-    small: int | None = None,
-    pattern: str | None = None,
-    cache: Path | None = None,
+@dataclasses.dataclass(frozen=True)
+class LabelSettings(Settings):
+    """The settings of every recipe that reads images with labels."""
+
+    pattern: str | None = setting(
+        None, "regex for the class in file names: '(.+)_[0-9]+' for cat_12.jpg", group="data", metavar="REGEX"
+    )
+    train_per_class: int | None = setting(
+        None, "use only N training images of each class", group="data", check=limits.two_per_class
+    )
+    test_per_class: int | None = setting(
+        None, "use only N test images of each class", group="data", check=limits.positive
+    )
+
+
+def load(
+    config: LabelSettings, *, image_size: int, batch_size: int, small: int | None = None, cache: Path | None = None
 ) -> Split:
-    """Reads the images (`kv.data.Images`) of one source, and splits them without copies in several parts.
+    """Reads the images (`kv.data.Images`) of a run, and splits them into parts.
 
     Args:
-        path: A folder with one sub-folder per class, or with `train`, `test` and perhaps `val`; a CSV or .npz file.
-            `None` takes scikit-learn's digits.
-        image_size: Size of the images in pixels.
-        batch_size: Images in a batch.
-        seed: Seed of the split, where the data has none, and of `train_per_class` and `test_per_class`.
-        train_per_class: Number of training images of each class. `None` takes all.
-        test_per_class: Number of test images of each class. `None` takes all.
-        small: Size in pixels that the command's flag `--small` takes, for a note where images are enlarged. `None`
-            if the command has no such flag.
-        pattern: Finds the class in the names of files, see `kv.data.scan`.
-        cache: A folder for what was scanned. If None, nothing is kept.
+        config: The recipe's settings, already checked. `data` is a folder with one sub-folder per class, a folder with
+            `train`, `test` and perhaps `val`, a CSV file, or an .npz file. If None, scikit-learn's digits are used.
+        image_size: Height and width of the images in pixels.
+        batch_size: Images per batch.
+        small: Image size in pixels with the setting `small`. If images are enlarged, a note recommends this setting.
+            None if the recipe does not have the setting.
+        cache: A folder for the results of reading. If None, nothing is cached.
+
+    Returns:
+        The data of the run.
     """
     from kvision import data
 
-    if train_per_class is not None:
-        limits.two_per_class("--train-per-class", train_per_class)
-    checks.positive({"--test-per-class": test_per_class})
-    source = _source(path, pattern, image_size, batch_size, cache)
-    train, validation, test, copies = _parted(source, seed)
-    notes = [*source.notes, *([] if path is None else _enlarged(test, small)), *copies]
-    train = train.subset(data.sample(train.labels, train_per_class, seed=seed))
-    test = test.subset(data.sample(test.labels, test_per_class, seed=seed))
+    (train, validation, test, copies), name, bad, notes = _read(config, image_size, batch_size, cache)
+    enlarged = [] if config.data is None else _enlarged(test, small)
+    train = train.subset(data.sample(train.labels, config.train_per_class, seed=config.seed))
+    test = test.subset(data.sample(test.labels, config.test_per_class, seed=config.seed))
     everyone = [images for images in (train, validation, test) if images is not None]
     parts = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in everyone]
     counts = [f"{len(train)} training", *([] if validation is None else [f"{len(validation)} validation"])]
@@ -69,34 +70,41 @@ def labeled(
         test=test,
         validation=validation,
         class_names=train.class_names,
-        bad_images=source.bad,
-        name=f"{source.name}: {', '.join(counts)}, {len(test)} test images of {len(train.class_names)} classes",
+        bad_images=bad,
+        name=f"{name}: {', '.join(counts)}, {len(test)} test images of {len(train.class_names)} classes",
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
-        notes=tuple(notes),
+        notes=(*notes, *enlarged, *copies),
     )
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where images come from: all of them with their parts, or the training images and the test images."""
+def _read(config: LabelSettings, image_size: int, batch_size: int, cache: Path | None) -> tuple[Any, str, tuple, tuple]:
+    """Returns the result of `parted`, the name of the data, the bad files, and notes."""
+    from kvision import data
 
-    images: "Images"
-    name: str
-    test: "Images | None" = None
-    part: np.ndarray | None = None
-    bad: tuple["BadFile", ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def _parted(source: _Source, seed: int) -> "tuple[Images, Images | None, Images, list[str]]":
-    images = source.images
-    if source.test is not None:
-        return without_copies({TRAIN: images, TEST: source.test})
-    return parted(images, source.part, images.labels, seed=seed, class_names=images.class_names)
+    path, options = Path(config.data or ""), {"image_size": image_size, "batch_size": batch_size}
+    if config.pattern is not None and (config.data is None or not path.is_dir()):
+        expected = "`data` to be a folder of images, whose names hold their classes"
+        raise checks.UserError("pattern", expected=expected, received=f"the data {config.data}")
+    if path.suffix == ".npz":
+        found = data.load_npz(path, argument="data")
+        arrays = {TRAIN: (found.x_train, found.y_train), TEST: (found.x_test, found.y_test)}
+        sides = {
+            part: data.from_arrays(x, y, class_names=found.class_names, **options) for part, (x, y) in arrays.items()
+        }
+        return without_copies(sides), path.name, (), ()
+    if config.data is None:
+        x, y, names = data.digits()
+        images, part = data.from_arrays(x, y, class_names=names, **options), None
+        name, bad, notes = "scikit-learn digits", (), ()
+    else:
+        scan, images = _scanned(path, image_size, batch_size, cache, pattern=config.pattern)
+        name, part, bad, notes = path.resolve().name, scan.part, scan.bad, scan.notes
+    parts = parted(images, part, images.labels, seed=config.seed, class_names=images.class_names)
+    return parts, name, bad, notes
 
 
 def _enlarged(images: "Images", small: int | None) -> list[str]:
-    """A note where images have less than half of the size at which the network sees them."""
+    """Returns a note if the images are at most half as large as the network's input."""
     some = np.linspace(0, len(images) - 1, min(len(images), _LOOKED_AT)).astype(int)
     side, size = int(np.median([max(images.original(i).shape) for i in some])), images.image_size
     if 2 * side > size or (small is not None and small >= size):
@@ -107,35 +115,26 @@ def _enlarged(images: "Images", small: int | None) -> list[str]:
     return [f"images of about {side} pixels are enlarged to {size}: {faster}"]
 
 
-def _source(path: str | Path | None, pattern: str | None, size: int, batch_size: int, cache: Path | None) -> _Source:
-    from kvision import data
-
-    options = {"image_size": size, "batch_size": batch_size}
-    if pattern is not None and (path is None or not Path(path).is_dir()):
-        expected = "--data with a folder of images, whose names hold their classes"
-        raise checks.error("--pattern", expected=expected, received=f"--data {path}" if path else "no --data")
-    if path is None:
-        x, y, names = data.digits()
-        return _Source(data.from_arrays(x, y, class_names=names, **options), "scikit-learn digits")
-    path = Path(path)
-    if path.suffix == ".npz":
-        found = data.load_npz(path)
-        train = data.from_arrays(found.x_train, found.y_train, class_names=found.class_names, **options)
-        test = data.from_arrays(found.x_test, found.y_test, class_names=found.class_names, **options)
-        return _Source(train, path.name, test)
-    scan, images = _scanned(path, size, batch_size, cache, pattern=pattern)
-    return _Source(images, path.resolve().name, None, scan.part, scan.bad, scan.notes)
-
-
 def unlabeled(
-    path: str | Path, *, image_size: int, batch_size: int, held_out: "Images", cache: Path | None = None
+    path: str, *, image_size: int, batch_size: int, test: "Images", cache: Path | None = None
 ) -> tuple["Images", tuple["BadFile", ...], tuple[str, ...]]:
-    """Returns the images of a folder of any layout without copies of test images, the bad files, and notes."""
+    """Reads the images of a folder with any layout, and leaves out copies of test images.
+
+    Args:
+        path: The folder.
+        image_size: Height and width of the images in pixels.
+        batch_size: Images per batch.
+        test: The test images.
+        cache: A folder for the results of reading. If None, nothing is cached.
+
+    Returns:
+        The images, the bad files, and notes.
+    """
     from kvision import data
 
     scan, images = _scanned(Path(path), image_size, batch_size, cache, labeled=False)
-    bad = tuple(dataclasses.replace(file, folder=str(path)) for file in scan.bad)
-    leaks = data.leaks(images.pixel_hashes, held_out.pixel_hashes)
+    bad = tuple(dataclasses.replace(file, folder=path) for file in scan.bad)
+    leaks = data.leaks(images.pixel_hashes, test.pixel_hashes)
     if not len(leaks):
         return images, bad, ()
     images = images.subset(np.setdiff1d(np.arange(len(images)), leaks))
@@ -152,5 +151,6 @@ def _scanned(
         short = hashlib.sha256(os.fsencode(f"{path.resolve()}{'' if labeled else ' unlabeled'}")).hexdigest()[:12]
         known = cache / f"scan-{short}.csv"
         pixels = data.PixelStore(cache / f"pixels-{short}-{size}.bin", size)
-    scan = data.scan(path, labeled=labeled, pattern=pattern, cache=known, pixels=pixels)
+    argument = "data" if labeled else "unlabeled"
+    scan = data.scan(path, labeled=labeled, pattern=pattern, cache=known, pixels=pixels, argument=argument)
     return scan, data.from_folder(scan, image_size=size, pixels=pixels, batch_size=batch_size)

@@ -1,4 +1,4 @@
-"""What a setting may be: functions of a flag and its value that raise `UserError`, without Keras."""
+"""Functions that check the value of a setting and raise `kvision.UserError`. They do not need Keras."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,63 +12,57 @@ Check = Callable[[str, Any], None]
 
 
 def among(names: Iterable[str]) -> Check:
-    """One of `names`; of a setting that is a tuple one or more of them."""
+    """Returns a check that a value is one of `names`. A tuple must hold one or more of these names."""
 
-    def check(flag: str, value: Any) -> None:
+    def check(name: str, value: Any) -> None:
         for one in (value or ("",)) if isinstance(value, tuple) else (value,):
-            checks.one_of(flag, one, names)
+            checks.one_of(name, one, names)
 
     return check
 
 
 def between(least: int, most: int) -> Check:
-    """A number from `least` to `most`, both included."""
+    """Returns a check that a number lies between `least` and `most`, both included."""
 
-    def check(flag: str, value: Any) -> None:
+    def check(name: str, value: Any) -> None:
         if not least <= value <= most:
-            raise checks.error(flag, expected=f"a number from {least} to {most}", received=value)
+            raise checks.UserError(name, expected=f"a number from {least} to {most}", received=value)
 
     return check
 
 
-def two_per_class(flag: str, value: int) -> None:
-    """A number of at least 2."""
-    positive(flag, value)
+def two_per_class(name: str, value: int) -> None:
+    """Checks that a number is at least 2."""
     if value < 2:
-        raise checks.error(
-            flag,
-            problem="leaves too few images",
-            expected="at least 2 of each class: one to train on and one to choose by",
-            received=value,
-        )
+        expected = "at least 2 of each class: one to train on and one for validation"
+        raise checks.UserError(name, problem="leaves too few images", expected=expected, received=value)
 
 
-def positive(flag: str, value: Any) -> None:
-    """A finite number above 0."""
-    checks.positive({flag: value})
+def positive(name: str, value: Any) -> None:
+    """Checks that a number is finite and above 0."""
+    checks.positive({name: value})
 
 
-def folder(flag: str, value: str) -> None:
-    """A folder that exists."""
+def folder(name: str, value: str) -> None:
+    """Checks that a value is the path of an existing folder."""
     if not Path(value).is_dir():
-        raise checks.error(flag, problem="names no folder", expected="a folder", received=value)
+        raise checks.UserError(name, problem="names no folder", expected="a folder", received=value)
 
 
-def data(flag: str, value: str) -> None:
-    """A folder, or an `.npz` or `.csv` file, that exists."""
+def data(name: str, value: str) -> None:
+    """Checks that a value is the path of an existing folder, `.npz` file or `.csv` file."""
     suffix = Path(value).suffix
-    if suffix not in (".npz", ".csv"):
-        if not Path(value).is_dir():
-            expected = "a folder with one sub-folder per class, an .npz file or a .csv file"
-            raise checks.error(flag, problem="names no folder", expected=expected, received=value)
-    elif not Path(value).is_file():
-        raise checks.error(
-            flag, problem="cannot be read: there is no such file", expected=f"a {suffix} file", received=value
-        )
+    if suffix in (".npz", ".csv"):
+        if not Path(value).is_file():
+            problem = "cannot be read: there is no such file"
+            raise checks.UserError(name, problem=problem, expected=f"a {suffix} file", received=value)
+    elif not Path(value).is_dir():
+        expected = "a folder with one sub-folder per class, an .npz file or a .csv file"
+        raise checks.UserError(name, problem="names no folder", expected=expected, received=value)
 
 
-def weights(flag: str, value: str) -> None:
-    """`imagenet`, `none`, or a file that exists."""
+def weights(name: str, value: str) -> None:
+    """Checks that a value is `imagenet`, `none`, or the path of an existing file."""
     if value not in ("imagenet", "none") and not Path(value).is_file():
         expected = "imagenet, none, or a file saved from the same backbone"
-        raise checks.error(flag, problem="names no file", expected=expected, received=value)
+        raise checks.UserError(name, problem="names no file", expected=expected, received=value)

@@ -1,4 +1,4 @@
-"""One process at a time works on a run: two would train in one folder, and remove each other's files."""
+"""A lock on the folder of a run, because two processes in one folder would remove each other's files."""
 
 import contextlib
 import fcntl
@@ -13,31 +13,42 @@ from kvision import checks
 
 __all__ = ["alone"]
 
-_PATIENCE = 120.0  # seconds; a server of files may hold the lock of a machine that is gone so long
+_PATIENCE = 120.0  # seconds: after a machine has died, a file server may keep its lock for this time
 _POLL = 0.5
 
 
 @contextlib.contextmanager
 def alone(folder: Path, name: str = "run", *, patience: float | None = None) -> Iterator[None]:
-    """While open, the work called `name` in `folder` is this process's; one that dies gives it free.
+    """Keeps other processes from doing the work `name` in `folder`, while the context is open.
 
-    Where it is another's, waits for `patience` seconds (None: 120), then raises UserError. File systems without locks,
-    as some that machines share, are worked on without one.
+    A process that dies releases its lock. On a file system without locks, such as some network file systems, nothing
+    is locked.
+
+    Args:
+        folder: The run's folder.
+        name: The name of the work.
+        patience: How long to wait for another process, in seconds. If None, 120.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        UserError: If another process still does this work after `patience` seconds.
     """
     patience = _PATIENCE if patience is None else patience
     end, told = time.monotonic() + patience, False
-    with (folder / f".lock-{name}").open("a") as file:  # which changes nothing of it
+    with (folder / f".lock-{name}").open("a") as file:
         while not _locked(file):
             if time.monotonic() >= end:
-                raise checks.error(
-                    "--out",
-                    problem=f"holds this very {name}, and another process is at work on it",
-                    expected="one process for each",
+                raise checks.UserError(
+                    "out",
+                    problem=f"is in use: another process is working on this {name}",
+                    expected="one process at a time",
                     received=str(folder),
-                    hint="When that has ended, the same command shows what came of it; or take another --out",
+                    hint="Wait until it has ended, or use another `out`",
                 )
             if not told:
-                tqdm.write(f"Another process is at work on {folder} ({name}): waits for it ...", file=sys.stderr)
+                tqdm.write(f"Waiting for another process that is working on {folder} ({name}) ...", file=sys.stderr)
             told = True
             time.sleep(_POLL)
         yield

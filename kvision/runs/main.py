@@ -1,6 +1,5 @@
-"""The command behind every recipe: flags in; report, pictures and an exported model out."""
+"""Runs a recipe as a command, which takes flags and writes a report, pictures and an exported model."""
 
-import argparse
 import contextlib
 import dataclasses
 import functools
@@ -22,96 +21,97 @@ from kvision.runs.pictures import draw
 from kvision.runs.process import device, start
 from kvision.runs.records import Records
 from kvision.runs.result import Result, Split
-from kvision.runs.settings import Settings, add_flags
+from kvision.runs.settings import Settings, add_flags, setting
 
 __all__ = ["main"]
 
 
 @dataclasses.dataclass(frozen=True)
+class _Options:
+    """The flags that the command of every recipe has in addition to the recipe's settings."""
+
+    bad_images: str = setting(
+        "report",
+        "images that cannot be used: report leaves them out, error stops the run, quarantine also copies them",
+        group="data",
+    )
+    out: str | None = setting(
+        None, "for models and runs (default: saved_models/<recipe>)", group="output", metavar="FOLDER"
+    )
+    tflite: tuple[str, ...] = setting(("float32",), "TFLite models: float32, float16, int8, features", group="output")
+    smoke: bool = setting(False, "a quick trial on little data, about a minute", group="output")
+    again: bool = setting(False, "run a finished command again, as a new model version", group="output")
+
+
+@dataclasses.dataclass(frozen=True)
 class _Command:
-    """What a command line asks for."""
+    """A command line after parsing."""
 
     recipe: ModuleType
     name: str
     config: Settings
+    options: _Options
     out: Path
-    again: bool
-    bad_images: str
     tflite: tuple[str, ...]
     text: str
 
 
 def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
-    """Runs a recipe's command; returns the exit status (2: invalid input that the user can fix)."""
+    """Runs a recipe as a command.
+
+    Args:
+        recipe: A module with `Config`, `SMOKE`, `load` and `run`.
+        argv: The command line after the recipe's name. If None, the arguments of this process.
+
+    Returns:
+        The exit status: 0, or one of `kvision.exit_codes`.
+    """
     name = recipe.__name__.rpartition(".")[2] if recipe.__name__ != "__main__" else Path(recipe.__file__ or "").stem
     argv = sys.argv[1:] if argv is None else list(argv)
     unicode_output.escape_names()
-    arguments = vars(_parser(recipe, name).parse_args(argv))
-    out = Path(arguments.pop("out") or Path("saved_models", name))
-    own = {flag: arguments.pop(flag) for flag in ("smoke", "again", "bad_images", "tflite")}
-    config: Settings = dataclasses.replace(recipe.SMOKE if own["smoke"] else recipe.Config(), **arguments)
+    parser = flags.Parser(prog=f"kvision {name}", description=recipe.__doc__ or "")
+    for fields in (recipe.Config, _Options):
+        add_flags(parser, fields)
+    given = vars(parser.parse_args(argv))
+    options = _Options(**{f.name: given.pop(f.name) for f in dataclasses.fields(_Options) if f.name in given})
+    config: Settings = dataclasses.replace(recipe.SMOKE if options.smoke else recipe.Config(), **given)
+    out = Path(options.out or Path("saved_models", name))
 
     def work() -> int:
-        tflite = quantize.check(own["tflite"], argument="--tflite")
+        checks.one_of("bad_images", options.bad_images, bad_images.CHOICES)
+        tflite = quantize.check(options.tflite)
         for kind in tflite:
-            checks.one_of("--tflite", kind, config.tflite_kinds, problem="is not written by this recipe")
+            checks.one_of("tflite", kind, config.tflite_kinds, problem="is not written by this recipe")
         config.check()
-        writable.require(out)
+        writable.require(out, argument="--out")
         start(config)
-        text = shlex.join(["kvision", name, *argv])
-        command = _Command(recipe, name, config, out, own["again"], own["bad_images"], tflite, text)
-        with told_of_sigterm(), contextlib.ExitStack() as held:  # after the strategy, which takes the signal for itself
+        command = _Command(recipe, name, config, options, out, tflite, shlex.join(["kvision", name, *argv]))
+        # `start` creates the strategy, which sets its own handler of SIGTERM. So this handler must be set afterwards.
+        with told_of_sigterm(), contextlib.ExitStack() as held:
             return _run(command, held)
 
-    return ended(name, work, out=out)
-
-
-def _parser(recipe: ModuleType, name: str) -> argparse.ArgumentParser:
-    parser = flags.Parser(prog=f"kvision {name}", description=recipe.__doc__)
-    add_flags(parser, recipe.Config)
-    parser.add_argument(
-        "--out", metavar="FOLDER", help=f"where models and runs are kept (default: saved_models/{name})"
-    )
-    parser.add_argument(
-        "--bad-images",
-        choices=bad_images.CHOICES,
-        default="report",
-        help="images that cannot be used are left out and listed (report, the default), stop the run before it trains "
-        "(error), or are left out, listed and copied to the run's folder (quarantine); no file of yours is moved",
-    )
-    parser.add_argument(
-        "--tflite",
-        type=lambda text: [kind.strip() for kind in text.split(",")],
-        default=["float32"],
-        metavar="A,B,...",
-        help=f"TFLite models to write, of {', '.join(quantize.ALL)}; float32, the default, is always written. "
-        "With float16 or int8 all are measured on test images. features holds what the last layer reads",
-    )
-    parser.add_argument("--smoke", action="store_true", help="a minute's run on little data, to see that all works")
-    parser.add_argument(
-        "--again", action="store_true", help="run a finished command again as another model version; others continue"
-    )
-    return parser
+    return ended(parser, work, out=out)
 
 
 def _run(command: _Command, held: contextlib.ExitStack) -> int:
-    """Reads the data, trains or finds what is finished, exports and reports."""
+    """Reads the data, trains the parts that are not finished, exports the model and writes the report."""
     from kvision import distribute
+    from kvision.distribute import values
 
     started, is_chief = time.monotonic(), distribute.is_chief()
     split = _load(command, is_chief)
-    bad_images.check(command.bad_images, split)
+    bad_images.check(command.options.bad_images, split)
     folder = run_folder(command.out, command.config, split)
     if is_chief:
         held.enter_context(alone(folder))
     quarantine = None
-    if is_chief and command.bad_images == "quarantine" and split.bad_images:
+    if is_chief and command.options.bad_images == "quarantine" and split.bad_images:
         quarantine = folder / "bad_images"
         bad_images.copy(split, Path(command.config.data or ""), quarantine)
-    records = Records(folder, again=command.again, is_chief=is_chief)
-    distribute.barrier()
+    records = Records(folder, again=command.options.again, is_chief=is_chief)
+    values.barrier()
     finished = records.done("report", **report.KINDS)
-    # A finished run without its version, or without a kind of TFLite model, only exports again.
+    # If a finished run lacks its exported version or a kind of TFLite model, only the export is repeated.
     if finished and report.is_complete(finished, command.out, command.tflite):
         if is_chief:
             print(f"This run is finished ({folder}). `--again` runs it once more.\n")
@@ -132,21 +132,21 @@ def _run(command: _Command, held: contextlib.ExitStack) -> int:
 
 
 def _load(command: _Command, is_chief: bool) -> Split:
-    """Reads the data. The chief reads first, and the other workers what it found."""
-    from kvision import distribute
+    """Reads the data. The chief reads first, so that the other workers can use the chief's caches."""
+    from kvision.distribute import values
 
     if not is_chief:
-        distribute.barrier()
+        values.barrier()
     split = command.recipe.load(command.config, cache=command.out / "cache")
     if is_chief:
-        distribute.barrier()
+        values.barrier()
         bad_images.tell(split)
-    distribute.agree("--data", int(split.fingerprint[:12], 16))
+    values.agree("data", int(split.fingerprint[:12], 16))
     return split
 
 
 def _facts(command: _Command, split: Split, result: Result) -> dict:
-    """Returns the part of the report that needs no file."""
+    """Returns the part of the report that does not depend on written files."""
     from kvision import export
 
     return {
@@ -170,7 +170,7 @@ def _facts(command: _Command, split: Split, result: Result) -> dict:
 
 
 def _write(command: _Command, split: Split, result: Result, folder: Path) -> dict:
-    """Writes pictures, models and the list of wrong images; returns the part of the report that names them."""
+    """Writes pictures, models and the list of wrong images. Returns the part of the report with their paths."""
     drawings, listed = dict(result.pictures), None
     if result.answers is not None:
         path, test = folder / "wrong_images.csv", split.test
@@ -181,7 +181,7 @@ def _write(command: _Command, split: Split, result: Result, folder: Path) -> dic
     pictures = draw(drawings, folder)
     with atomic.file(folder / "model.keras") as temporary:
         result.model.save(temporary)
-    print("\nExport, and check in a fresh process ...", flush=True)
+    print("\nExporting the model and checking it in a new process ...", flush=True)
     version, table = _export(command, split, result)
     return {
         "wrong_images": listed,
@@ -194,7 +194,7 @@ def _write(command: _Command, split: Split, result: Result, folder: Path) -> dic
 
 
 def _export(command: _Command, split: Split, result: Result) -> tuple[Path, dict[str, dict]]:
-    """Returns the new version, and the measurements of its TFLite models if there are several."""
+    """Exports the model. Returns the new version, and the measurements of its TFLite models if there are several."""
     from kvision import export
 
     facts = {"data": split.name, "command": command.text, "results": result.metrics, "best": result.best}
@@ -220,7 +220,7 @@ def _export(command: _Command, split: Split, result: Result) -> tuple[Path, dict
 
 
 def _next_command(split: Split, version: Path, folder: Path) -> str:
-    """`kvision predict` on one test image: the file itself, or a PNG made of the array's first."""
+    """Returns a `kvision predict` command for the first test image. Saves the image as PNG if it is from an array."""
     image = split.test.path(0)
     if image is None:
         from PIL import Image

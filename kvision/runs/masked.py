@@ -1,4 +1,4 @@
-"""What the recipes with a label for each pixel share: their data, what a network is worth on them, and pictures."""
+"""Code that the recipes with a label for each pixel share: data, measurement of a network, and pictures."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ from kvision import checks
 from kvision.pixels import pillow
 from kvision.runs import limits
 from kvision.runs.parts import parted
-from kvision.runs.result import Split
+from kvision.runs.result import Result, Split
 from kvision.runs.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from kvision.data import MaskedImages
 
-__all__ = ["MaskSettings", "check", "exportable", "load", "masked", "pictures", "score"]
+__all__ = ["MaskSettings", "exportable", "load", "result", "score"]
 
-_DATA_HELP = "folder of images and masks; default: scenes of handwritten digits"
-_SHOWN, _SHOWN_SIDE = 4, 512  # examples, and the pixels of their longest side: a photograph's own would fill memory
+_SHOWN, _SHOWN_SIDE = 4, 512  # examples in a picture, and their longest side (photographs in full size fill the memory)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,92 +34,77 @@ class MaskSettings(Settings):
 
     tflite_kinds = ("float32",)
 
-    data: str | None = setting(None, _DATA_HELP)
-    classes: str | None = setting(
-        None, "camvid, cityscapes, voc, or a text file, a class name a line; default: classes.txt in the folder"
+    data: str | None = setting(
+        None, "images and masks (default: scenes of digits)", group="data", place=limits.folder, metavar="FOLDER"
     )
-    longest_side: int = setting(512, "pixels; larger images are made smaller for the network", check=limits.positive)
-    train_images: int | None = setting(None, "use only so many training images", check=limits.positive)
-    test_images: int | None = setting(None, "use only so many test images", check=limits.positive)
+    classes: str | None = setting(
+        None,
+        "camvid, cityscapes, voc, or a text file with one class name per line (default: classes.txt in the folder)",
+        group="data",
+        metavar="FILE",
+    )
+    longest_side: int = setting(
+        512, "reduce larger images to this longest side, in pixels", group="data", check=limits.positive
+    )
+    train_images: int | None = setting(None, "use only N training images", group="data", check=limits.positive)
+    test_images: int | None = setting(None, "use only N test images", group="data", check=limits.positive)
 
-    def check_together(self) -> None:
-        """Checks the data."""
-        check(self.data, self.classes)
+    def check(self) -> None:
+        """Checks all settings without importing Keras.
+
+        Raises:
+            UserError: For the first setting that is not valid, or if the names of the classes are missing.
+        """
+        super().check()
+        if self.data is None:
+            return
+        from kvision.data.label_maps import label_map
+
+        names = Path(self.data, "classes.txt")
+        if self.classes is None and not names.is_file():
+            raise checks.UserError(
+                "classes",
+                problem="is needed: the folder holds no classes.txt",
+                expected="camvid, cityscapes, voc, or a text file with one class name per line",
+                received=None,
+            )
+        label_map(self.classes or names)
 
 
 def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1, cache: Path | None = None) -> Split:
-    """Checks the settings, and reads the images and masks, see `masked`."""
-    config.check()
-    return masked(
-        config.data,
-        config.classes,
-        longest_side=config.longest_side,
-        seed=config.seed,
-        train_images=config.train_images,
-        test_images=config.test_images,
-        weights=weights,
-        smallest=smallest,
-        cache=cache,
-    )
-
-
-def check(data: str | Path | None, classes: str | Path | None) -> None:
-    """Raises UserError where the folder of images and masks, or the names of their classes, cannot be had."""
-    if data is None:
-        return
-    from kvision.data.label_maps import label_map
-
-    if not Path(data).is_dir():
-        raise checks.error("--data", problem="names no folder", expected=_DATA_HELP, received=str(data))
-    if classes is None and not Path(data, "classes.txt").is_file():
-        raise checks.error(
-            "--classes",
-            problem="is needed: the folder holds no classes.txt",
-            expected="camvid, cityscapes, voc, or a text file with a class name a line",
-            received=None,
-        )
-    label_map(classes or Path(data, "classes.txt"))
-
-
-def masked(
-    path: str | Path | None,
-    classes: str | Path | None,
-    *,
-    longest_side: int | None,
-    seed: int,
-    train_images: int | None = None,
-    test_images: int | None = None,
-    weights: str | None = None,
-    smallest: int = 1,
-    cache: Path | None = None,
-) -> Split:
-    """Reads images with masks (`kv.data.MaskedImages`), and splits them without copies in several parts.
+    """Reads the images with masks (`kv.data.MaskedImages`) of a run, and splits them into parts.
 
     Args:
-        path: A folder as `kv.data.from_masks` reads it. If None, scenes of scikit-learn's digits.
-        classes: As `kv.data.label_map` takes it. If None, `classes.txt` in the folder.
-        longest_side: Longest side in pixels of what the network sees.
-        seed: Seed of the split, where the data names no parts, and of `train_images` and `test_images`.
-        train_images: Number of training images. `None` takes all.
-        test_images: Number of test images. `None` takes all.
-        weights: A file that belongs to the run. Its content is part of the fingerprint.
-        smallest: Smallest side in pixels for the network. Smaller images are bad images.
-        cache: A folder for the scenes. If None, a temporary one.
+        config: The recipe's settings, already checked. `data` is a folder in a layout that `kv.data.from_masks` reads.
+            If None, scenes of scikit-learn's digits are used.
+        weights: The recipe's setting `weights`. If it is a file, the file's content is part of the fingerprint.
+        smallest: Smallest side in pixels that the network accepts. Images with a smaller side are bad images.
+        cache: A folder for the scenes. If None, a temporary folder is used.
+
+    Returns:
+        The data of the run.
+
+    Raises:
+        UserError: If there are too few images, or fewer than two classes in the training masks.
     """
     from kvision import data
 
-    if path is None:
+    if config.data is None:
         place = Path(tempfile.mkdtemp()) if cache is None else cache
         folder, name = data.digit_scenes(place / "digit-scenes"), "scenes of scikit-learn digits"
     else:
-        folder, name = Path(path), Path(path).resolve().name
-    check(folder, classes)
-    images = data.from_masks(folder, data.label_map(classes or folder / "classes.txt"), longest_side=longest_side)
-    images = _large_enough(images, smallest)
-    train, validation, test, copies = _parted(images, seed)
-    train = train if train_images is None else train.some(train_images, seed=seed)
-    test = test if test_images is None else test.some(test_images, seed=seed)
-    absent = _absent(train)
+        folder, name = Path(config.data), Path(config.data).resolve().name
+    label_map = data.label_map(config.classes or folder / "classes.txt")
+    images = _large_enough(
+        data.from_masks(folder, label_map, longest_side=config.longest_side, argument="data"), smallest
+    )
+    if images.part is None and len(set(images.pixel_hashes)) < 2:
+        expected = "two different images or more, or folders train and val"
+        raise checks.UserError("data", problem="has too few images", expected=expected, received=len(images))
+    labels = np.zeros(len(images), int)
+    train, validation, test, copies = parted(images, images.part, labels, seed=config.seed)
+    train = train if config.train_images is None else train.some(config.train_images, seed=config.seed)
+    test = test if config.test_images is None else test.some(config.test_images, seed=config.seed)
     parts = [train.fingerprint, test.fingerprint, train.names, test.names]
     if weights is not None and Path(weights).is_file():
         parts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
@@ -132,56 +116,33 @@ def masked(
         bad_images=images.bad,
         name=f"{name}: {len(train)} training, {len(test)} test images, {len(images.class_names)} classes of pixels",
         fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
-        notes=(*images.notes, *copies, *_notes(images, validation, absent)),
+        notes=(*images.notes, *copies, *_notes(images, train, validation)),
     )
 
 
-def _parted(images: "MaskedImages", seed: int):
-    """Returns the training, validation and test images, and notes."""
-    if images.part is None and len(set(images.pixel_hashes)) < 2:
-        raise checks.error(
-            "--data",
-            problem="has too few images to take some for the test",
-            expected="two different images or more, or folders train and val",
-            received=len(images),
-        )
-    train, validation, test, notes = parted(images, images.part, np.zeros(len(images), int), seed=seed)
-    if not len(train) or not len(test):
-        raise checks.error(
-            "--data",
-            problem="leaves nothing to train on, or nothing for the test",
-            expected="images with masks in both parts",
-            received=f"{len(train)} and {len(test)}",
-        )
-    return train, validation, test, notes
-
-
-def _absent(train: "MaskedImages") -> list[str]:
-    """Returns the classes that occur in no training mask; an error if there are not two that do."""
+def _notes(images: "MaskedImages", train: "MaskedImages", validation: "MaskedImages | None") -> Iterator[str]:
+    """Yields notes on the masks for the user. Fewer than two classes in the training masks raise an error."""
     seen = {label for present in train.present for label in present}
     absent = [name for label, name in enumerate(train.class_names) if label not in seen]
     if len(seen) < 2:
-        raise checks.error(
-            "--data",
+        raise checks.UserError(
+            "data",
             problem="has one class or none in its training masks",
             expected="two classes or more",
             received=f"without {', '.join(absent[:10])}",
             hint="The number 255 does not count: masks of 0 and 255 must be saved as 0 and 1",
         )
-    return absent
-
-
-def _notes(images: "MaskedImages", validation: "MaskedImages | None", absent: list[str]) -> Iterator[str]:
     if any(images.turned):
         count = sum(images.turned)
-        yield f"EXIF data turn or mirror {count} images; their masks are taken as drawn on what is shown"
+        yield f"EXIF data turn or mirror {count} images; their masks are taken as drawn on the turned images"
     if absent:
         yield f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}"
     if validation is not None:
-        yield f"{len(validation)} images for validation are not used: this recipe makes no choice by them"
+        yield f"{len(validation)} validation images are not used: this recipe chooses nothing by them"
 
 
 def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
+    """Moves the images that are too small for the network to the bad images."""
     from kvision.data import BadFile
 
     sides = np.array([min(pillow.fitted(size, images.longest_side)) for size in images.sizes])
@@ -190,8 +151,8 @@ def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
         for i in np.flatnonzero(sides < smallest)
     ]
     if len(small) == len(images):
-        raise checks.error(
-            "--data",
+        raise checks.UserError(
+            "data",
             problem="has no image that is large enough",
             expected=f"sides of {smallest} pixels or more as the network sees them",
             received=f"{small[0].path}: {small[0].reason}",
@@ -201,14 +162,26 @@ def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
 
 
 def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
-    """What a network (B, H, W, 3) -> logits (B, H, W, K) is worth on held-out images, as a report holds it; its
-    probabilities are what is enlarged to the images' sizes, as in the export."""
+    """Measures a network on the test images.
+
+    The probabilities are enlarged to the size of each image, not the logits. The exported model does the same.
+
+    Args:
+        model: A network from images `(batch, height, width, 3)` to logits `(batch, height, width, classes)`.
+        test: The test images.
+        seed: Seed of the bootstrap that gives the interval.
+
+    Returns:
+        The measurements for the report, ready for JSON.
+
+    Raises:
+        UserError: If all pixels of the test masks are ignored.
+    """
     from kvision import segmentation
 
     if not any(test.present):
-        raise checks.error(
-            "--data", problem="has no pixel that counts in its held-out masks", expected="labels", received=test.names
-        )
+        problem = "has no pixel that counts in its test masks"
+        raise checks.UserError("data", problem=problem, expected="labels", received=test.names)
     started = time.monotonic()
     found = segmentation.evaluate(exportable(model), test, seed=seed)
     total = found.confusion
@@ -228,22 +201,50 @@ def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
 
 
 def _known(values: np.ndarray | Sequence[float]) -> list[float | None]:
-    """JSON has no nan."""
+    """Replaces NaN by None, because JSON has no NaN."""
     return [None if np.isnan(value) else float(value) for value in values]
 
 
 def exportable(model: "keras.Model") -> "keras.Model":
-    """A network of logits as one of probabilities, the same weights."""
+    """Returns a network that gives probabilities. It shares the weights of `model`, which gives logits."""
     import keras
 
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     return keras.Model(model.input, softmax(model.output), name=model.name)
 
 
-def pictures(
+def result(model: "keras.Model", records: dict[str, dict], best: str, test: "MaskedImages", *, column: str) -> Result:
+    """Returns the result of a recipe.
+
+    Args:
+        model: The network to export. It gives logits.
+        records: The record of each trained network, with its `history` and the result of `score`.
+        best: The name of `model` in `records`.
+        test: The test images.
+        column: Heading of the column of names in the printed table.
+
+    Returns:
+        The result, with pictures of examples, of the IoU of each class, and of the loss.
+    """
+    from kvision import tasks
+
+    history, ious = records[best]["history"], records[best]["ious"]
+    return Result(
+        model=exportable(model),
+        history=history,
+        metrics={name: {k: v for k, v in record.items() if k != "history"} for name, record in records.items()},
+        best=best,
+        columns=(column, "pixels right; boundary F1"),
+        pictures=_pictures(model, test, ious, history),
+        probe=[test.example(0)[0]],
+        task=tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors),
+    )
+
+
+def _pictures(
     model: "keras.Model", test: "MaskedImages", ious: Sequence[float | None], history: dict[str, list[float]]
 ) -> dict[str, Callable]:
-    """Examples (image, prediction, reference), the IoU of each class, and the loss."""
+    """Returns functions that draw examples (image, prediction, mask), the IoU of each class, and the loss."""
     from kvision import plots, segmentation
 
     def examples(axes):

@@ -1,4 +1,4 @@
-"""The pictures of a run."""
+"""Draws the pictures of a run."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -10,14 +10,15 @@ __all__ = ["draw"]
 
 
 def draw(drawings: Mapping[str, Callable], folder: Path, *, size: tuple[float, float] = (7, 6)) -> list[str]:
-    """Draws each picture into the folder and returns their paths.
-
-    Without matplotlib it draws nothing and names what is left out.
+    """Draws pictures and saves them in a folder. Without matplotlib, prints which pictures are left out.
 
     Args:
-        drawings: By file name, a function that draws on matplotlib axes.
-        folder: Where the files go.
+        drawings: Keys are file names. Values are functions that draw on matplotlib axes.
+        folder: The folder for the files.
         size: Width and height in inches.
+
+    Returns:
+        The paths of the pictures.
     """
     if importlib.util.find_spec("matplotlib") is None:
         names = ", ".join(drawings)

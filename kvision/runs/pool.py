@@ -1,4 +1,4 @@
-"""The labeled images that a recipe trains on and chooses by."""
+"""The labeled images of a recipe that fits candidates on some images and chooses on the rest."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool"]
 
-_VALIDATION_FRACTION = 0.2  # where the data names no validation part
+_VALIDATION_FRACTION = 0.2  # if the data has no validation part
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The training and validation images, and their parts by index into the labels of both.
+    """The training and validation images, and the indices of each part in `labels`.
 
     Attributes:
-        images: The training images, and the given validation images if there are some.
-        labels: The labels of all of them.
-        train: Indices to fit candidates on.
-        validation: Indices to choose by.
-        final: Indices to fit the choice on: all training images. A validation part that was taken from them is among
-            them, a given one is not.
+        images: The training images, followed by the validation images if the data has a validation part.
+        labels: The labels of all these images.
+        train: Indices of the images to fit candidates on.
+        validation: Indices of the images to choose the best candidate on.
+        final: Indices of the images to fit the chosen candidate on. These are all training images, including a
+            validation part that was taken from the training images.
     """
 
     images: "tuple[Images, ...]"
@@ -37,10 +37,17 @@ class Pool:
 
     @classmethod
     def of(cls, split: Split, *, seed: int) -> "Pool":
-        """Takes the given validation part, or a fifth of each class of the training images.
+        """Creates a pool. If the data has no validation part, takes a fifth of each class of the training images.
+
+        Args:
+            split: The data.
+            seed: Seed of the choice of validation images.
+
+        Returns:
+            The pool.
 
         Raises:
-            kvision.UserError: If a class has too few images for two parts.
+            UserError: If a class has too few images for two parts.
         """
         from kvision import data
 
@@ -51,18 +58,18 @@ class Pool:
             validation = len(images) + np.arange(len(split.validation))
             return cls((images, split.validation), labels, count, validation, count)
         options = {"fraction": _VALIDATION_FRACTION, "seed": seed, "class_names": images.class_names}
-        train, validation = data.split(images.labels, images.pixel_hashes, **options)
+        train, validation = data.split(images.labels, images.pixel_hashes, argument="data", **options)
         return cls((images,), images.labels, train, validation, np.arange(len(images)))
 
     @property
     def parts(self) -> "tuple[Images, Images]":
-        """The images to train on, and those to choose by."""
+        """The training images and the validation images."""
         if len(self.images) == 2:
             return self.images[0], self.images[1]
         return self.images[0].subset(self.train), self.images[0].subset(self.validation)
 
     def write_manifest(self, path: Path, test: "Images") -> None:
-        """Writes who is in which part as a CSV file."""
+        """Writes a CSV file with the part of each image."""
         from kvision import data
 
         everyone = [*self.images, test]

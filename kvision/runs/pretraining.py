@@ -1,4 +1,4 @@
-"""What the recipes of self-supervised learning share: settings, data, a training, and what its encoder is worth."""
+"""Code that the self-supervised recipes share: settings, data, training, and evaluation of the encoder."""
 
 import dataclasses
 import hashlib
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kvision import checks, choices
-from kvision.runs import limits
-from kvision.runs.labeled import labeled, unlabeled
+from kvision.runs import labeled, limits
+from kvision.runs.labeled import LabelSettings
 from kvision.runs.records import Records
 from kvision.runs.result import Result, Split
-from kvision.runs.settings import Settings, setting
+from kvision.runs.settings import precision_setting, setting
 from kvision.runs.train import trained
 from kvision.runs.wrong_images import Answers
 
@@ -27,100 +27,96 @@ if TYPE_CHECKING:
 __all__ = ["Pretraining", "encoder_of", "evaluate", "load", "pretrain", "run"]
 
 _RECORD = {"history": dict, "epochs": int, "seconds": float}
-_ONLINE = (2000, 1000)  # images whose neighbors are looked up, and that are looked up, ten times in a training
+_ONLINE = (2000, 1000)  # numbers of training and test images for the log `knn`
 _TIMED_STEPS = 8
+_EMBEDDED = 256  # images per batch when features are computed
 
 
 @dataclasses.dataclass(frozen=True)
-class Pretraining(Settings):
+class Pretraining(LabelSettings):
+    """The settings of every recipe of self-supervised learning."""
+
     preset: str = setting(
         "small",
         "settings: small (images of 32 to 96 pixels), imagenet (the paper's) or smoke",
+        group="model",
         check=limits.among(choices.SIZES),
     )
     encoder: str | None = setting(
-        None, "name in kv.backbones.available(); default: the preset's own", check=limits.among(choices.BACKBONES)
+        None,
+        "a name from kv.backbones.available() (default: the preset's)",
+        group="model",
+        check=limits.among(choices.BACKBONES),
     )
     width: int | None = setting(
         None,
-        "of the preset's own ResNet (64: as published; default: 16, of smoke 8), or ViT (default: 128)",
+        "channels of the preset's encoder (default: 16 for a ResNet, published: 64; 128 for a ViT)",
+        group="model",
         check=limits.positive,
     )
-    image_size: int | None = setting(None, "pixels; default: 32, of the preset imagenet 224", check=limits.positive)
-    epochs: int | None = setting(None, "default: the preset's own", check=limits.positive)
+    image_size: int | None = setting(
+        None, "in pixels (default: 32; 224 with the preset imagenet)", group="data", check=limits.positive
+    )
+    epochs: int | None = setting(None, "passes over the images (default: the preset's)", check=limits.positive)
     minutes: float | None = setting(
-        None, "instead of epochs: as many as fit, at least one, timed on a few steps", check=limits.positive
+        None, "train for about N minutes, not for a number of epochs", check=limits.positive
     )
     batch_size: int | None = setting(
-        None, "images a step, on all devices together; the rate is scaled with it", check=limits.positive
+        None, "images per step, on all devices; scales the learning rate", check=limits.positive
     )
     learning_rate: float | None = setting(
-        None, "peak of the learning rate; default: the preset's own", check=limits.positive
+        None, "peak of the learning rate (default: the preset's)", check=limits.positive
     )
-    precision: str = setting(
-        "float32", "float32, mixed_bfloat16, or on a GPU mixed_float16", check=limits.among(choices.PRECISIONS)
-    )
-    pattern: str | None = setting(
-        None, "regular expression that finds the class in file names, as '(.+)_[0-9]+' does in cat_12.jpg"
-    )
-    train_per_class: int | None = setting(
-        None, "use only so many training images of each class", check=limits.two_per_class
-    )
-    test_per_class: int | None = setting(None, "use only so many held-out images of each class", check=limits.positive)
+    precision: str = precision_setting()
     unlabeled: str | None = setting(
         None,
-        "folder of images, of any layout, to train on instead of those of --data, which then judge alone (and "
-        "train the supervised row of ssl-table)",
+        "learn from these images, and only evaluate on the labeled data",
+        group="data",
         place=limits.folder,
+        metavar="FOLDER",
     )
 
     def check_together(self) -> None:
         """Checks the width, the size of images and the length of the training against the other settings."""
         if self.width is not None and (self.encoder is not None or self.preset == "imagenet"):
-            expected = "no --encoder beside it, and another --preset than imagenet: encoders by name have their widths"
-            raise checks.error("--width", expected=expected, received=self.width)
-        if self.width is not None and (self.width < 8 or self.width % 4):  # a ViT's heads and positions
-            raise checks.error("--width", expected="a multiple of 4, at least 8", received=self.width)
+            expected = "neither `encoder` nor the preset imagenet beside it: their networks have a fixed width"
+            raise checks.UserError("width", expected=expected, received=self.width)
+        if self.width is not None and (self.width < 8 or self.width % 4):  # needed for the heads and positions of a ViT
+            raise checks.UserError("width", expected="a multiple of 4, at least 8", received=self.width)
         if self.epochs is not None and self.minutes is not None:
-            raise checks.error("--minutes", expected="no --epochs beside it", received=f"{self.epochs} epochs")
+            raise checks.UserError("minutes", expected="no `epochs` beside it", received=f"{self.epochs} epochs")
         if self.encoder and self.image_size and self.image_size < (smallest := choices.BACKBONES[self.encoder]):
             expected = f"at least {smallest} (pixels) for {self.encoder}"
-            raise checks.error("--image-size", expected=expected, received=self.image_size)
+            raise checks.UserError("image_size", expected=expected, received=self.image_size)
 
 
 def load(config: Pretraining, *, cache: Path | None = None) -> Split:
-    """Checks the settings, reads and splits the data. cache: a folder for what was scanned, None keeps nothing."""
+    """Checks the settings, and reads and splits the data.
+
+    Args:
+        config: The settings.
+        cache: A folder for the results of reading. If None, nothing is cached.
+
+    Returns:
+        The data of the run.
+
+    Raises:
+        UserError: If there are too few labeled images to judge an encoder.
+    """
     config.check()
-    data = labeled(
-        config.data,
-        image_size=_size(config),
-        batch_size=256,  # of the passes that embed
-        seed=config.seed,
-        train_per_class=config.train_per_class,
-        test_per_class=config.test_per_class,
-        pattern=config.pattern,
-        cache=cache,
-    )
+    options = {"image_size": _size(config), "batch_size": _EMBEDDED, "cache": cache}
+    data = labeled.load(config, **options)
     counts = np.bincount(data.train.labels, minlength=len(data.class_names))
-    if len(counts) < 2 or counts.min() < 2:  # better said now than after the training
-        raise checks.error(
-            "--data",
+    if len(counts) < 2 or counts.min() < 2 or len(data.test) < 2:
+        raise checks.UserError(
+            "data",
             problem="cannot judge an encoder",
-            expected="two classes or more with two training images each; labels are used for judging alone",
-            received=dict(zip(data.class_names, counts.tolist(), strict=True)),
-        )
-    if len(data.test) < 2:
-        raise checks.error(
-            "--data",
-            problem="cannot judge an encoder",
-            expected="two held-out images or more",
-            received=len(data.test),
+            expected="two classes or more with two training images each, and two test images",
+            received=f"{dict(zip(data.class_names, counts.tolist(), strict=True))}, {len(data.test)} test images",
         )
     if config.unlabeled is None:
         return data
-    images, bad, notes = unlabeled(
-        config.unlabeled, image_size=_size(config), batch_size=256, held_out=data.test, cache=cache
-    )
+    images, bad, notes = labeled.unlabeled(config.unlabeled, test=data.test, **options)
     return dataclasses.replace(
         data,
         unlabeled=images,
@@ -145,17 +141,20 @@ def run(
     records: Records | None = None,
     cache: Path | None = None,
 ) -> Result:
-    """Trains a method of `kv.selfsup.METHODS` without labels, and judges its encoder.
+    """Trains a method of `kv.selfsup.METHODS` without labels, and evaluates its encoder.
 
-    A linear classifier and nearest neighbors, trained with the labels of `split.train`, judge it on the test images.
-    The encoder before its training is judged beside it.
+    The evaluation fits a linear classifier and nearest neighbors on the training images with their labels, and
+    measures them on the test images. The untrained encoder is evaluated too, for comparison.
 
     Args:
-        method: The method's name, or a function that returns it for `config`.
-        split: What `load` returned. The method learns from `split.unlabeled`, or else from `split.train`.
+        method: The name of the method, or a function that takes `config` and returns the name.
+        split: The result of `load`. The method learns from `split.unlabeled`, or from `split.train` if that is None.
         config: The settings.
-        records: Where the finished training is recorded. If None, nothing is kept.
-        cache: A folder for features. If None, nothing is kept.
+        records: Where the finished training is recorded. If None, nothing is recorded.
+        cache: A folder for features. If None, nothing is cached.
+
+    Returns:
+        The result. Its model is the encoder with the linear classifier.
     """
     import keras
 
@@ -185,7 +184,7 @@ def run(
         metrics=metrics,
         best=name,
         task=task,
-        columns=("encoder", "neighbors (test accuracy); the linear classifier's rate"),
+        columns=("encoder", "neighbors (test accuracy); the linear classifier's learning rate"),
         pictures={
             "embedding.png": embedding,
             "loss.png": lambda axes: plots.training_curve(axes, record["history"]),
@@ -195,22 +194,34 @@ def run(
 
 
 def evaluate(
-    encoder: "keras.Model", train: "Images", val: "Images", config: Pretraining, *, cache: Path | None = None
+    encoder: "keras.Model", train: "Images", test: "Images", config: Pretraining, *, cache: Path | None = None
 ) -> "Evaluation":
-    """`kv.selfsup.evaluate` as a run's settings have it: a short probe where all is short."""
+    """Calls `kv.selfsup.evaluate` with the settings of a run.
+
+    Args:
+        encoder: The encoder.
+        train: The training images.
+        test: The test images.
+        config: The settings.
+        cache: A folder for features. If None, nothing is cached.
+
+    Returns:
+        The evaluation.
+    """
     from kvision import augment, selfsup
 
     epochs = {"epochs": 5} if config.preset == "smoke" else {}
-    view = augment.simclr(_size(config), strength=0.5, blur=False)  # for all methods, whatever they were trained on
-    return selfsup.evaluate(encoder, train, val, view=view, cache=cache, seed=config.seed, **epochs)
+    view = augment.simclr(_size(config), strength=0.5, blur=False)  # the same for all methods
+    return selfsup.evaluate(encoder, train, test, view=view, cache=cache, seed=config.seed, **epochs)
 
 
 def _metrics(found: "Evaluation", seconds: float) -> dict:
+    neighbors = min(200, found.train_count)
     return {
         "accuracy": found.linear,
         "interval": list(found.linear_interval),
         "seconds": seconds,
-        "chosen": f"{found.knn:.4f} by {min(200, found.train_count)}, {found.knn_near:.4f} by 20; {found.rate:g}",
+        "chosen": f"{found.knn:.4f} by {neighbors}, {found.knn_near:.4f} by 20; {found.learning_rate:g}",
         "knn": found.knn,
         "knn_interval": list(found.knn_interval),
         "knn_near": found.knn_near,
@@ -228,19 +239,26 @@ def pretrain(
     *,
     watch: "tuple[Images, Images] | None" = None,
 ) -> tuple["keras.Model", dict]:
-    """Returns the trained encoder, and the record of its training: history, epochs, seconds, images a second.
+    """Trains a method, or loads the encoder of a finished training.
 
     Args:
         name: The method's name.
         train: The images to learn from.
         config: The settings.
         records: Where the finished training is recorded.
-        watch: Labeled and test images for the log `knn`, ten times in the training. Nothing is chosen by it.
+        watch: Training and test images with labels. The log `knn` is computed on these images ten times during the
+            training. No choice depends on it.
+
+    Returns:
+        The trained encoder, and the record of its training: history, epochs, seconds, images per second.
+
+    Raises:
+        UserError: If the settings do not suit the method or the number of images.
     """
     preset = _preset(name, config)
     if len(train) < preset.batch_size:
         expected = f"at most the {len(train)} training images"
-        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
+        raise checks.UserError("batch_size", expected=expected, received=preset.batch_size)
     encoder = encoder_of(name, config)
     record = trained(
         records,
@@ -255,24 +273,25 @@ def pretrain(
 
 
 def _fit(name: str, preset: "Preset", train: "Images", config: Pretraining, records: Records, watch, resume):
-    """Trains the method; returns its encoder with facts for the record, in the open strategy's scope."""
-    from kvision import distribute, selfsup, training
+    """Trains the method in the strategy's scope. Returns its encoder, and facts for the record."""
+    from kvision import data, distribute, selfsup, training
 
     least = 2 * distribute.replica_count()
     if preset.batch_size < least:
-        expected = f"at least {least}: on each device two images, whose spread shows a collapse"
-        raise checks.error("--batch-size", expected=expected, received=preset.batch_size)
+        expected = f"at least {least}: two images on each device, whose spread shows a collapse"
+        raise checks.UserError("batch_size", expected=expected, received=preset.batch_size)
     epochs = _epochs(name, preset, train, config, records)
     method = _method(name, preset, train, config)
     clock = training.Clock()
     rate = training.PhaseRate(lambda p: preset.learning_rate * preset.curve.factor(p), epochs=epochs)
     callbacks: list = [rate, clock, selfsup.CollapseGuard()]
     if watch is not None:
-        some = [_some(images, count, config.seed) for images, count in zip(watch, _ONLINE, strict=True)]
+        orders = [np.random.default_rng(config.seed).permutation(len(images)) for images in watch]
+        some = [images.subset(np.sort(o[:n])) for images, o, n in zip(watch, orders, _ONLINE, strict=True)]
         callbacks.append(selfsup.OnlineKNN(method.encoder, *some, every=max(1, epochs // 10)))
     history = training.fit(
         method,
-        _pipeline(preset, train, config),
+        data.batches(train, seed=config.seed, fields=preset.fields, batch_size=preset.batch_size),
         epochs=epochs,
         seed=config.seed,
         callbacks=callbacks,
@@ -300,7 +319,7 @@ def _preset(name: str, config: Pretraining) -> "Preset":
 
 
 def encoder_of(name: str, config: Pretraining) -> "keras.Model":
-    """A method's encoder before its training, with the weights of the seed."""
+    """Returns the untrained encoder of a method, with initial weights that depend on the seed."""
     import keras
 
     from kvision import backbones
@@ -313,7 +332,7 @@ def encoder_of(name: str, config: Pretraining) -> "keras.Model":
 
 
 def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -> "keras.Model":
-    """The method, compiled; made in the open strategy's scope."""
+    """Creates and compiles the method, in the strategy's scope."""
     import keras
 
     before = keras.config.dtype_policy()
@@ -329,10 +348,10 @@ def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -
             seed=config.seed,
         )
         method.check_batch(preset.batch_size)
-        method.compile(preset.optimizer())  # which Keras lets scale the loss of a float16 model
+        method.compile(preset.optimizer())  # Keras scales the loss of a float16 model.
     except checks.UserError as problem:
-        raise checks.error(
-            "--encoder, --image-size, --batch-size",
+        raise checks.UserError(
+            "encoder, image_size, batch_size",
             problem=f"do not suit {name}",
             expected="what the method can train",
             received=f"{config.encoder or 'its own encoder'}, {_size(config)} pixels, batches of {preset.batch_size}",
@@ -343,28 +362,20 @@ def _method(name: str, preset: "Preset", train: "Images", config: Pretraining) -
     return method
 
 
-def _pipeline(preset: "Preset", train: "Images", config: Pretraining):
-    from kvision import data
-
-    return data.pipeline(train, seed=config.seed, fields=preset.fields, batch_size=preset.batch_size)
-
-
 def _steps(preset: "Preset", train: "Images", *, drops_tail: bool) -> float:
-    """Of an epoch; a smaller last batch counts by its share."""
+    """Returns the number of steps per epoch. A smaller last batch counts as a fraction of a step."""
     whole, rest = divmod(len(train), preset.batch_size)
     return whole if drops_tail else whole + rest / preset.batch_size
 
 
-def _some(images: "Images", count: int, seed: int) -> "Images":
-    return images.subset(np.sort(np.random.default_rng(seed).permutation(len(images))[:count]))
-
-
 def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, records: Records) -> int:
-    """As many as asked for; with a budget as many as fit, found once and kept, so that a resumed run, and each machine,
-    has as many."""
+    """Returns the number of epochs: the setting `epochs`, or as many as fit into `minutes`.
+
+    The number for `minutes` is computed once and recorded, so that resumed runs and all machines use the same number.
+    """
     import keras
 
-    from kvision import training
+    from kvision import data, training
 
     if config.minutes is None:
         return config.epochs or preset.epochs
@@ -372,12 +383,13 @@ def _epochs(name: str, preset: "Preset", train: "Images", config: Pretraining, r
         return record["epochs"]
     steps = min(_TIMED_STEPS, len(train) // preset.batch_size)
     times: list[float] = []
-    epoch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda *_: times.append(time.monotonic()))
-    last = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: times.append(time.monotonic()))
+    tick = lambda *_: times.append(time.monotonic())  # noqa: E731
+    timer = keras.callbacks.LambdaCallback(on_epoch_begin=tick, on_epoch_end=tick)
     few = train.subset(np.arange(preset.batch_size * steps))
     method = _method(name, preset, train, config)
-    # the first epoch traces
-    training.fit(method, _pipeline(preset, few, config), epochs=2, callbacks=[epoch, last], verbose=0)
+    # The first epoch traces the graph, so only the second epoch is timed.
+    batches = data.batches(few, seed=config.seed, fields=preset.fields, batch_size=preset.batch_size)
+    training.fit(method, batches, epochs=2, callbacks=[timer], verbose=0)
     if not records.is_chief:
         return records.wait(f"budget-{name}", epochs=int)["epochs"]
     step = (times[-1] - times[-2]) / steps

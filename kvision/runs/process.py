@@ -1,4 +1,4 @@
-"""What a command sets up in its process before it uses Keras: backend, seed and devices."""
+"""Prepares the process of a command before the command uses Keras: backend, seed and devices."""
 
 import importlib
 import logging
@@ -13,23 +13,24 @@ __all__ = ["device", "start"]
 
 
 def start(config: Settings, *, exports: bool = True) -> None:
-    """Checks the backend, sets the seed, and joins the other machines of the strategy.
+    """Checks the backend, sets the seed, and connects to the other machines of the strategy.
 
     Args:
         config: The command's settings.
-        exports: Whether the command exports models, which only TensorFlow can. Others run on JAX and PyTorch too.
+        exports: Whether the command exports models. An export needs TensorFlow. Commands that do not export run on JAX
+            and PyTorch too.
 
     Raises:
-        kvision.UserError: If the backend cannot do what the command asks for.
+        UserError: If the backend does not support an export, or determinism, and the command needs it.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # several networks in a process are traced each, as meant
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # TensorFlow warns when it traces several networks.
     with quiet():
         import keras
 
     backend = keras.backend.backend()
     if backend != "tensorflow" and (exports or config.deterministic):
-        raise checks.error(
+        raise checks.UserError(
             "KERAS_BACKEND",
             problem="cannot export" if exports else "does not support --deterministic",
             expected="tensorflow for this command (the parts of kvision run on the others too)",
@@ -42,11 +43,11 @@ def start(config: Settings, *, exports: bool = True) -> None:
         tf.config.experimental.enable_op_determinism()
     from kvision import distribute
 
-    distribute.pick_strategy(config.strategy)  # machines must meet before TensorFlow is used
+    distribute.pick_strategy(config.strategy)  # Machines must join before TensorFlow is used.
 
 
 def device() -> str:
-    """Returns what this process runs on, for reports."""
+    """Returns the names of the GPUs, or the number of CPU cores, for reports."""
     return ", ".join(_gpus()) or f"{os.cpu_count()} CPU cores ({platform.machine()})"
 
 
@@ -64,5 +65,5 @@ def _gpus() -> list[str]:
 
             return [gpu.device_kind for gpu in jax.devices() if gpu.platform != "cpu"]
         case _:
-            torch = importlib.import_module("torch")  # whoever chose this backend has it
+            torch = importlib.import_module("torch")  # is always installed with this backend
             return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]

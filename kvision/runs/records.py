@@ -1,10 +1,10 @@
-"""The finished parts of a run, recorded in its folder so that the same command does not repeat them."""
+"""Records the finished parts of a run in the run's folder, so that the same command does not repeat them."""
 
 import json
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -17,28 +17,26 @@ __all__ = ["Records"]
 
 _CHECKPOINTS = "checkpoints"
 _POLL_SECONDS = 0.5
-_SHARE = 0.05  # of the training time that checkpoints may take
+_SHARE = 0.05  # largest share of the training time for writing checkpoints
 
 
 class Records:
-    """The records of a run's finished parts, each a JSON file in the run's folder.
+    """The records of the finished parts of a run. Each record is a JSON file in the run's folder.
 
-    A part writes its own files first and its record last: a part without a record is not finished.
+    The record of a part is written after all files of the part. So a part without a record is not finished.
 
     Attributes:
-        folder: The run's folder. None, as for a recipe that is called from Python, keeps nothing.
-        is_chief: Whether this process does the work and writes. Of several machines one does, and the others read.
+        folder: The run's folder. If None, nothing is recorded. This is the case for a recipe called from Python.
+        is_chief: Whether this process writes the records. The other workers read them.
+
+    Args:
+        folder: The run's folder, or None.
+        again: Whether to start a finished run again. A run is finished if it has a report. The old report is renamed
+            and gets a number. An unfinished run continues in any case.
+        is_chief: Whether this process writes the records.
     """
 
     def __init__(self, folder: Path | None = None, *, again: bool = False, is_chief: bool = True):
-        """Opens a run's records.
-
-        Args:
-            folder: The run's folder, or None.
-            again: Starts a finished run (one with a report) anew and keeps its report under a number. An unfinished
-                run continues.
-            is_chief: Whether this process does the work.
-        """
         self.folder, self.is_chief = folder, is_chief
         if again and is_chief and folder is not None and (report := folder / "report.json").exists():
             number = 1 + len(list(folder.glob("report-*.json")))
@@ -49,13 +47,13 @@ class Records:
             report.rename(folder / f"report-{number}.json")
 
     def resume(self, name: str) -> "Resume | None":
-        """Returns where the training called `name` keeps its checkpoints, or None if nothing is kept."""
+        """Returns the checkpoint folder and settings of the training `name`, or None if there is no run folder."""
         from kvision.training import Resume
 
         return None if self.folder is None else Resume(self.folder / _CHECKPOINTS / name, share=_SHARE)
 
     def path(self, name: str) -> Path | None:
-        """Returns where a part keeps a file, or None if nothing is kept."""
+        """Returns the path of a file in the run's folder, or None if there is no run folder."""
         return None if self.folder is None else self.folder / name
 
     def done(self, name: str, **kinds: type) -> dict | None:
@@ -63,24 +61,23 @@ class Records:
 
         Args:
             name: The part's name.
-            **kinds: What the record must hold. A record of an older version is ignored, and the part runs again.
+            **kinds: Keys that the record must have, with the types of their values. A record without these keys is
+                ignored, and the part runs again.
+
+        Returns:
+            The record, or None.
         """
         path = self.path(f"{name}.json")
         if path is None or not path.exists():
             return None
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(record, dict):
-                raise ValueError("it is no record")
-            if wrong := [key for key, kind in kinds.items() if not isinstance(record.get(key), kind)]:
-                raise ValueError(f"it lacks {', '.join(wrong)}")
-            return record
+            return _checked(json.loads(path.read_text(encoding="utf-8")), kinds)
         except (ValueError, RecursionError, OSError) as reason:
-            tqdm.write(f"The record of {name} is damaged ({reason}): it runs again.")
+            tqdm.write(f"The record of {name} is damaged ({reason}). This part runs again.")
             return None
 
     def wait(self, name: str, **kinds: type) -> dict:
-        """Returns the record of a part on which the chief works, as soon as it is there."""
+        """Waits until the chief has finished a part, and returns the record of this part."""
         told = False
         while (record := self.done(name, **kinds)) is None:
             if not told:
@@ -90,7 +87,7 @@ class Records:
         return record
 
     def done_or_wait(self, name: str, **kinds: type) -> dict | None:
-        """Returns `done` of the chief, and `wait` of every other worker."""
+        """Calls `done` in the chief, and `wait` in every other worker. Returns the record."""
         return self.done(name, **kinds) if self.is_chief else self.wait(name, **kinds)
 
     def finish(self, name: str, record: dict) -> None:
@@ -98,3 +95,12 @@ class Records:
         path = self.path(f"{name}.json")
         if path is not None and self.is_chief:
             atomic.write_text(path, json.dumps(record))
+
+
+def _checked(record: Any, kinds: dict[str, type]) -> dict:
+    """Returns the record. Raises ValueError if a key is missing or its value has a wrong type."""
+    if not isinstance(record, dict):
+        raise ValueError("it is no record")
+    if wrong := [key for key, kind in kinds.items() if not isinstance(record.get(key), kind)]:
+        raise ValueError(f"it lacks {', '.join(wrong)}")
+    return record

@@ -1,4 +1,4 @@
-"""The report of a finished run: as a record, and as it is printed."""
+"""Checks and prints the report of a finished run."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from kvision.runs import tflite_table
 __all__ = ["KINDS", "is_complete", "tell"]
 
 KINDS = {"results": dict, "best": str, "columns": list, "score": str, "exports": list, "pictures": list, "next": str}
-"""What a report must hold to be printed."""
+"""The keys that a report needs to be printed, with the types of their values."""
 
 
 def is_complete(report: dict, out: Path, tflite: tuple[str, ...]) -> bool:
-    """Returns whether the report's last version is still there, with these TFLite models."""
+    """Returns whether the last exported version still exists and has these TFLite models."""
     if not report["exports"]:
         return False
     extra = out / Path(report["exports"][-1]).name / "assets.extra"
@@ -20,7 +20,7 @@ def is_complete(report: dict, out: Path, tflite: tuple[str, ...]) -> bool:
 
 
 def tell(report: dict, folder: Path) -> None:
-    """Prints the table of results, and where everything is.
+    """Prints the table of results and the paths of all files.
 
     Args:
         report: The report's content.

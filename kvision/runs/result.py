@@ -1,4 +1,4 @@
-"""What a recipe's `load` and `run` return: the data of a run, and its result."""
+"""The data of a run, which a recipe's `load` returns, and the result of a run, which its `run` returns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ class Split:
         class_names: Names of the classes, in the order of their labels.
         bad_images: Files that cannot be used, with the reasons.
         name: One line that describes the data.
-        fingerprint: Changes with any image or split.
-        notes: What else a reader should know, in sentences.
-        validation: Images that choices are made on, if the data has such a part. Otherwise a recipe that chooses takes
-            a part of `train`.
-        unlabeled: Images to learn from instead of `train`, whose labels then judge alone.
+        fingerprint: A hash that changes with any image, label or part.
+        notes: Notes on the data for the user, in sentences.
+        validation: Images for choosing models and settings. If None, a recipe that needs such images takes a part of
+            `train`.
+        unlabeled: Images without labels to learn from. If given, the labeled images are only used for the evaluation.
     """
 
     train: Any
@@ -44,20 +44,20 @@ class Split:
 
 @dataclass(frozen=True)
 class Result:
-    """What a recipe's `run` returns.
+    """The result of a run. A recipe's `run` returns it.
 
     Attributes:
         model: The best model.
-        history: Its logs by name, one value for each epoch.
-        metrics: For each trained model its score, "interval", "seconds", "chosen" and more.
-        best: The name in `metrics` of `model`.
-        task: What the model answers. Its score is the metric that the table shows.
-        pictures: By file name, a function that draws on matplotlib axes.
-        columns: Headings of the printed table's first and last column, names and "chosen".
-        probe: Images to compare the export on. If None, some test images.
-        deciding: Headings and metrics of further columns, by which the best model was chosen.
-        rule: How it was chosen, in a sentence.
-        answers: What a classifier says of the test images.
+        history: The logs of the model's training. Each log has a name and one value per epoch.
+        metrics: The measurements of each trained model: the score, "interval", "seconds", "chosen" and more.
+        best: The name of `model` in `metrics`.
+        task: The task of the model. The printed table shows the score of this task.
+        pictures: Keys are file names. Values are functions that draw on matplotlib axes.
+        columns: Headings of the first column (names) and the last column ("chosen") of the printed table.
+        probe: Images for comparing the export with the model. If None, some test images are used.
+        deciding: The metrics that decided which model is best, as more columns. Keys are headings, values are metrics.
+        rule: A sentence that explains how the best model was chosen.
+        answers: A classifier's answers for the test images.
     """
 
     model: "keras.Model"

@@ -28,14 +28,15 @@ def measure(
     """Measures TFLite models on the same test images.
 
     Args:
-        task: What the models answer.
-        folder: `assets.extra` of a version.
-        kinds: Kinds of TFLite models. The first is what the others are compared with.
-        images: Test images, of which at most `limit` are used, balanced by class.
-        limit: See `images`.
+        task: The task of the models.
+        folder: The folder `assets.extra` of an exported version.
+        kinds: Kinds of TFLite models. All models are compared with the first one.
+        images: Test images. At most `limit` of them are used, balanced by class.
+        limit: The largest number of test images.
 
     Returns:
-        For each kind `megabytes`, `milliseconds` (median of single images on 2 threads), and what `task.measure` says.
+        A dictionary for each kind, with `megabytes`, `milliseconds` (median time of one image on 2 threads), and the
+        values that `task.measure` returns.
     """
     paths = {kind: folder / quantize.file_name(kind) for kind in kinds}
     some = images.some(limit)
@@ -46,7 +47,7 @@ def measure(
 
 
 def lines(table: dict[str, dict], score: str) -> list[str]:
-    """Returns the table for a terminal; no lines for an empty one."""
+    """Returns the lines of the printed table, or an empty list if the table is empty."""
     if not table:
         return []
     count = next(iter(table.values()))["images"]

@@ -1,4 +1,4 @@
-"""One training of a run: found finished, resumed, or trained to the end, and then recorded."""
+"""Starts or resumes one training of a run and records it, or loads the weights if the training is finished."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -24,37 +24,37 @@ def trained(
     kinds: Mapping[str, type],
     strategy: str = "auto",
 ) -> dict:
-    """Gives a model its trained weights, and returns the record of its training.
+    """Trains a model, or loads its weights if the training is finished.
 
-    A finished training is read back. Otherwise a network with the same weights is trained under the strategy, resumed
-    from its last checkpoint if there is one, and its weights are copied into `model`. The record is written last, and
-    then the checkpoints are removed.
+    `fit` trains a network in the strategy's scope, and continues from the last checkpoint if there is one. Then the
+    weights are copied into `model`. The record is written last. After that, the checkpoints are removed.
 
     Args:
         records: Where finished trainings are recorded.
         name: The training's name within the run.
-        model: Gets the trained weights. It was created outside of the strategy, so that it can be exported.
-        fit: Creates a network, trains it, and returns it with facts for the record, such as its history. It is called
-            in the strategy's scope with the place of the checkpoints.
-        measure: Returns what the record holds of the trained `model`. Only the chief calls it.
-        kinds: What a record of this training must hold.
+        model: The model that receives the trained weights. It was created outside of the strategy's scope, so that it
+            can be exported.
+        fit: A function that creates and trains a network. It returns the network, and facts for the record, such as
+            the history. It is called in the strategy's scope with the settings of the checkpoints, or None.
+        measure: A function that measures the trained `model` for the record. Only the chief calls it.
+        kinds: Keys that a record of this training must have, with the types of their values.
         strategy: The devices to train on, see `kv.distribute.pick_strategy`.
 
     Returns:
-        The record: what `measure` and `fit` returned.
+        The record: the facts that `measure` and `fit` returned.
     """
-    from kvision import distribute
     from kvision.backbones import weights
+    from kvision.distribute import pick_strategy, values
 
     path = records.path(f"{name}.weights.h5")
     if path is not None and (record := records.done(name, **kinds)):
         weights.load(model, path)
         return record
     resume = records.resume(name)
-    with distribute.pick_strategy(strategy).scope():
+    with pick_strategy(strategy).scope():
         network, facts = fit(resume)
         for ours, theirs in zip(model.weights, network.weights, strict=True):
-            ours.assign(distribute.read(theirs))
+            ours.assign(values.read(theirs))
     if not records.is_chief:
         return records.wait(name, **kinds)
     record = {**measure(), **facts}

@@ -1,4 +1,4 @@
-"""The test images that a classifier answers wrongly: a list, and the worst of them as a picture."""
+"""Writes the test images with wrong answers to a CSV file, and draws the most confident mistakes."""
 
 import csv
 from collections.abc import Sequence
@@ -23,25 +23,36 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier says of the test images, in their order."""
+    """A classifier's answers for the test images.
+
+    Attributes:
+        labels: The answered class of each image.
+        probabilities: The probability of the answered class.
+    """
 
     labels: Sequence[int]
-    """The class of each image."""
     probabilities: Sequence[float]
-    """The probability of that class."""
 
 
 def wrong(answers: Answers, images: "Images") -> np.ndarray:
-    """Returns the indices of wrongly answered images, the surest answer first."""
+    """Returns the indices of the images with a wrong answer, the most confident one first."""
     found = np.flatnonzero(np.asarray(answers.labels) != images.labels)
     return found[np.argsort(-np.asarray(answers.probabilities)[found], kind="stable")]
 
 
 def write(path: Path, answers: Answers, images: "Images") -> int:
-    """Writes a CSV with a line for each wrongly answered image; returns their number.
+    """Writes a CSV file with one line for each image with a wrong answer, the most confident answer first.
 
     The columns are `path` (the file, or the index in an array), `true_class`, `answered_class` and `probability` (of
-    the answered class). The worst, those with the highest probability, come first.
+    the answered class).
+
+    Args:
+        path: The CSV file.
+        answers: The answers.
+        images: The test images.
+
+    Returns:
+        The number of images with a wrong answer.
     """
     found = wrong(answers, images)
     rows = [
@@ -53,7 +64,7 @@ def write(path: Path, answers: Answers, images: "Images") -> int:
         )
         for i in found
     ]
-    # a file name that is not UTF-8 is written as the bytes that it has
+    # A file name that is not UTF-8 is written as its own bytes.
     options = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
     with atomic.file(path) as temporary, temporary.open("w", **options) as stream:
         csv.writer(stream).writerows([_HEADER, *rows])
@@ -61,7 +72,7 @@ def write(path: Path, answers: Answers, images: "Images") -> int:
 
 
 def draw(axes: "Axes", answers: Answers, images: "Images") -> "Axes":
-    """Draws the worst of them, each with its true class, the answered one and its probability."""
+    """Draws the images with the most confident wrong answers, with both classes and the probability."""
     from kvision import plots
 
     found = wrong(answers, images)[:_SHOWN]

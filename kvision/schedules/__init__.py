@@ -1,4 +1,4 @@
-"""Fine-tuning as data: which part of a model trains, from which epoch, at which learning rate."""
+"""Fine-tuning schedules as data. A schedule sets the part of a model that trains, its epochs and learning rates."""
 
 from kvision.schedules.curves import (
     Constant,
@@ -11,9 +11,9 @@ from kvision.schedules.curves import (
     Steps,
     Triangular2,
 )
-from kvision.schedules.find_rate import FoundRate, find_rate
+from kvision.schedules.find_learning_rate import FoundLearningRate, find_learning_rate
 from kvision.schedules.freeze import freeze
-from kvision.schedules.groups import rates
+from kvision.schedules.groups import learning_rate_factors
 from kvision.schedules.phases import Phase, fit
 from kvision.schedules.published import SCHEDULES, Schedule, schedule
 
@@ -24,16 +24,16 @@ __all__ = [
     "Curve",
     "CurveSchedule",
     "FlatCosine",
-    "FoundRate",
+    "FoundLearningRate",
     "OneCycle",
+    "Phase",
     "Schedule",
     "SlantedTriangular",
     "Steps",
     "Triangular2",
-    "Phase",
-    "find_rate",
+    "find_learning_rate",
     "fit",
     "freeze",
+    "learning_rate_factors",
     "schedule",
-    "rates",
 ]

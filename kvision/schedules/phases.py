@@ -1,35 +1,46 @@
-"""Phases of a training, run one after another with one optimizer."""
+"""Runs the phases of a training in order with one optimizer."""
 
-import math
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 
-from kvision import checks, distribute, training
+from kvision import checks, training
+from kvision.distribute.model import scope_of
 from kvision.schedules.curves import Cosine, Curve
 from kvision.schedules.freeze import freeze
-from kvision.schedules.groups import GROUPS, rates
+from kvision.schedules.groups import GROUPS, learning_rate_factors
 from kvision.training.optimizers import Phased
+from kvision.training.resume import resuming
 
 __all__ = ["Phase", "fit", "phased_optimizer"]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training, in which some layers train at some learning rate.
+    """A part of a training, in which selected layers train with one learning-rate curve.
 
     Attributes:
-        epoch: The first epoch of the phase; 0 is the first of the training.
-        above: What trains, see `kv.schedules.freeze`.
-        learning_rate: The learning rate at the peak of `curve`. If None, the curve of the phase before continues and
-            spans both.
-        norm: What normalization does, see `kv.schedules.freeze`.
-        curve: How the learning rate changes until the next phase with a learning rate of its own.
-        layer_decay: The learning rate of each group of layers is that of the group above times this factor, see
-            `kv.schedules.rates`.
-        layers: Groups of layers: "stage" or "block".
+        epoch: The first epoch of the phase. 0 is the first epoch of the training.
+        above: The lowest part that trains, such as `"top"`, `"stage4"` or `"all"`, see `kv.schedules.freeze`.
+        learning_rate: The learning rate at the peak of `curve`. If None, the curve of the previous phase continues and
+            spans both phases.
+        norm: Behavior of the normalization: `"frozen"`, `"stats"` or `"train"`, see `kv.schedules.freeze`.
+        curve: The curve of the learning rate until the next phase that sets a learning rate.
+        layer_decay: Factor in (0, 1] from the learning rate of a group of layers to the learning rate of the group
+            below, see `kv.schedules.learning_rate_factors`. 1 gives all layers the same learning rate.
+        layers: The groups that `layer_decay` uses: `"stage"` or `"block"`.
+
+    Raises:
+        UserError: If a value is out of range.
+
+    Example:
+        >>> head_first = kv.schedules.Phase(epoch=0, above="top", learning_rate=1e-3)
+        >>> then_all = kv.schedules.Phase(epoch=2, above="all", learning_rate=1e-4, layer_decay=0.5)
+        >>> then_all.norm
+        'frozen'
     """
 
     epoch: int
@@ -42,23 +53,25 @@ class Phase:
 
     def __post_init__(self):
         if self.epoch < 0:
-            raise checks.error("epoch", expected="an epoch number from 0", received=self.epoch)
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise checks.error("learning_rate", expected="a positive number", received=self.learning_rate)
+            raise checks.UserError("epoch", expected="a number from 0", received=self.epoch)
+        checks.positive({"learning_rate": self.learning_rate})
         if not callable(getattr(self.curve, "factor", None)):
-            raise checks.error("curve", expected="a curve such as kv.schedules.Cosine(warmup=0.1)", received=self.curve)
+            raise checks.UserError(
+                "curve", expected="a curve such as kv.schedules.Cosine(warmup=0.1)", received=self.curve
+            )
         if not 0 < self.layer_decay <= 1:
-            raise checks.error("layer_decay", expected="a factor in (0, 1]", received=self.layer_decay)
+            raise checks.UserError("layer_decay", expected="a factor in (0, 1]", received=self.layer_decay)
         checks.one_of("layers", self.layers, GROUPS)
 
 
 def _planned(phases: Sequence[Phase], epochs: int) -> Iterator[tuple[Phase, int, training.PhaseRate]]:
-    """Yields each phase with the epoch at which it ends, and its learning rate: of the curve that began last."""
+    """Yields each phase with the epoch at which it ends and the callback that sets its learning rate."""
     ends = [*(phase.epoch for phase in phases[1:]), epochs]
-    curves = [i for i, phase in enumerate(phases) if phase.learning_rate is not None]
-    for i, (phase, end) in enumerate(zip(phases, ends, strict=True)):
-        first = max(c for c in curves if c <= i)
-        begin, until = phases[first], ends[min((c for c in curves if c > i), default=len(phases)) - 1]
+    starts = [phase.epoch for phase in phases if phase.learning_rate is not None]
+    begin = phases[0]
+    for phase, end in zip(phases, ends, strict=True):
+        begin = begin if phase.learning_rate is None else phase
+        until = next((epoch for epoch in starts if epoch > phase.epoch), epochs)
 
         def rate(progress: float, begin: Phase = begin) -> float:
             return (begin.learning_rate or 0.0) * begin.curve.factor(progress)
@@ -88,60 +101,70 @@ def fit(
 ) -> keras.callbacks.History:
     """Trains a model through phases with Keras' own `fit`.
 
-    Each phase compiles the model anew with the same optimizer, so that moments, averages and iterations live through
-    all of them. A model that was saved and loaded goes on with `optimizer=model.optimizer`.
+    Each phase compiles the model again with the same optimizer. The optimizer's moments, averages and iterations
+    therefore continue through all phases. To continue the training of a saved and loaded model, pass
+    `optimizer=model.optimizer`.
 
     Args:
-        model: A model of `kv.transfer.attach`. One that computes in float16 (`kv.training.mixed`) has its loss scaled
-            by `keras.optimizers.LossScaleOptimizer`.
-        train: As `kv.training.fit` takes it, with labels in a tuple `(x, y)` or `(x, y, sample_weight)` of arrays.
-        phases: The phases in the order of their epochs. The first begins at epoch 0 and has a learning rate.
-        epochs: The number of epochs of all phases together.
-        validation_data: As `kv.training.fit` takes it.
-        validation_split: As `kv.training.fit` takes it.
-        class_weight: As `kv.training.fit` takes it.
-        steps_per_epoch: As `kv.training.fit` takes it.
-        optimizer: `kv.training.Adam`, `AdamW`, `SGD`, `Lamb` or `Lars`, made under the scope of the model; None is
-            Adam. It is built here, once, on every variable.
-        loss: As Keras' `compile` takes it.
-        metrics: As Keras' `compile` takes them.
-        batch_size: As `kv.training.fit` takes it.
-        seed: As `kv.training.fit` takes it.
+        model: A model of `kv.transfer.attach`. If it computes in float16 (`kv.training.mixed`), its loss is scaled by
+            `keras.optimizers.LossScaleOptimizer`.
+        train: A tuple `(x, y)` or `(x, y, sample_weight)` of arrays, or any other data of `kv.training.fit`.
+        phases: The phases in the order of their epochs. The first one begins at epoch 0 and has a learning rate.
+        epochs: Number of epochs of all phases together.
+        validation_data: Data for the measures after each epoch, in the same forms as `train`.
+        validation_split: Share of the rows of the arrays for validation, taken from the end. Used if there is no
+            `validation_data`.
+        class_weight: Weight of each class in the loss, such as `{0: 1.0, 1: 5.0}`. A class without a weight gets 1.
+        steps_per_epoch: Number of batches in an epoch. If None, an epoch is all data. Required for an endless dataset.
+        optimizer: `kv.training.Adam`, `AdamW`, `SGD`, `Lamb` or `Lars`, created under the strategy scope of the model.
+            This function builds the optimizer once, on all variables. Defaults to Adam.
+        loss: A loss in the form that Keras' `compile` takes.
+        metrics: Metrics in the form that Keras' `compile` takes.
+        batch_size: Number of images in a batch of arrays, on all replicas together. Any other data already comes in
+            batches.
+        seed: Seed of the order of the images in each epoch, for arrays and `kv.data.Images`.
         callbacks: Keras callbacks.
-        verbose: As Keras takes it.
-        checkpoints: As `kv.training.fit` takes them.
-        non_finite: As `kv.training.fit` takes it.
+        verbose: Verbosity in the form that Keras' `fit` takes.
+        checkpoints: A folder, or a `kv.training.Resume`. After an interruption the same call continues the training
+            from there. If None, nothing is written.
+        non_finite: Action if the loss or a gradient is not finite: `"stop"` or `"skip"`, see `kv.training.fit`.
 
     Returns:
-        Keras' `History`: its `history` has the logs of all phases by name, one value for each epoch.
+        Keras' `History`. Its `history` is a dictionary from log name to values of all phases, one value per epoch.
 
     Raises:
-        kvision.UserError: If phases are out of order or beyond `epochs`, the optimizer is of another kind, or
+        UserError: If the phases are out of order or begin after `epochs`, the optimizer is not one of `kv.training`, or
             `kv.training.fit` raises it.
+
+    Example:
+        >>> backbone = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+        >>> model = kv.transfer.attach(backbone, 2)
+        >>> images, labels = np.full((8, 8, 8, 3), 128), np.arange(8) % 2
+        >>> phases = [kv.schedules.Phase(epoch=0, above="top", learning_rate=1e-2)]
+        >>> history = kv.schedules.fit(model, (images, labels), phases, epochs=1, verbose=0)
+        >>> sorted(history.history)
+        ['accuracy', 'loss']
     """
     starts = [phase.epoch for phase in phases]
     if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= epochs:
-        raise checks.error(
-            "phases", expected=f"rising epochs, the first 0, the last below epochs={epochs}", received=starts
-        )
+        raise checks.UserError("phases", expected=f"rising epochs from 0 to less than epochs={epochs}", received=starts)
     if phases[0].learning_rate is None:
-        raise checks.error("phases", expected="a learning rate in the first of them", received=phases[0])
-    resume = training.Resume(checkpoints) if isinstance(checkpoints, str | Path) else checkpoints
-    with distribute.scope_of(model):
+        raise checks.UserError("phases", expected="a learning rate in the first phase", received=phases[0])
+    with scope_of(model), contextlib.ExitStack() as stack:
         optimizer, phased = phased_optimizer(model, training.Adam() if optimizer is None else optimizer)
         (phased if optimizer.built else optimizer).build(freeze(model, above="all", norm="train"))
-        if resume is not None:
-            resume.anew()
-            resume.restore(model, optimizer)  # before a phase says which variables are new in it
-        history: dict[str, list[float]] = {}
+        # The state is restored before a phase selects the variables that are new in it.
+        run = stack.enter_context(resuming(checkpoints, model, optimizer))
+        begun = run.position.phase
         for number, (phase, end, rate) in enumerate(_planned(phases, epochs)):
-            if resume is not None and number < resume.position.phase:
+            if number < begun:
                 continue
             variables = freeze(model, above=phase.above, norm=phase.norm)
-            factors = rates(model, phase.layer_decay, by=phase.layers)
+            factors = learning_rate_factors(model, phase.layer_decay, layers=phase.layers)
             phased.activate(variables, [factors[id(variable)] for variable in variables])
             model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), auto_scale_loss=False)
-            logs = training.fit(
+            run.phase, run.final = number, number == len(phases) - 1
+            training.fit(
                 model,
                 train,
                 epochs=end,
@@ -154,27 +177,35 @@ def fit(
                 callbacks=[rate, *callbacks],
                 verbose=verbose,
                 initial_epoch=phase.epoch,
-                checkpoints=resume,
+                checkpoints=run,
                 non_finite=non_finite,
-                phase=number,
-                final=number == len(phases) - 1,
-            ).history
-            for name, values in logs.items():
-                history.setdefault(name, []).extend(values)
+            )
     found = keras.callbacks.History()
-    found.history = history if resume is None else resume.history
+    found.history = run.history
     found.epoch = list(range(max(map(len, found.history.values()), default=0)))
     found.set_model(model)
     return found
 
 
 def phased_optimizer(model: keras.Model, optimizer) -> tuple[keras.optimizers.Optimizer, Phased]:
-    """-> what the model is compiled with, and what lives through the phases: the same, or inside of it."""
+    """Returns the optimizer for `compile`, and the optimizer that is used in all phases.
+
+    Args:
+        model: The model.
+        optimizer: An optimizer of `kv.training`, or a `keras.optimizers.LossScaleOptimizer` around one.
+
+    Returns:
+        Both optimizers. They are the same object unless the model computes in float16. Then the first one wraps the
+        second one and scales the loss.
+
+    Raises:
+        UserError: If the optimizer is not one of `kv.training`.
+    """
     phased = getattr(optimizer, "inner_optimizer", optimizer)
     if not isinstance(phased, Phased):
-        raise checks.error(
+        raise checks.UserError(
             "optimizer",
-            problem="cannot live through phases",
+            problem="cannot train in phases",
             expected="kv.training.Adam(...), AdamW(...), SGD(...), Lamb(...) or Lars(...)",
             received=type(phased).__name__,
         )

@@ -1,16 +1,14 @@
-"""Fine-tuning schedules, most of them published by others, as data for `kv.schedules.fit`.
+"""Fine-tuning schedules as data for `kv.schedules.fit`. Most of them come from published work.
 
-Each takes epochs (in all; None: its own number), learning_rate (the peak of its last phase; None: its own), images (how
-many are trained on), batch_size, and stages (of the backbone, `len(kv.backbones.stages(backbone))`), and gives a
-`Schedule`.
-BatchNormalization: where a source's rule was made for networks without it, or trains it on more data than people
-fine-tune on, its statistics are fixed here; each says so.
+Some sources use networks without BatchNormalization, or train its statistics on more data than is usual in fine-tuning.
+For these schedules kvision fixes the statistics. The description of each schedule mentions this.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import keras
 
@@ -18,32 +16,21 @@ from kvision import checks, training
 from kvision.schedules.curves import Constant, Cosine, OneCycle, SlantedTriangular, Steps
 from kvision.schedules.phases import Phase
 
-__all__ = [
-    "SCHEDULES",
-    "Schedule",
-    "augmented",
-    "bit",
-    "fine_tune",
-    "gradual",
-    "keras_guide",
-    "lp_ft",
-    "schedule",
-    "two_phase",
-]
+__all__ = ["SCHEDULES", "Schedule", "schedule"]
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule of fine-tuning: `fit(model, train, s.phases, epochs=s.epochs, optimizer=s.optimizer())`.
+    """A fine-tuning schedule: the arguments of `kv.schedules.fit`, and the start of the head.
 
     Attributes:
         phases: The phases.
-        epochs: The number of epochs of all phases together.
-        optimizer: Creates the optimizer.
-        head: What the head starts from: "random", "zeros", or "logistic", a fitted `kv.heads.LogisticHead` that
-            `kv.transfer.attach` turns into a layer that can train.
-        augment: Creates, for a seed, the random changes to images that the source prescribes, for
-            `kv.transfer.attach`. None if it prescribes none.
+        epochs: Number of epochs of all phases together.
+        optimizer: A function that creates the optimizer.
+        head: The start of the head: `"random"`, `"zeros"` or `"logistic"`. `"logistic"` is a fitted
+            `kv.heads.LogisticHead`, which `kv.transfer.attach` converts to a trainable layer.
+        augment: A function that takes a seed and creates the augmentation of the source, for `kv.transfer.attach`. None
+            if the source uses no augmentation.
     """
 
     phases: tuple[Phase, ...]
@@ -53,7 +40,18 @@ class Schedule:
     augment: Callable[[int], keras.layers.Layer] | None = None
 
 
-def two_phase(
+class _Given(NamedTuple):
+    """The arguments of `schedule`, under the same names."""
+
+    epochs: int | None
+    learning_rate: float | None
+    images: int
+    batch_size: int
+    stages: int
+
+
+def schedule(
+    name: str,
     *,
     epochs: int | None = None,
     learning_rate: float | None = None,
@@ -61,166 +59,136 @@ def two_phase(
     batch_size: int = 32,
     stages: int = 5,
 ) -> Schedule:
-    """The head alone for an epoch at 1e-3, then everything at 3e-4, both falling by a cosine; 5 epochs. Ours."""
-    epochs = _count(epochs, 5)
-    # 1e-3 with fixed statistics ends at chance; moving statistics do not settle in the few hundred steps of a small
-    # data set (scikit-learn's digits, 4 epochs: .830 at 1e-3, against .983)
-    return _phases([Phase(0, "top", 1e-3), Phase(1, "all", 3e-4)], epochs, learning_rate)
+    """Returns a fine-tuning schedule by its name.
 
+    - `"two_phase"` (ours, 5 epochs): the head alone for one epoch at 1e-3, then everything at 3e-4. Both phases follow
+      a cosine.
+    - `"augmented"` (ours, 12 epochs): `"two_phase"` on randomly flipped images.
+    - `"fine_tune"` (fastai, 5 epochs): the head alone for one epoch, then everything at half the learning rate. The
+      first stage trains at a hundredth of the head's learning rate. Each phase follows one cycle. The optimizer is Adam
+      (beta_2 .99, epsilon 1e-5) with decay .01 on kernels. In fastai normalization trains in the frozen part too. Here
+      it is fixed in the first phase. fastai divides the network into three groups. Here the groups are the stages.
+    - `"lp_ft"` (linear probing, then fine-tuning; 5 epochs): the head starts as the solution of a logistic regression
+      on the frozen features, so that a random head does not distort the backbone. The paper uses SGD and searches the
+      learning rate on a grid. Here the optimizer is Adam with one learning rate.
+    - `"gradual"` (gradual unfreezing, 8 epochs): the head alone first, then one more stage in each epoch, along one
+      slanted triangle. The learning rate of a stage is the learning rate of the stage above divided by 2.6. If there
+      are fewer epochs than stages, the last epoch trains everything. The experiments of the paper are on text.
+    - `"keras_guide"` (keras.io, 30 epochs): the head at 1e-3 for two thirds of the epochs, then everything at 1e-5.
+      Images are randomly flipped, and rotated by up to .1 of a turn. Statistics are fixed, as in the guide with
+      `training=False`. The guide's dropout of .2 before the head is left out.
+    - `"bit"` (BiT-HyperRule; the number of epochs follows from 500, 10,000 or 20,000 steps of 512 images): everything
+      trains from the first step, the head starts from zeros, and the optimizer is SGD with momentum .9. The learning
+      rate is .003 for 512 images per step, in proportion to the batch size, and falls three times. Statistics are
+      fixed, because the networks of the paper have no BatchNormalization. Images are randomly flipped. The crops and
+      the mixup of the paper are left out.
 
-def augmented(
-    *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
-    images: int = 0,
-    batch_size: int = 32,
-    stages: int = 5,
-) -> Schedule:
-    """`two_phase` for 12 epochs, on images that are flipped. Ours.
+    Args:
+        name: One of these names, the keys of `kv.schedules.SCHEDULES`.
+        epochs: Number of epochs. Defaults to the number of the schedule. Phases that begin after the last epoch are
+            left out.
+        learning_rate: The learning rate at the peak of the last phase that remains. Defaults to the learning rate of
+            the schedule.
+        images: Number of training images. `"bit"` computes its number of epochs from it.
+        batch_size: Number of images in a batch. `"bit"` scales its learning rate in proportion to it.
+        stages: Number of stages of the backbone, `len(kv.backbones.stages(backbone))`, for `"fine_tune"` and
+            `"gradual"`.
 
-    `two_phase` knows 99 % of 8,000 training images after its 5 epochs, so that what more of them could teach is new
-    images. Tried beside it with one seed (README's CIFAR-10 subset, by the images that epochs are chosen on: .877), and
-    worse: everything at 1e-3 with statistics that train and decay .05 (.859), and cut by RandomResizedCrop (.853).
+    Returns:
+        The schedule.
+
+    Raises:
+        UserError: If the name is unknown, a number is out of range, or `"bit"` is given neither `epochs` nor `images`.
+
+    Example:
+        >>> schedule = kv.schedules.schedule("two_phase", epochs=3)
+        >>> [(phase.epoch, phase.above, phase.learning_rate) for phase in schedule.phases]
+        [(0, 'top', 0.001), (1, 'all', 0.0003)]
+
+    References:
+        "lp_ft": Kumar et al. 2022, arXiv 2202.10054, section 4. "gradual": Howard and Ruder 2018, arXiv 1801.06146,
+        sections 3.2 and 3.3. "bit": Kolesnikov et al. 2020, arXiv 1912.11370, section 3.3.
     """
-    return replace(two_phase(epochs=_count(epochs, 12), learning_rate=learning_rate), augment=_flips)
-
-
-def fine_tune(
-    *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
-    images: int = 0,
-    batch_size: int = 32,
-    stages: int = 5,
-) -> Schedule:
-    """fastai's `fine_tune`: the head alone for an epoch by one cycle that rises to .99 of it, then everything at half
-    the rate by another with rise .3 and div 5, the first stage at a hundredth of the head's rate; Adam (beta_2 .99,
-    epsilon 1e-5) with decay .01 on kernels. 5 epochs. There normalization trains in the frozen part too; here it is
-    fixed in the first phase. There the network is cut in three groups; here in its stages.
-    """
-    epochs, peak = _count(epochs, 5), _own(learning_rate, 1e-3)
-    phases = [
-        Phase(0, "top", 2 * peak, curve=OneCycle(rise=0.99)),
-        Phase(1, "all", peak, norm="train", curve=OneCycle(rise=0.3, div=5), layer_decay=100 ** (-1 / stages)),
-    ]
-    return _phases(phases, epochs, learning_rate, _adamw)
-
-
-def keras_guide(
-    *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
-    images: int = 0,
-    batch_size: int = 32,
-    stages: int = 5,
-) -> Schedule:
-    """The transfer-learning guide of keras.io (Chollet): the head at 1e-3 for two thirds of the epochs, then everything
-    at 1e-5, Adam, 30 epochs, images flipped and rotated by up to .1 of a turn; with what the guide means by
-    `training=False` and Keras 3 does not do: fixed statistics. Its dropout of .2 before the head is left out.
-    """
-    epochs = _count(epochs, 30)
-    phases = [
-        Phase(0, "top", 1e-3, curve=Constant()),
-        Phase(max(1, 2 * epochs // 3), "all", 1e-5, curve=Constant()),
-    ]
-    return _phases(phases, epochs, learning_rate, augment=_flips_and_rotations)
-
-
-def bit(
-    *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
-    images: int = 0,
-    batch_size: int = 32,
-    stages: int = 5,
-) -> Schedule:
-    """The BiT-HyperRule (Kolesnikov et al. 2020, arXiv 1912.11370, section 3.3): everything from the first step, a head
-    of zeros, SGD with momentum .9 and no decay, rate .003 for 512 images a step (here in proportion to `batch_size`),
-    a rise and three falls. The number of epochs is that of 500 (under 20,000 images), 10,000 or 20,000 steps of 512.
-    Its networks have no BatchNormalization, so that statistics are fixed. Images are flipped; its random crops (128 out
-    of 160 pixels for images below 96, else 480 out of 512) and its mixup from 20,000 images on are left out.
-    """
-    if epochs is None and images < 1:
-        raise checks.error("images", expected="how many are trained on, which the rule counts by", received=images)
-    small = images < 20_000
-    steps_of_512 = 500 if small else 10_000 if images < 500_000 else 20_000
-    epochs = _count(epochs, max(1, math.ceil(steps_of_512 * 512 / max(images, 1))))
-    curve = Steps() if small else Steps(at=(0.3, 0.6, 0.9), warmup=500 / steps_of_512)
-    phases = [Phase(0, "all", 0.003 * batch_size / 512, norm="stats", curve=curve)]
-    return _phases(phases, epochs, learning_rate, partial(training.SGD, momentum=0.9), head="zeros", augment=_flips)
-
-
-def lp_ft(
-    *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
-    images: int = 0,
-    batch_size: int = 32,
-    stages: int = 5,
-) -> Schedule:
-    """Linear probing, then fine-tuning (Kumar et al. 2022, arXiv 2202.10054, section 4): the head begins as the
-    solution of logistic regression on the frozen features, so that the backbone is not bent towards a random one. 5
-    epochs. The paper looks for the rate on a grid and uses SGD; ours is Adam's.
-    """
-    phases = [Phase(0, "all", 3e-4, curve=Cosine(warmup=0.1))]
-    return _phases(phases, _count(epochs, 5), learning_rate, head="logistic")
-
-
-def gradual(
-    *,
-    epochs: int | None = None,
-    learning_rate: float | None = None,
-    images: int = 0,
-    batch_size: int = 32,
-    stages: int = 5,
-) -> Schedule:
-    """Gradual unfreezing with discriminative rates (Howard & Ruder 2018, arXiv 1801.06146, sections 3.2 and 3.3): the
-    head, then a stage more each epoch, each stage at the rate of the one above it divided by 2.6, one slanted triangle
-    over all of it. 8 epochs; with fewer than groups, the last of them opens what is left. The source is on text.
-    """
-    epochs = _count(epochs, 8)
-    opened = ["top", *(f"stage{n}" for n in range(stages, 1, -1)), "all"]
-    phases = [Phase(0, "top", _own(learning_rate, 1e-3), curve=SlantedTriangular(), layer_decay=1 / 2.6)]
-    for epoch in range(1, min(epochs, len(opened))):
-        above = opened[epoch] if epoch < epochs - 1 else "all"
-        phases.append(Phase(epoch, above, norm="stats", layer_decay=1 / 2.6))
-    return _phases(phases, epochs, learning_rate)
-
-
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    "two_phase": two_phase,
-    "augmented": augmented,
-    "fine_tune": fine_tune,
-    "lp_ft": lp_ft,
-    "gradual": gradual,
-    "keras_guide": keras_guide,
-    "bit": bit,
-}
-
-
-def schedule(name: str, **options) -> Schedule:
-    """Returns the schedule of that name; options: as all of them take."""
-    return SCHEDULES[checks.one_of("schedule", name, SCHEDULES)](**options)
-
-
-def _count(epochs: int | None, own: int) -> int:
+    checks.one_of("name", name, SCHEDULES)
+    checks.positive({"learning_rate": learning_rate})
     if epochs is not None and epochs < 1:
-        raise checks.error("epochs", expected="a count of at least 1", received=epochs)
-    return own if epochs is None else epochs
-
-
-def _own(rate: float | None, own: float) -> float:
-    return own if rate is None else rate
-
-
-def _phases(
-    phases: list[Phase], epochs: int, learning_rate: float | None, optimizer: Callable = training.Adam, **others
-) -> Schedule:
-    phases = [phase for phase in phases if phase.epoch < epochs]
-    # The learning rate is that of the last phase that is left, also if the phase that it was meant for is not.
+        raise checks.UserError("epochs", expected="a number of at least 1", received=epochs)
+    found = SCHEDULES[name](_Given(epochs, learning_rate, images, batch_size, stages))
+    phases = [phase for phase in found.phases if phase.epoch < found.epochs]
     if learning_rate is not None and phases[-1].learning_rate is not None:
         phases[-1] = replace(phases[-1], learning_rate=learning_rate)
-    return Schedule(tuple(phases), epochs, optimizer, **others)
+    return replace(found, phases=tuple(phases))
+
+
+# Training everything at 1e-3 with fixed statistics gives the accuracy of chance. Moving statistics do not settle in the
+# few hundred steps of a small data set: on scikit-learn's digits the accuracy after 4 epochs at 1e-3 is .830, against
+# .983.
+_TWO_PHASE = (Phase(0, "top", 1e-3), Phase(1, "all", 3e-4))
+
+
+def _two_phase(given: _Given) -> Schedule:
+    """Ours."""
+    return Schedule(_TWO_PHASE, given.epochs or 5)
+
+
+def _augmented(given: _Given) -> Schedule:
+    """Ours: `two_phase` with more epochs, on flipped images."""
+    return Schedule(_TWO_PHASE, given.epochs or 12, augment=_flips)
+
+
+def _fine_tune(given: _Given) -> Schedule:
+    """`fine_tune` of fastai."""
+    peak = given.learning_rate or 1e-3
+    everything = Phase(
+        1, "all", peak, norm="train", curve=OneCycle(rise=0.3, div=5), layer_decay=100 ** (-1 / given.stages)
+    )
+    return Schedule((Phase(0, "top", 2 * peak, curve=OneCycle(rise=0.99)), everything), given.epochs or 5, _adamw)
+
+
+def _keras_guide(given: _Given) -> Schedule:
+    """The transfer-learning guide of keras.io (Chollet)."""
+    epochs = given.epochs or 30
+    everything = Phase(max(1, 2 * epochs // 3), "all", 1e-5, curve=Constant())
+    return Schedule((Phase(0, "top", 1e-3, curve=Constant()), everything), epochs, augment=_flips_and_rotations)
+
+
+def _bit(given: _Given) -> Schedule:
+    """The BiT-HyperRule (Kolesnikov et al. 2020, arXiv 1912.11370, section 3.3)."""
+    if given.epochs is None and given.images < 1:
+        raise checks.UserError("images", expected="the number of training images", received=given.images)
+    small = given.images < 20_000
+    steps_of_512 = 500 if small else 10_000 if given.images < 500_000 else 20_000
+    epochs = given.epochs or max(1, math.ceil(steps_of_512 * 512 / given.images))
+    curve = Steps() if small else Steps(at=(0.3, 0.6, 0.9), warmup=500 / steps_of_512)
+    phase = Phase(0, "all", 0.003 * given.batch_size / 512, norm="stats", curve=curve)
+    return Schedule((phase,), epochs, partial(training.SGD, momentum=0.9), head="zeros", augment=_flips)
+
+
+def _lp_ft(given: _Given) -> Schedule:
+    """Linear probing, then fine-tuning (Kumar et al. 2022, arXiv 2202.10054, section 4)."""
+    return Schedule((Phase(0, "all", 3e-4, curve=Cosine(warmup=0.1)),), given.epochs or 5, head="logistic")
+
+
+def _gradual(given: _Given) -> Schedule:
+    """Gradual unfreezing (Howard and Ruder 2018, arXiv 1801.06146, sections 3.2 and 3.3)."""
+    epochs = given.epochs or 8
+    opened = ["top", *(f"stage{number}" for number in range(given.stages, 1, -1)), "all"][:epochs]
+    phases = [Phase(0, "top", given.learning_rate or 1e-3, curve=SlantedTriangular(), layer_decay=1 / 2.6)]
+    for epoch in range(1, len(opened)):
+        above = opened[epoch] if epoch < epochs - 1 else "all"
+        phases.append(Phase(epoch, above, norm="stats", layer_decay=1 / 2.6))
+    return Schedule(tuple(phases), epochs)
+
+
+SCHEDULES: dict[str, Callable[[_Given], Schedule]] = {
+    "two_phase": _two_phase,
+    "augmented": _augmented,
+    "fine_tune": _fine_tune,
+    "lp_ft": _lp_ft,
+    "gradual": _gradual,
+    "keras_guide": _keras_guide,
+    "bit": _bit,
+}
 
 
 def _flips(seed: int) -> keras.layers.Layer:

@@ -1,5 +1,4 @@
-"""A label for each pixel: classifiers slid over an image or rewritten so that one pass does the same; what networks of
-`kv.decoders` are trained with, and what they are worth."""
+"""Segmentation with classifiers that slide over an image, and with networks that give a label to each pixel."""
 
 from kvision.segmentation.class_weights import median_frequency
 from kvision.segmentation.convolutionalize import convolutionalize

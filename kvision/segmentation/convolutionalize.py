@@ -1,4 +1,4 @@
-"""A classifier of windows -> a network that slides it over an image of any size in one pass."""
+"""Rewrites a window classifier as a fully convolutional network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,29 +17,30 @@ _GLOBAL = {
     layers.GlobalAveragePooling2D: layers.AveragePooling2D,
     layers.GlobalMaxPooling2D: layers.MaxPooling2D,
 }
-# of vectors; their `axis` is the last one
+# Layers for vectors. They work on maps if their axis is the last one.
 _ALONG_THE_LAST = (
     *(layers.BatchNormalization, layers.LayerNormalization, layers.UnitNormalization),
     *(layers.Softmax, layers.Concatenate, layers.Activation, ColumnScaling),
 )
-# what depends on where a pixel stands, or on the size of the image
+# The result of these layers depends on the position of a pixel or on the image size.
 _PLACED = (
     *(layers.Reshape, layers.Permute, layers.MultiHeadAttention, layers.Resizing, layers.RepeatVector, layers.Lambda),
     *(layers.CenterCrop, layers.RandomCrop, layers.AdaptiveAveragePooling2D, layers.AdaptiveMaxPooling2D, layers.Dot),
 )
-# further operations of keras.ops that work on maps wherever they lie
-_LOCAL = frozenset(
-    ["Pad", "MaxPool", "AveragePool", "Conv", "DepthwiseConv", "SeparableConv", "Concatenate", "Softmax"]
-)
-_TOLERANCE, _HALF_TOLERANCE = 1e-3, 5e-2  # of the largest score, for one window
+# Operations of keras.ops that work on maps of any size, in addition to the pointwise operations.
+_LOCAL = ("Pad", "MaxPool", "AveragePool", "Conv", "DepthwiseConv", "SeparableConv", "Concatenate", "Softmax")
+_TOLERANCE, _HALF_TOLERANCE = 1e-3, 5e-2  # as a share of the largest score, for one window
 
 
 @dataclass(frozen=True)
 class _Flow:
-    """What flows: for one window (1, h, w, C) or (1, D), and in the network that is made, (B, h, w, D).
+    """The value that passes through the graph.
 
-    flat: h, w, C of what `Flatten` put in a row and still lies as a map. whole: a summary of the whole image, as
-    squeeze-and-excitation makes it.
+    Attributes:
+        window: The result of the classifier for one window, `(1, h, w, C)` or `(1, D)`.
+        tensor: The same result in the new network, `(batch, h, w, D)`.
+        flat: The shape `(h, w, C)` of a map that Flatten made into a vector. `tensor` is still the map.
+        whole: Whether the value summarizes the whole image, as the gate of squeeze-and-excitation does.
     """
 
     window: keras.KerasTensor
@@ -49,50 +50,72 @@ class _Flow:
 
 
 def convolutionalize(model: keras.Model) -> keras.Model:
-    """Rewrites a trained classifier of windows as a fully convolutional network: its sliding window in one pass.
+    """Rewrites a trained window classifier as a fully convolutional network.
 
-    model: functional or Sequential, image (B, H, W, C) of a fixed size -> (B, K); of keras.applications, or of
-    `kv.transfer.attach` with a dense head; models inside it are taken apart. Flatten and Dense become a convolution of
-    the size of what was flattened, further Dense layers 1x1 convolutions (Long, Shelhamer & Darrell 2015, arXiv
-    1411.4038, section 3.1), global pooling a pooling of the size that the map has in one window, at stride 1.
-    Returns a functional model, image (B, H', W', C) of any size of at least a window -> (B, h, w, K), with copies of
-    all weights; where a `Body` fixes statistics, batch normalization is frozen. Cell (i, j) stands for the window whose
-    corner is (i S, j S), see `window_grid`. What it says of one window is compared with `model` before it is returned.
-    It equals the sliding window where no layer pads and none looks at the whole image. With padding a window sees
-    zeros at its rim where the large image has pixels; squeeze-and-excitation summarizes the image instead of the
-    window. `equivalence_report` measures how far off that is.
-    Raises UserError for another kind of model, and naming the layer that cannot be rewritten: Reshape, attention,
-    neighbors or trees as a head, a Dense on something else than what was flattened or pooled, ...
+    One pass of the new network over a large image gives the scores of all windows. The window of output cell `(i, j)`
+    has its upper left corner at pixel `(i * stride, j * stride)`. `window_grid` returns the stride. Flatten and the
+    Dense layer after it become a convolution. Its kernel has the size of the flattened map. Further Dense layers become
+    1x1 convolutions. Global pooling becomes pooling at stride 1.
+
+    The scores equal the scores of the sliding window if no layer pads and no layer uses the whole image. If a layer
+    pads, a single window has zeros at its border, where the large image has pixels. Squeeze-and-excitation summarizes
+    the whole image instead of the window. `equivalence_report` measures the difference.
+
+    Args:
+        model: A functional or built Sequential classifier, from images `(batch, height, width, channels)` of a fixed
+            size to `(batch, classes)`. It can come from keras.applications, or from `kv.transfer.attach` with a dense
+            head. Models inside the classifier are rewritten too.
+
+    Returns:
+        A functional model from images `(batch, height, width, channels)` to `(batch, rows, columns, classes)`. The
+        images can have any size of at least one window. The new model has copies of all weights. Batch normalization is
+        frozen where a `Body` fixes the statistics. Before the new model is returned, it is compared with `model` on one
+        window.
+
+    Raises:
+        UserError: If `model` is not such a classifier, or if it has a layer that cannot be rewritten. Examples are
+            Reshape, attention, a head of neighbors or trees, and Dense on a map that is neither flattened nor pooled.
+            The message contains the name of the layer.
+
+    Example:
+        >>> x = keras.layers.Conv2D(4, 3, activation="relu")(image := keras.Input((16, 16, 3)))
+        >>> classifier = keras.Model(image, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
+        >>> convolutional = kv.segmentation.convolutionalize(classifier)
+        >>> convolutional.predict(np.zeros((1, 40, 61, 3)), verbose=0).shape
+        (1, 25, 46, 5)
+
+    References:
+        Long, Shelhamer and Darrell 2015, arXiv 1411.4038, section 3.1.
     """
     shape = getattr(model, "input_shape", None)
     fits = isinstance(model, keras.Model) and isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:]
     if not fits or not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
-        raise checks.error(
+        raise checks.UserError(
             "model",
-            expected="a functional or built Sequential classifier, image (B, H, W, C) of a fixed size -> (B, K)",
-            received=f"{getattr(model, 'name', model)!s}: {shape} -> {getattr(model, 'output_shape', None)}",
+            expected="a functional or built Sequential classifier, from images (batch, height, width, channels) of a "
+            "fixed size to (batch, classes)",
+            received=f"{getattr(model, 'name', model)!s}: {shape} to {getattr(model, 'output_shape', None)}",
         )
     copies = Copies()
     image = keras.Input((None, None, shape[-1]), name=copies.name("image"))
 
     def visit(operation, args, kwargs, meets_a_map, fixed):
-        flows = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, _Flow)]
-        return _one(copies, operation, args, kwargs, flows, meets_a_map, fixed)
+        return _rewritten(copies, operation, args, kwargs, meets_a_map=meets_a_map, fixed=fixed)
 
     found = walk(model, _Flow(keras.KerasTensor((1, *shape[1:])), image), visit)
     if found.flat is not None or found.whole:
-        raise refuse(model.layers[-1], "ends in numbers that no Dense layer has read")
+        refuse(model.layers[-1], "ends in numbers that no Dense layer has read")
     convolutional = keras.Model(image, found.tensor, name=f"{model.name}_convolutional")
     _compare(model, convolutional)
     return convolutional
 
 
-def _one(
-    copies: Copies, operation: Any, args: tuple, kwargs: dict, flows: list[_Flow], meets_a_map: bool, fixed: bool
-) -> _Flow:
+def _rewritten(copies: Copies, operation: Any, args: tuple, kwargs: dict, *, meets_a_map: bool, fixed: bool) -> _Flow:
+    """Returns the output of one operation, for one window and in the new network."""
+    flows = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, _Flow)]
     window = operation.compute_output_spec(*_each(args, "window"), **_each(kwargs, "window"))
     if not isinstance(window, keras.KerasTensor):
-        raise refuse(operation, "has more than one output")
+        refuse(operation, "has more than one output")
     flow = flows[0]
     before = flow.window.shape
 
@@ -109,39 +132,38 @@ def _one(
         return _Flow(window, _convolution(copies, operation, flow.flat or (1, 1, before[1]), flow.tensor))
     if any(each.flat for each in flows):
         if len(flows) > 1 or not is_pointwise(operation):
-            raise refuse(operation, "stands between Flatten and Dense", hint="Put it before Flatten")
+            refuse(operation, "stands between Flatten and Dense", hint="Put it before Flatten")
         return as_it_is(flat=flow.flat)
-    for kind, pooling in _GLOBAL.items():
-        if type(operation) is kind:
-            if meets_a_map:
-                return as_it_is(whole=True)
-            pool = pooling(before[1:3], strides=1, name=copies.name(operation.name), dtype=operation.dtype_policy)
-            return _Flow(window, pool(flow.tensor))
+    if pooling := _GLOBAL.get(type(operation)):
+        if meets_a_map:
+            return as_it_is(whole=True)
+        pool = pooling(before[1:3], strides=1, name=copies.name(operation.name), dtype=operation.dtype_policy)
+        return _Flow(window, pool(flow.tensor))
     if type(operation) is layers.Reshape and before[-1] == window.shape[-1] == np.prod(window.shape):
-        return _Flow(window, flow.tensor)  # (1, 1, C) <-> (C)
+        return _Flow(window, flow.tensor)  # a reshape between (1, 1, C) and (C)
     ranks = {len(each.window.shape) for each in flows}
     if is_pointwise(operation):
         if len(ranks) > 1 and not any(each.whole for each in flows):
-            raise refuse(operation, "joins vectors with maps")
+            refuse(operation, "joins vectors with maps")
         return as_it_is()
     if ranks == {2}:
         if not isinstance(operation, _ALONG_THE_LAST) or not _along_the_last(operation, 2):
-            raise refuse(operation, "cannot be moved from vectors to maps")
+            refuse(operation, "cannot be moved from vectors to maps")
         return as_it_is({"axis": -1} if hasattr(operation, "axis") else None)
     local = isinstance(operation, keras.layers.Layer) or type(operation).__name__ in _LOCAL
     if not local or isinstance(operation, _PLACED) or len(window.shape) != 4 or not _along_the_last(operation, 4):
-        raise refuse(operation, "works on an image of one size alone")
+        refuse(operation, "works only on images of one size")
     return as_it_is()
 
 
 def _along_the_last(operation: Any, axes: int) -> bool:
-    """Whether it works along channels, or has no axis: along rows, a map of many windows is not one window's."""
+    """Returns whether an operation works along the channels or has no axis."""
     axis = getattr(operation, "axis", -1)
     return axis in (-1, axes - 1) or (isinstance(axis, list | tuple) and tuple(axis) in ((-1,), (axes - 1,)))
 
 
 def _compare(model: keras.Model, convolutional: keras.Model) -> None:
-    """One window is the whole image: padding and summaries are the same there, so that all must be."""
+    """Checks that both models agree on one window, where padding and summaries of the image are the same."""
     window = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:])).astype("float32")
     expected = np.asarray(keras.ops.convert_to_numpy(model(window, training=False)), "float32")
     found = np.asarray(keras.ops.convert_to_numpy(convolutional(window, training=False)), "float32")
@@ -149,12 +171,12 @@ def _compare(model: keras.Model, convolutional: keras.Model) -> None:
     allowed = (_HALF_TOLERANCE if half else _TOLERANCE) * max(float(np.abs(expected).max()), 1e-6)
     good = found.shape == (1, 1, *expected.shape) and np.abs(found - expected).max() <= allowed
     if not good and np.isfinite(expected).all():
-        raise checks.error(
+        raise checks.UserError(
             "model",
-            problem=f"cannot be rewritten: for one window '{convolutional.name}' says something else",
+            problem=f"cannot be rewritten: '{convolutional.name}' gives other scores for one window",
             expected=f"scores {expected.shape}",
             received=f"{found.shape}, largest difference {np.abs(found - expected).max():.3g}",
-            hint="A layer of it depends on the size or the number of axes of what it is given",
+            hint="One of its layers depends on the size or the number of axes of its input",
         )
 
 
@@ -163,7 +185,7 @@ def _each(structure: Any, part: str) -> Any:
 
 
 def _convolution(copies: Copies, dense: layers.Dense, size: tuple[int, int, int], x: Any) -> Any:
-    """Rows of a Dense kernel are ordered as Flatten orders them: (row, column, channel)."""
+    """Returns the output of a convolution with the weights of a Dense layer that reads a map of this size."""
     layer = layers.Conv2D(
         dense.units,
         size[:2],
@@ -177,5 +199,6 @@ def _convolution(copies: Copies, dense: layers.Dense, size: tuple[int, int, int]
     )
     x = layer(x)
     kernel, *bias = dense.get_weights()
+    # The rows of a Dense kernel are in the order of Flatten: (row, column, channel).
     layer.set_weights([kernel.reshape(*size, dense.units), *bias])
     return x

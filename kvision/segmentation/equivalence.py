@@ -1,4 +1,4 @@
-"""Whether one pass of a convolutionalized network says what its sliding window says, measured."""
+"""Compares one pass of a convolutionalized network with the sliding window."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,17 @@ __all__ = ["Equivalence", "equivalence_report"]
 
 @dataclass(frozen=True)
 class Equivalence:
-    """cells: how many windows were compared. largest: the largest difference of a score. relative: the norm of all
-    differences over that of the sliding window's scores. agreement: the share of windows with the same best class.
-    spread: the standard deviation of a class's scores from window to window, of the class where it is largest. exact:
-    `largest` is at most 1e-5 of the largest score (or of 1) and 1e-3 of `spread`; never where all windows score alike,
-    as those of an untrained network may, which shows nothing."""
+    """Differences between one pass of a convolutionalized network and the sliding window.
+
+    Attributes:
+        cells: Number of windows that were compared.
+        largest: The largest absolute difference between two scores.
+        relative: The norm of all differences, divided by the norm of the scores of the sliding window.
+        agreement: Share of the windows for which both give the same best class, in [0, 1].
+        spread: The largest standard deviation of the scores of a class over the windows, among all classes.
+        exact: Whether `largest` is at most 1e-5 of the largest score (or of 1) and at most 1e-3 of `spread`. Also False
+            if all windows have the same scores, as with some untrained networks. The comparison then proves nothing.
+    """
 
     cells: int
     largest: float
@@ -30,11 +36,28 @@ class Equivalence:
 def equivalence_report(
     model: keras.Model, convolutional: keras.Model, image: np.ndarray, *, batch_size: int = 64
 ) -> Equivalence:
-    """Compares each cell of `convolutional`, which `convolutionalize` made of `model`, with its window cut out alone.
+    """Compares each cell of a convolutionalized network with its window, which is cut out and classified separately.
 
-    image: (H, W, C), a photograph like those that will come, larger than a window: with noise, or one window, nothing
-    is shown. Scores are compared as the models give them; softmax hides differences that logits show.
-    Raises UserError as `window_grid` and `sliding_window` do.
+    Args:
+        model: The window classifier.
+        convolutional: The model that `convolutionalize` made from `model`.
+        image: `(height, width, channels)`, larger than a window. Use a typical photograph, because noise looks the same
+            in all windows.
+        batch_size: Number of windows in a call of `model`.
+
+    Returns:
+        The differences of the outputs. Compare logits if possible: a softmax hides some differences.
+
+    Raises:
+        UserError: If `convolutional` was not made from `model`, or if the image does not fit.
+
+    Example:
+        >>> x = keras.layers.Conv2D(4, 3, activation="relu")(image := keras.Input((16, 16, 3)))
+        >>> classifier = keras.Model(image, keras.layers.Dense(5)(keras.layers.Flatten()(x)))
+        >>> convolutional = kv.segmentation.convolutionalize(classifier)
+        >>> photograph = np.random.default_rng(0).uniform(size=(20, 24, 3))
+        >>> kv.segmentation.equivalence_report(classifier, convolutional, photograph).exact
+        True
     """
     image = np.asarray(image)
     grid = window_grid(model, convolutional)

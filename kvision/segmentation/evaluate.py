@@ -1,6 +1,6 @@
-"""What a network's labels are worth on a whole set: regions, classes and boundaries."""
+"""Measures the accuracy of predicted labels on a data set: in regions, per class and at boundaries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -10,18 +10,29 @@ from kvision import checks, data, metrics
 from kvision.progress import Bar
 from kvision.segmentation.predict import predict
 
-__all__ = ["Scores", "evaluate"]
+__all__ = ["Scores", "evaluate", "scores"]
 
-_TOLERANCE = 0.0075  # of the diagonal, as Csurka et al. 2013
-_WIDTHS = (1, 2, 4, 8, 16)  # pixels from a boundary
+_TOLERANCE = 0.0075  # as a share of the image's diagonal, as in Csurka et al. 2013
+_WIDTHS = (1, 2, 4, 8, 16)  # largest distances from a boundary in pixels
 _RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Scores:
-    """confusion: over all pixels of the set. interval: of its mIoU, 95 %, by resampling images (percentile bootstrap).
-    boundary_f1: (K,) means over the images that have a boundary of the class, nan where none has. trimap: {pixels from
-    a boundary: share of pixels so near one that are right}.
+    """Scores of predicted labels on a data set.
+
+    Attributes:
+        confusion: The confusion matrix over all pixels of the data set. `confusion.mean_iou` is the usual score.
+        interval: `(low, high)`, the 95 % interval of the mean IoU (percentile bootstrap over images).
+        boundary_f1: `(classes,)` boundary F1 of each class, averaged over the images that have a boundary of the class.
+            NaN if no image has such a boundary.
+        trimap: A dictionary from a distance in pixels to the accuracy of the pixels within this distance from a
+            boundary. Distances without pixels are left out.
+
+    References:
+        Csurka et al. 2013, "What is a good evaluation measure for semantic segmentation?", BMVC (boundary F1).
+        Kohli, Ladicky and Torr 2009, "Robust higher order potentials for enforcing label consistency", IJCV 82
+        (trimap).
     """
 
     confusion: metrics.Confusion
@@ -31,32 +42,51 @@ class Scores:
 
     @property
     def mean_boundary_f1(self) -> float:
-        """Of the classes that have one; nan where none has."""
+        """The mean of `boundary_f1` over the classes that have a boundary. NaN if no class has one."""
         known = self.boundary_f1[~np.isnan(self.boundary_f1)]
         return float(known.mean()) if known.size else float("nan")
 
 
 def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, progress: bool = True) -> Scores:
-    """Labels every image in its own size and compares with its mask, in the mask's size.
+    """Predicts the labels of every image with `predict` and compares them with the masks.
 
-    model: images (B, H, W, 3) of any size -> scores (B, H, W, K), see `predict`. seed: of the bootstrap.
+    Args:
+        model: A model from images `(batch, height, width, 3)` of any size in [0, 255] to logits or probabilities
+            `(batch, height, width, classes)`.
+        images: Images with masks. An image with a side longer than `images.longest_side` is made smaller for the model.
+            Labels are compared at the original size.
+        seed: Seed of the bootstrap.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The scores over all images.
+
+    Example:
+        >>> images = kv.data.from_masks("CamVid/test", label_map)  # doctest: +SKIP
+        >>> scores = kv.segmentation.evaluate(network, images)  # doctest: +SKIP
+        >>> print(scores.confusion.mean_iou, scores.interval)  # doctest: +SKIP
     """
     rows = Bar(range(len(images)), "evaluate", unit=" images", disable=not progress)
     found = (predict(model, images.original(i), longest_side=images.longest_side) for i in rows)
     return scores((images.mask(i) for i in range(len(images))), found, len(images.class_names), seed=seed)
 
 
-def scores(references, predictions, classes: int, *, seed: int = 0) -> Scores:
+def scores(
+    references: Iterable[np.ndarray], predictions: Iterable[np.ndarray], classes: int, *, seed: int = 0
+) -> Scores:
     """Compares masks with predictions, image by image.
 
     Args:
         references: Masks `(height, width)` of integers, at least one.
         predictions: Predicted classes, of the same shapes.
         classes: Number of classes.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The scores over all images.
 
     Raises:
-        kvision.UserError: If there is no mask.
+        UserError: If there is no mask.
     """
     confusions, boundaries, near = [], [], []
     for labels, predicted in zip(references, predictions, strict=True):
@@ -65,7 +95,7 @@ def scores(references, predictions, classes: int, *, seed: int = 0) -> Scores:
         boundaries.append(metrics.boundary_f1(labels, predicted, classes, tolerance=tolerance))
         near.append(metrics.trimap_accuracy(labels, predicted, _WIDTHS))
     if not confusions:
-        raise checks.error("references", expected="at least one mask", received="none")
+        raise checks.UserError("references", expected="at least one mask", received="none")
     total = np.sum(near, axis=0)
     boundaries = np.array(boundaries)
     known = ~np.isnan(boundaries)

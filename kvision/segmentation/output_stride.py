@@ -1,4 +1,4 @@
-"""A finer map from the same weights: strides become holes between the taps of all later kernels."""
+"""Rewrites a network for a finer feature map with the same weights."""
 
 import math
 from dataclasses import dataclass, replace
@@ -21,42 +21,70 @@ _Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Flow:
+    """The value that passes through the graph.
+
+    Attributes:
+        tensor: The feature map of the new network.
+        stride: The stride of the feature map in pixels of the image.
+        dilation: The dilation of all later kernels.
+    """
+
     tensor: keras.KerasTensor
-    stride: _Pair = (1, 1)  # of the image's pixels, as it is in the network that is made
-    dilation: _Pair = (1, 1)  # by which all that comes is spread out
+    stride: _Pair = (1, 1)
+    dilation: _Pair = (1, 1)
 
 
 def to_output_stride(model: keras.Model, stride: int) -> keras.Model:
-    """Rewrites a network so that its map has `stride`: what would go beyond it keeps its resolution, and later kernels
-    are dilated instead, "à trous" (Long, Shelhamer & Darrell 2015, arXiv 1411.4038, section 3.2; Chen et al. 2015,
-    arXiv 1412.7062, section 3.1).
+    """Rewrites a network to produce a feature map of a finer stride, with dilated kernels ("à trous").
 
-    model: functional, image (B, H, W, C) -> (B, h, w, D): a backbone, or what `convolutionalize` made. stride: such as
-    8 or 16; the model's own or more changes nothing.
-    Returns a functional model, image of the same shape -> (B, h', w', D), with copies of all weights. Every n-th of its
-    cells is a cell of `model`: all of them where no layer pads, and inside of an image whose sides the strides divide
-    where layers pad; near the rim, and with squeeze-and-excitation, they differ. Batch statistics were those of the
-    coarse map. A layer that stands in two places at different dilations becomes two.
-    Raises UserError for another kind of model, a stride that the network's own do not pass through, and naming a layer
-    that cannot be spread out: a transposed convolution, one of your own that strides.
+    Layers that would make the stride coarser than `stride` get a stride of 1. Later kernels are dilated instead, so
+    that each kernel reads the same pixels as before.
+
+    Every n-th cell of the new map equals a cell of the old map. This holds for all cells if no layer pads. If layers
+    pad, it holds for cells inside the image if the strides divide the image size. Cells near the border differ. With
+    squeeze-and-excitation all cells differ. The batch statistics remain the statistics of the coarse map.
+
+    Args:
+        model: A functional model from images `(batch, height, width, channels)` to a feature map
+            `(batch, h, w, features)`, such as a backbone or a model of `convolutionalize`.
+        stride: The new stride in pixels, such as 8 or 16. If it is equal to or larger than the stride of `model`,
+            nothing changes.
+
+    Returns:
+        A functional model from images of the same shape to `(batch, h', w', features)`, with copies of all weights. A
+        layer that needs two different dilations becomes two layers.
+
+    Raises:
+        UserError: If `model` is not such a model, if the strides of its feature maps skip `stride`, or if a layer
+            cannot be dilated, such as a transposed convolution. The message contains the name of the layer.
+
+    Example:
+        >>> conv, deep = keras.layers.Conv2D(4, 3, strides=2), keras.layers.Conv2D(8, 3, strides=2)
+        >>> backbone = keras.Sequential([keras.Input((65, 65, 3)), conv, deep])
+        >>> backbone.output_shape, kv.segmentation.to_output_stride(backbone, 2).output_shape
+        ((None, 15, 15, 8), (None, 30, 30, 8))
+
+    References:
+        Long, Shelhamer and Darrell 2015, arXiv 1411.4038, section 3.2.
+        Chen et al. 2015, arXiv 1412.7062, section 3.1.
     """
     shape = getattr(model, "input_shape", None)
     fits = isinstance(model, keras.Model) and isinstance(shape, tuple) and len(shape) == 4
     if not fits or not isinstance(model.output_shape, tuple) or len(model.output_shape) != 4:
-        raise checks.error(
+        raise checks.UserError(
             "model",
-            expected="a functional model, image (B, H, W, C) -> (B, h, w, D)",
-            received=f"{getattr(model, 'name', model)!s}: {shape} -> {getattr(model, 'output_shape', None)}",
+            expected="a functional model from images (batch, height, width, channels) to maps (batch, h, w, features)",
+            received=f"{getattr(model, 'name', model)!s}: {shape} to {getattr(model, 'output_shape', None)}",
         )
     if not isinstance(stride, int) or stride < 1:
-        raise checks.error("stride", expected="a count of pixels, at least 1", received=stride)
+        raise checks.UserError("stride", expected="a number of pixels of at least 1", received=stride)
     copies = Copies()
     image = keras.Input(shape[1:], name=copies.name(model.inputs[0].name))
 
     def visit(operation, args, kwargs, _, fixed):
         flows = [leaf for leaf in keras.tree.flatten((args, kwargs)) if isinstance(leaf, _Flow)]
         if len({(each.stride, each.dilation) for each in flows}) > 1:
-            raise refuse(operation, "joins maps that reach this stride in different steps")
+            refuse(operation, "joins maps that reach this stride by different strides")
         flow = flows[0]
 
         def call(layer, tensors=None, **state: Any):
@@ -68,7 +96,7 @@ def to_output_stride(model: keras.Model, stride: int) -> keras.Model:
 
         if type(operation) in (*_KERNELS, *_POOLS, ZeroPaddedShortcut):
             own = _pair(getattr(operation, "strides", None) or operation.stride)
-            # once something is dilated no later layer strides
+            # After the first dilated layer, no layer may have a stride above 1.
             room = [stride // have if flow.dilation == (1, 1) else 1 for have in flow.stride]
             keeps = tuple(math.gcd(s, max(r, 1)) for s, r in zip(own, room, strict=True))
             wider = tuple(d * s // k for d, s, k in zip(flow.dilation, own, keeps, strict=True))
@@ -86,28 +114,30 @@ def to_output_stride(model: keras.Model, stride: int) -> keras.Model:
         if extent and not is_pointwise(operation) and not isinstance(operation, _GLOBAL):
             whole = isinstance(operation, keras.layers.Layer) and not isinstance(operation, DilatedPooling)
             if not (whole or flow.dilation == (1, 1)) or _moves(operation, args, kwargs):
-                raise refuse(operation, "cannot be spread out")
+                refuse(operation, "cannot be dilated")
         return call(copies.of(operation, fixed=fixed))
 
     found = walk(model, _Flow(image), visit)
     if found.dilation != (1, 1) and found.stride != (stride, stride):
-        raise checks.error(
+        raise checks.UserError(
             "stride",
-            expected=f"one that the strides of '{model.name}' pass through, such as {found.stride[0]}",
+            expected=f"a stride that the strides of '{model.name}' pass through, such as {found.stride[0]}",
             received=stride,
         )
     return keras.Model(image, found.tensor, name=f"{model.name}_stride{stride}")
 
 
 def _spread(copies: Copies, layer: Any, own: tuple, keeps: tuple, flow: _Flow) -> tuple[Any, tuple]:
-    """A copy of a convolution or pooling with its taps `dilation` apart, and its arguments: padded as the layer pads
-    an image whose sides its stride divides."""
+    """Returns a copy of a convolution or pooling with taps that are `dilation` apart, and the arguments of its call.
+
+    The padding is the padding of the original layer for an image with sides that are multiples of the layer's stride.
+    """
     kind = _POOLS.get(type(layer))
     taps = tuple(layer.pool_size if kind else layer.kernel_size)
     rates = _pair(getattr(layer, "dilation_rate", 1))
     apart = tuple(a * b for a, b in zip(rates, flow.dilation, strict=True))
     if max(keeps) > 1 and (max(apart) > 1 or (kind and layer.padding == "same")):
-        raise refuse(layer, "would both stride and be dilated")
+        refuse(layer, "would both stride and be dilated")
     if kind and max(keeps) > 1:
         return copies.of(layer, strides=keeps), ((flow.tensor,), {})
     pads = "valid"
@@ -123,13 +153,13 @@ def _spread(copies: Copies, layer: Any, own: tuple, keeps: tuple, flow: _Flow) -
     tensor = flow.tensor
     if pads != "valid" and any(map(any, pads)):
         tensor = layers.ZeroPadding2D(pads, name=copies.name(f"{layer.name}_pad"))(tensor)
-    # a kernel of one pixel has nothing between its taps
+    # A kernel of one pixel needs no dilation.
     apart = (1, 1) if set(taps) == {1} else apart
     return copies.of(layer, strides=keeps, dilation_rate=apart, padding="valid"), ((tensor,), {})
 
 
 def _moves(operation: Any, args: tuple, kwargs: dict) -> bool:
-    """Whether a map that is larger by 48 pixels becomes one that is larger by something else."""
+    """Returns whether the output does not grow by 48 pixels if the input grows by 48 pixels."""
     sides = []
     for side in (96, 144):
 

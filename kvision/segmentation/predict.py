@@ -1,4 +1,4 @@
-"""One image of any size -> its labels."""
+"""Predicts the labels of one image."""
 
 import keras
 import numpy as np
@@ -11,15 +11,32 @@ __all__ = ["predict"]
 
 
 def predict(model: keras.Model, image: np.ndarray, *, longest_side: int | None = None) -> np.ndarray:
-    """image (H, W, 3) uint8 -> labels (H, W) uint8, 0 ... K - 1: the largest score at the image's own size.
+    """Predicts the label of each pixel of an image.
 
-    model: of `kv.decoders`, or any with images (B, H, W, 3) of any size in and scores (B, H, W, K) out. longest_side:
-    larger images are made smaller for the network, as in its training; scores, not labels, are enlarged back: give
-    probabilities, as an export does, to have what it says. UserError for another shape, and for K above 255.
+    Args:
+        model: A model from images `(batch, height, width, 3)` of any size in [0, 255] to logits or probabilities
+            `(batch, height, width, classes)`, such as one of `kv.decoders`. At most 255 classes.
+        image: `(height, width, 3)` uint8.
+        longest_side: The largest length of a side of the image in pixels. A larger image is made smaller for the model,
+            and the output is enlarged to the size of the image. An exported model does the same with probabilities. If
+            None, the default, the model gets the image unchanged.
+
+    Returns:
+        `(height, width)` uint8 labels: the class with the largest output.
+
+    Raises:
+        UserError: If the shape of the image is wrong, if its pixels are scaled, or if the model has more than 255
+            classes.
+
+    Example:
+        >>> network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3, padding="same")])
+        >>> labels = kv.segmentation.predict(network, np.full((37, 51, 3), 90, "uint8"))
+        >>> labels.shape, labels.dtype
+        ((37, 51), dtype('uint8'))
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3:
-        raise checks.error("image", expected="(H, W, 3)", received=image.shape)
+        raise checks.UserError("image", expected="the shape (height, width, 3)", received=image.shape)
     RawPixels("image")(image[None])
     small = pillow.fit(image, longest_side)
     scores = keras.ops.convert_to_numpy(model.predict_on_batch(small[None].astype("float32")))[0]

@@ -1,6 +1,6 @@
-"""Self-supervised pre-training: encoders that learn from images without labels, and what they are worth.
+"""Self-supervised pre-training: encoders that learn from images without labels, and their evaluation.
 
-Each method is an `Objective`; its product is `method.encoder`.
+Each method is a `kv.training.Objective`. The trained encoder is `method.encoder`.
 """
 
 from kvision.selfsup.bank import MemoryBank

@@ -1,4 +1,4 @@
-"""An encoder watched while it trains: by labels that the training itself never sees, and against collapse."""
+"""Callbacks that watch an encoder while it trains: its accuracy on labeled images, and a check for collapse."""
 
 import keras
 import numpy as np
@@ -7,41 +7,60 @@ from sklearn.preprocessing import StandardScaler
 from kvision import checks
 from kvision.schedules import Constant
 from kvision.selfsup.inputs import Labeled, features_of, images_and_labels
-from kvision.selfsup.knn import check_vote, knn_accuracy
+from kvision.selfsup.knn import knn_accuracy
 from kvision.selfsup.linear_probe import Heads
 
 __all__ = ["Collapsed", "CollapseGuard", "OnlineKNN", "OnlineProbe"]
 
 
 class _Online(keras.callbacks.Callback):
-    """Embeds two labeled sets at the ends of epochs, and gives the logs a number."""
+    """Embeds the training and test images after some epochs, and adds a number to the logs."""
 
-    # settings begin with `_`: what does not is kept by checkpoints, and would be put back over a new setting
+    # The names of settings begin with `_`. Checkpoints restore all other attributes, so they would overwrite a changed
+    # setting.
     _name: str
 
     def __init__(self, encoder: keras.Model, train: Labeled, test: Labeled, every: int, batch_size: int):
         super().__init__()
-        if every < 1:
-            raise checks.error("every", expected="a count of epochs of at least 1", received=every)
+        checks.positive({"every": every})
         images, self._labels = images_and_labels("train", train)
-        held_out, self._truth = images_and_labels("test", test)
-        self._encoder, self._every, self._batch_size, self._sets = encoder, every, batch_size, (images, held_out)
+        test_images, self._test_labels = images_and_labels("test", test)
+        self._encoder, self._every, self._batch_size = encoder, every, batch_size
+        self._sets = images, test_images
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None and ((epoch + 1) % self._every == 0 or epoch + 1 == self.params.get("epochs")):
             found = features_of(self._encoder, self._sets, batch_size=self._batch_size)
             logs[self._name] = self._accuracy(epoch, *found)
 
-    def _accuracy(self, epoch: int, features: np.ndarray, held_out: np.ndarray) -> float:
+    def _accuracy(self, epoch: int, features: np.ndarray, test_features: np.ndarray) -> float:
         raise NotImplementedError
 
 
 class OnlineKNN(_Online):
-    """Log `knn`: `knn_accuracy` of `test` by the neighbors in `train`, after every `every` epochs and the last.
+    """Adds the test accuracy of a nearest-neighbor vote to the logs, as `knn`.
 
-    encoder: images (B, H, W, 3) -> (B, D), such as `method.encoder`; it runs in inference mode and is left as it is.
-    train, test: `kv.data.Images`, or arrays (images, labels); of any source, the training's own or not. As with Keras'
-    `validation_freq`, the logs of the epochs between hold no `knn`. batch_size: for arrays.
+    The accuracy is `kv.selfsup.knn_accuracy`. It is computed after every `every` epochs and after the last epoch. The
+    logs of all other epochs have no `knn`, as with the `validation_freq` of Keras. The encoder is not changed.
+
+    Args:
+        encoder: The encoder in training, usually `method.encoder`: a model from images `(batch, height, width, 3)` to
+            features `(batch, features)`. It runs in inference mode.
+        train: Labeled images that vote: `kv.data.Images`, or a pair of arrays (images, labels). They may differ from
+            the images that the method trains on.
+        test: Labeled images that are classified, in the same form as `train`.
+        every: Number of epochs between two evaluations.
+        n_neighbors: Number of neighbors that vote.
+        temperature: Scale of the votes, see `kv.selfsup.knn_predict`.
+        batch_size: Number of images per batch, if the images are an array.
+
+    Raises:
+        UserError: If `train` or `test` is not a set of labeled images, or a number is not positive.
+
+    Example:
+        >>> encoder = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
+        >>> images, labels = np.zeros((4, 32, 32, 3), "uint8"), np.arange(4)
+        >>> watch = kv.selfsup.OnlineKNN(encoder, (images, labels), (images, labels), n_neighbors=2)
     """
 
     _name = "knn"
@@ -53,27 +72,41 @@ class OnlineKNN(_Online):
         test: Labeled,
         *,
         every: int = 1,
-        k: int = 200,
+        n_neighbors: int = 200,
         temperature: float = 0.1,
         batch_size: int = 256,
     ):
         super().__init__(encoder, train, test, every, batch_size)
-        check_vote(k, temperature)
-        self._k, self._temperature = k, temperature
+        checks.positive({"n_neighbors": n_neighbors, "temperature": temperature})
+        self._options = {"n_neighbors": n_neighbors, "temperature": temperature}
 
-    def _accuracy(self, epoch, features, held_out):
-        options = {"k": self._k, "temperature": self._temperature}
-        return knn_accuracy(features, self._labels, held_out, self._truth, **options)
+    def _accuracy(self, epoch, features, test_features):
+        return knn_accuracy(features, self._labels, test_features, self._test_labels, **self._options)
 
 
 class OnlineProbe(_Online):
-    """Log `probe`: accuracy on `test` of a linear head on `train` that goes on learning as the encoder does.
+    """Adds the test accuracy of a linear classifier to the logs, as `probe`.
 
-    After every `every` epochs and the last, `train` is embedded anew, standardized, and the head of the time before
-    makes `passes` passes over it by an SGD of its own (momentum .9, constant rate). It sees features alone, so that
-    nothing flows into the encoder, and neither its weights nor the method's optimizer are touched. Not to be compared
-    with `linear_probe`, which begins anew and looks for its rate. Other arguments as in `OnlineKNN`.
-    Checkpoints keep the head and its optimizer (`state`), so that a killed training goes on with both.
+    The classifier trains along with the encoder. After every `every` epochs and after the last epoch, the features of
+    the training images are computed and standardized. Then the classifier continues its training with `passes` passes
+    over these features. It has its own SGD optimizer (momentum 0.9, constant learning rate). No gradient reaches the
+    encoder, and the optimizer of the method does not change. Do not compare the accuracy with
+    `kv.selfsup.linear_probe`, which trains a new classifier and chooses its learning rate. Checkpoints contain the
+    classifier and its optimizer, so a resumed training continues with both.
+
+    Args:
+        encoder: The encoder in training, usually `method.encoder`, as described in `OnlineKNN`.
+        train: Labeled images to train on: `kv.data.Images`, or a pair of arrays (images, labels).
+        test: Labeled images to test on, in the same form as `train`.
+        every: Number of epochs between two evaluations.
+        learning_rate: Learning rate of the classifier.
+        passes: Number of passes over the training images in each evaluation.
+        seed: Seed of the order of the images.
+        batch_size: Number of rows per step of the classifier. If the images are an array, also the number of images per
+            batch.
+
+    Raises:
+        UserError: If `train` or `test` is not a set of labeled images, or a number is not positive.
     """
 
     _name = "probe"
@@ -85,32 +118,33 @@ class OnlineProbe(_Online):
         test: Labeled,
         *,
         every: int = 1,
-        rate: float = 0.1,
+        learning_rate: float = 0.1,
         passes: int = 5,
         seed: int = 0,
         batch_size: int = 256,
     ):
         super().__init__(encoder, train, test, every, batch_size)
-        if not 0 < rate < np.inf:
-            raise checks.error("rate", expected="a learning rate above 0", received=rate)
-        if passes < 1:
-            raise checks.error("passes", expected="a count of at least 1", received=passes)
-        self._rate, self._passes, self._seed = rate, passes, seed
+        checks.positive({"learning_rate": learning_rate, "passes": passes})
+        self._learning_rate, self._passes, self._seed = learning_rate, passes, seed
         self._heads: Heads | None = None
         self.state: list[np.ndarray] = []
 
     def get_state(self) -> dict:
-        """Returns the head and its optimizer."""
+        """Returns the classifier and its optimizer, for a checkpoint."""
         return {"state": self.state}
 
     def set_state(self, state: dict) -> None:
-        """Takes the head and its optimizer."""
+        """Restores the classifier and its optimizer from a checkpoint.
+
+        Args:
+            state: The dictionary that `get_state` returned.
+        """
         self.state = state["state"]
 
-    def _accuracy(self, epoch, features, held_out):
+    def _accuracy(self, epoch, features, test_features):
         if self._heads is None:
-            classes = int(max(self._labels.max(), self._truth.max())) + 1
-            self._heads = Heads(features.shape[1], classes, [self._rate])
+            classes = int(max(self._labels.max(), self._test_labels.max())) + 1
+            self._heads = Heads(features.shape[1], classes, [self._learning_rate])
         if self.state:
             self._heads.state = self.state
         scaler = StandardScaler().fit(features)
@@ -125,55 +159,62 @@ class OnlineProbe(_Online):
         )
         self.state = self._heads.state
         ((kernel, bias),) = self._heads.arrays()
-        found = (scaler.transform(held_out) @ kernel + bias).argmax(axis=1)
-        return float((found == self._truth).mean())
+        found = (scaler.transform(test_features) @ kernel + bias).argmax(axis=1)
+        return float((found == self._test_labels).mean())
 
 
 class Collapsed(checks.UserError):
-    """A training that was stopped since its embeddings had become one point."""
+    """Raised by `CollapseGuard` when the embeddings of a training have become one point."""
 
 
 class CollapseGuard(keras.callbacks.Callback):
-    """Raises Collapsed when the log `embedding_std` of `training.Objective` was below `threshold` in `patience` epochs
-    in a row.
+    """Stops the training if the embeddings collapse to one point.
 
-    threshold: 1 / sqrt(D) is healthy, .125 at 64 dimensions and .022 at 2048, and 0 is one point. .001 lies below what
-    an untrained network with its narrow cone of embeddings gives, and far above a collapse. `count` holds the epochs
-    so far, checkpoints keep it.
+    The callback watches the log `embedding_std` of `kv.training.Objective`. This value is 1 / sqrt(width) for evenly
+    spread embeddings (0.125 at a width of 64, 0.022 at a width of 2048) and 0 for a single point.
+
+    Args:
+        threshold: The value of `embedding_std` below which an epoch counts as collapsed, in (0, 1). The default is
+            below the values of untrained networks, and far above the values of collapsed networks.
+        patience: Number of collapsed epochs in a row after which the training stops. Checkpoints contain the count.
+
+    Raises:
+        UserError: If `threshold` is outside of (0, 1), or `patience` is not positive.
     """
 
     def __init__(self, threshold: float = 1e-3, *, patience: int = 2):
         super().__init__()
         if not 0 < threshold < 1:
-            raise checks.error("threshold", expected="a number in (0, 1)", received=threshold)
-        if patience < 1:
-            raise checks.error("patience", expected="a count of epochs of at least 1", received=patience)
+            raise checks.UserError("threshold", expected="a number in (0, 1)", received=threshold)
+        checks.positive({"patience": patience})
         self._threshold, self._patience = threshold, patience
         self.count = 0
 
     def get_state(self) -> dict:
-        """Returns the epochs so far."""
+        """Returns the number of collapsed epochs in a row, for a checkpoint."""
         return {"count": self.count}
 
     def set_state(self, state: dict) -> None:
-        """Continues to count from there."""
+        """Restores the number of collapsed epochs in a row from a checkpoint.
+
+        Args:
+            state: The dictionary that `get_state` returned.
+        """
         self.count = state["count"]
 
     def on_epoch_end(self, epoch, logs=None):
         value = (logs or {}).get("embedding_std")
         if value is None:
-            raise checks.error(
-                "callbacks",
-                problem="hold a CollapseGuard, and the logs have nothing that it could watch",
-                expected="`embedding_std`, which a kv.training.Objective logs",
-                received=sorted(logs or {}),
+            raise checks.UserError(
+                "CollapseGuard watches the log `embedding_std` of a kv.training.Objective, but the training logs only "
+                f"{sorted(logs or {})}. Leave the callback out for other models."
             )
         self.count = self.count + 1 if value < self._threshold else 0
         if self.count >= self._patience:
             raise Collapsed(
-                f"Epoch {epoch + 1}: the embeddings have collapsed: their spread `embedding_std` is {value:.2g}, for "
-                f"{self.count} epochs below {self._threshold:g} (1 / sqrt(D) is healthy, 0 is one point). Every image "
-                "looks the same to the encoder, and a low loss means nothing. Lower the learning rate or lengthen the "
-                "warm-up, look whether negatives, stop-gradient or centering work, and whether the two views differ; "
-                "then begin anew: a collapsed encoder does not recover."
+                f"Epoch {epoch + 1}: the embeddings have collapsed. Their spread `embedding_std` is {value:.2g}, and "
+                f"below {self._threshold:g} for {self.count} epochs (1 / sqrt(width) is healthy, 0 is a single point). "
+                "The encoder gives the same features for every image, so a low loss means nothing. Lower the learning "
+                "rate or lengthen its warm-up. Check that the two views differ, and that negatives, stop-gradient or "
+                "centering work. Then start a new training: a collapsed encoder does not recover."
             )

@@ -1,4 +1,4 @@
-"""Counts the steps of a training down."""
+"""A counter of training steps that is saved with the model."""
 
 import keras
 from keras import ops
@@ -9,13 +9,17 @@ __all__ = ["Countdown"]
 
 
 class Countdown(keras.layers.Layer):
-    """`countdown(x, training=training)` -> a boolean scalar, whether fewer than `steps` training calls came before; x,
-    anything of the step, is not looked at. The count is a weight, so that a resumed training goes on with it."""
+    """Returns whether a training is still in its first steps.
 
-    def __init__(self, steps: int):
+    `countdown(x, training=training)` returns a boolean scalar. It is True if there were fewer than `steps` training
+    calls before this call. The value of `x` does not matter. The count is a weight, so a resumed training continues the
+    count.
+    """
+
+    def __init__(self, steps: int, *, argument: str = "steps"):
         super().__init__(dtype="float32")
         if steps < 0:
-            raise checks.error("steps", expected="a count of at least 0", received=steps)
+            raise checks.UserError(argument, expected="a number of steps of at least 0", received=steps)
         self.left = self.add_weight(
             (),
             initializer=keras.initializers.Constant(steps),

@@ -1,4 +1,4 @@
-"""What an encoder is worth: one pass over the images, two over views, every number by which methods are compared."""
+"""Evaluation of an encoder by nearest neighbors, a linear classifier, and the geometry of its features."""
 
 import math
 import random
@@ -21,13 +21,26 @@ from kvision.selfsup.linear_probe import LinearProbe, linear_probe
 __all__ = ["Evaluation", "evaluate", "untrained"]
 
 
+_BATCH = 256  # Rows per step of the linear classifier, and images per batch if the images are an array.
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Of an encoder; accuracies in [0, 1] on the held-out images, with their 95 % intervals.
+    """Test results of an encoder. Accuracies are in [0, 1].
 
-    knn: k = 200, temperature .1. knn_near: k = 20, temperature .07. linear: of `probe`, which
-    `kv.transfer.attach(encoder, evaluation.probe)` takes, at the rate that suited. uniformity, spread: of the held-out
-    features. alignment: of two views of each held-out image; None without a view. train_count, test_count: images.
+    Attributes:
+        knn: Accuracy of 200 nearest neighbors with a temperature of 0.1.
+        knn_interval: 95 % interval of `knn`.
+        knn_near: Accuracy of 20 nearest neighbors with a temperature of 0.07.
+        linear: Accuracy of the linear classifier.
+        linear_interval: 95 % interval of `linear`.
+        learning_rate: The learning rate that was chosen for the linear classifier.
+        uniformity: `kv.selfsup.uniformity` of the test features.
+        spread: `kv.selfsup.spread` of the test features.
+        alignment: `kv.selfsup.alignment` of two views of each test image, or None if no `view` was given.
+        train_count: Number of training images.
+        test_count: Number of test images.
+        probe: The linear classifier, for `kv.transfer.attach(encoder, probe)`.
     """
 
     knn: float
@@ -35,7 +48,7 @@ class Evaluation:
     knn_near: float
     linear: float
     linear_interval: tuple[float, float]
-    rate: float
+    learning_rate: float
     uniformity: float
     spread: float
     alignment: float | None
@@ -53,57 +66,71 @@ def evaluate(
     cache: str | Path | None = None,
     seed: int = 0,
     epochs: int = 30,
-    batch_size: int = 256,
     progress: bool = True,
 ) -> Evaluation:
-    """Judges an encoder by nearest neighbors and a linear classifier on its features.
+    """Evaluates an encoder by nearest neighbors and a linear classifier on its features.
 
-    Each set is embedded once. Judge `untrained(encoder)` beside it: a random network with a linear classifier is far
-    above chance.
+    Each set of images is embedded once. Also evaluate `kv.selfsup.untrained(encoder)`. A linear classifier on a random
+    network is far above chance, so only the difference between the two results was learned.
 
     Args:
         encoder: A model from images `(batch, height, width, 3)` in [0, 255] to features `(batch, features)`, such as
-            `method.encoder` without its projector. It runs in inference mode.
-        train: `kv.data.Images`, or arrays (images, labels), without augmentation.
-        test: As `train`.
-        view: Such as `kv.augment.simclr(32)`, the same for all encoders that are compared. Two of each test image,
-            drawn by `seed`, measure the alignment. If None, it is not measured.
-        cache: A folder for features, see `kv.features.embed`.
-        seed: Seed of the linear classifier and the views.
-        epochs: Epochs of the linear classifier.
-        batch_size: Images in a batch.
-        progress: Whether a bar is shown.
+            `method.encoder`. It runs in inference mode.
+        train: Training images without augmentation: `kv.data.Images`, or a pair of arrays (images, labels). Arrays are
+            embedded in batches of 256 images. To change the batch size, use `kv.data.from_arrays`.
+        test: Test images, in the same form as `train`.
+        view: An augmentation such as `kv.augment.simclr(32)`. Use the same augmentation for all encoders that you
+            compare. Two views of each test image are drawn to measure the alignment. If None, the alignment is not
+            measured.
+        cache: A folder in which features are cached, see `kv.features.embed`. If None, nothing is cached.
+        seed: Seed of the linear classifier and of the views.
+        epochs: Number of epochs of the linear classifier.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        All results, including the linear classifier.
+
+    Raises:
+        UserError: If `train` or `test` is not a set of labeled images, `view` is not an augmentation that makes one
+            view, or the features are not finite.
+
+    Example:
+        >>> result = kv.selfsup.evaluate(method.encoder, train, test)  # doctest: +SKIP
+        >>> result.knn, result.linear  # doctest: +SKIP
+        (0.473, 0.521)
+        >>> classifier = kv.transfer.attach(method.encoder, result.probe)  # doctest: +SKIP
     """
     images, labels = images_and_labels("train", train)
-    held_out, truth = images_and_labels("test", test)
-    aligned = None if view is None else alignment(*_of_views(encoder, held_out, view, seed, batch_size, progress))
-    bank, features = embed_each(encoder, [images, held_out], batch_size=batch_size, cache=cache, progress=progress)
-    probe = linear_probe(bank, labels, features, truth, epochs=epochs, batch_size=batch_size, seed=seed)
-    knn = knn_accuracy(bank, labels, features, truth)
+    test_images, test_labels = images_and_labels("test", test)
+    aligned = None if view is None else alignment(*_of_views(encoder, test_images, view, seed, progress))
+    features, test_features = embed_each(
+        encoder, [images, test_images], batch_size=_BATCH, cache=cache, progress=progress
+    )
+    given = features, labels, test_features, test_labels
+    probe = linear_probe(*given, epochs=epochs, batch_size=_BATCH, seed=seed)
+    knn = knn_accuracy(*given)
     return Evaluation(
         knn=knn,
-        knn_interval=accuracy_interval(round(knn * len(truth)), len(truth)),
-        knn_near=knn_accuracy(bank, labels, features, truth, k=20, temperature=0.07),
+        knn_interval=accuracy_interval(round(knn * len(test_labels)), len(test_labels)),
+        knn_near=knn_accuracy(*given, n_neighbors=20, temperature=0.07),
         linear=probe.accuracy,
         linear_interval=probe.interval,
-        rate=probe.rate,
-        uniformity=uniformity(features),
-        spread=spread(features),
+        learning_rate=probe.learning_rate,
+        uniformity=uniformity(test_features),
+        spread=spread(test_features),
         alignment=aligned,
         train_count=len(labels),
-        test_count=len(truth),
+        test_count=len(test_labels),
         probe=probe,
     )
 
 
-def _of_views(
-    encoder, images: data.Images | np.ndarray, view: augment.Keyed, seed: int, batch_size: int, progress: bool
-):
-    """Features of two views of each image."""
+def _of_views(encoder, images: data.Images | np.ndarray, view: augment.Keyed, seed: int, progress: bool):
+    """Returns the features of two views of each image."""
     if not isinstance(view, augment.Keyed) or isinstance(view, augment.MultiView):
-        raise checks.error("view", expected="a layer of kvision.augment for one view", received=type(view).__name__)
-
-    drawn = [_Views(images, view, augment.fold([int32(seed), number], 0), batch_size) for number in (0, 1)]
+        expected = "a layer of kv.augment that makes one view"
+        raise checks.UserError("view", expected=expected, received=type(view).__name__)
+    drawn = [_Views(images, view, augment.fold([int32(seed), number], 0)) for number in (0, 1)]
     return embed_each(encoder, drawn, progress=progress)
 
 
@@ -114,14 +141,13 @@ class _Views:
     images: data.Images | np.ndarray
     view: augment.Keyed
     key: tuple
-    batch_size: int
 
     def __len__(self) -> int:
-        return math.ceil(len(self.images) / getattr(self.images, "batch_size", self.batch_size))
+        return math.ceil(len(self.images) / getattr(self.images, "batch_size", _BATCH))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if isinstance(self.images, np.ndarray):
-            batches = (self.images[i : i + self.batch_size] for i in range(0, len(self.images), self.batch_size))
+            batches = (self.images[i : i + _BATCH] for i in range(0, len(self.images), _BATCH))
         else:
             batches = (batch for batch, *_ in self.images)
         for index, batch in enumerate(batches):
@@ -129,13 +155,20 @@ class _Views:
 
 
 def untrained(encoder: keras.Model, seed: int = 0) -> keras.Model:
-    """The same network with fresh weights, as its initializers draw them from `seed`: the row that others must beat.
+    """Creates the same network with new random weights, as the baseline of an evaluation.
 
-    Constants that were measured and not learned (`keras.layers.Normalization`) stay. The program's random numbers go on
-    as if nothing had been drawn.
+    Constants that were measured and not learned (`keras.layers.Normalization`) are kept. This function does not change
+    the state of Python's random numbers.
+
+    Args:
+        encoder: A functional model.
+        seed: Seed of the new weights.
+
+    Returns:
+        A model of the same architecture, with weights from the initializers of its layers.
     """
     state = random.getstate()
-    random.seed(seed)  # Keras' initializers take their seeds from it, at the time when they are made
+    random.seed(seed)  # When Keras creates an initializer, it draws the seed from this generator.
     try:
         fresh = keras.models.clone_model(encoder)
     finally:

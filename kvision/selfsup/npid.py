@@ -1,4 +1,6 @@
-"""NPID: every image is a class of its own, known by its place in a memory bank."""
+"""NPID: treats every image as its own class, with features from a memory bank."""
+
+import functools
 
 import keras
 from keras import ops
@@ -8,7 +10,7 @@ from kvision.augment import Key, next_key
 from kvision.ops import unit
 from kvision.schedules import Cosine
 from kvision.selfsup.bank import MemoryBank
-from kvision.selfsup.presets import DROPS, Preset, by_size, resnet, sgd, single, zoo
+from kvision.selfsup.presets import DROPS, Preset, by_size, sgd, single
 from kvision.selfsup.projector import projector
 from kvision.training import Objective
 
@@ -16,12 +18,35 @@ __all__ = ["NPID", "PRESETS"]
 
 
 class NPID(Objective):
-    """Non-parametric instance discrimination (Wu et al. 2018, arXiv 1805.01978, section 3).
+    """Non-parametric instance discrimination.
 
-    encoder: as `SimCLR` has it. views: a layer that makes the view "a" and hands on "index", a fixed number of each
-    image in [0, count). count: images of the data set. negatives: None, the softmax over all images (the published
-    CIFAR-10 script); else so many, drawn anew for each image and step (4096 in the paper, 32,000 in NPID++). momentum:
-    of the bank. The proximal term of section 3.3 is in the paper, and not in the published code, nor here.
+    A memory bank keeps the features of all images from earlier epochs. The loss uses these features to distinguish each
+    image from all others. The proximal term of section 3.3 is neither in the published code nor in this class.
+
+    Args:
+        encoder: A functional model from images `(batch, height, width, 3)` in [0, 255] to features
+            `(batch, features)`.
+        views: A layer that makes the augmented images "a" of a batch and keeps its "index", such as
+            `kv.augment.MultiView`. If None, the data must contain both. The index of an image is a fixed number in
+            [0, count).
+        count: Number of images in the data set.
+        width: Width of the features in the bank. The default is from the paper.
+        negatives: Number of negatives that are drawn for each image in each step (4096 in the paper, 32,000 in NPID++).
+            If None, the softmax over all images is computed, as in the published CIFAR-10 script.
+        temperature: Divides the cosine similarities, a positive number. The default is from the paper.
+        momentum: Momentum of the memory bank, in [0, 1). The default is from the published code.
+        seed: Seed of the negatives. If None, the seed is random.
+
+    Raises:
+        UserError: If a number is out of its range.
+
+    Example:
+        >>> encoder = kv.backbones.resnet18(width=4, image_size=32, pooling="avg")
+        >>> views = kv.augment.MultiView({"a": kv.augment.npid(32)})
+        >>> method = kv.selfsup.NPID(encoder, views, count=1000)
+
+    References:
+        Wu et al. 2018, arXiv 1805.01978, section 3.
     """
 
     drops_tail = False
@@ -39,8 +64,7 @@ class NPID(Objective):
         seed: int | None = None,
     ):
         super().__init__(name="npid")
-        if negatives is not None and negatives < 1:
-            raise checks.error("negatives", expected="a count of at least 1, or None", received=negatives)
+        checks.positive({"width": width, "negatives": negatives})
         self.encoder, self.views, self.temperature, self.negatives = encoder, views, temperature, negatives
         self.projector = projector(encoder.output_shape[-1], (width,))
         self.bank = MemoryBank(count, width, momentum=momentum)
@@ -61,6 +85,7 @@ class NPID(Objective):
         return {**outputs, "noise": noise, "log_partition": ops.broadcast_to(log_partition, shape[:1])}
 
     def objective(self, outputs):
+        """Returns the mean loss of this replica's batch."""
         if self.negatives is None:
             found = losses.non_parametric_softmax(
                 outputs["positive"], outputs["similarity"], temperature=self.temperature
@@ -76,17 +101,19 @@ class NPID(Objective):
         return ops.mean(found)
 
     def trivial(self, outputs):
+        """Returns the loss at chance: log(count), or the chance loss of noise-contrastive estimation."""
         if self.negatives is None:
             return ops.log(float(self.bank.count))
         m = float(self.negatives)
         return ops.log(1 + m) + m * ops.log1p(1 / m)
 
     def embedding(self, outputs):
+        """Returns the normalized features."""
         return outputs["feature"]
 
 
 class _Partition(keras.layers.Layer):
-    """ln Z, estimated from the first batch of a training and kept (section 3.2; one batch in the published code)."""
+    """Estimates ln Z from the first batch of a training and keeps it (section 3.2 and the published code)."""
 
     def __init__(self, count: int):
         super().__init__(dtype="float32")
@@ -97,7 +124,7 @@ class _Partition(keras.layers.Layer):
         self.built = True
 
     def call(self, logits, training=False):
-        """logits: (B, m) of uniformly drawn rows -> scalar."""
+        """Returns ln Z, a scalar, for logits `(batch, negatives)` of uniformly drawn rows."""
         everywhere = distribute.gather_replicas(ops.stop_gradient(logits))
         mean = ops.logsumexp(everywhere) - ops.log(ops.cast(ops.size(everywhere), "float32"))
         found = ops.where(self.known > 0, ops.copy(self.log_z), mean + ops.log(float(self.count)))
@@ -108,27 +135,27 @@ class _Partition(keras.layers.Layer):
 
 
 def _npid(**options):
-    return lambda encoder, made, *, images, seed, **_: NPID(encoder, made, count=images, seed=seed, **options)
+    return lambda encoder, views, *, images, seed, **_: NPID(encoder, views, count=images, seed=seed, **options)
 
 
+_v1 = functools.partial(Preset, single(augment.npid))
+_plus_plus = functools.partial(Preset, single(augment.npid_plus_plus))
 PRESETS = {
     "npid": by_size(
-        imagenet=Preset(zoo("ResNet50"), single(augment.npid), _npid(negatives=4096), sgd(1e-4), 0.03, 256, 200, DROPS),
-        small=Preset(resnet(16), single(augment.npid), _npid(temperature=0.1), sgd(5e-4), 0.06, 128, 100),
+        imagenet=_v1(_npid(negatives=4096), sgd(1e-4), learning_rate=0.03, batch_size=256, epochs=200, curve=DROPS),
+        small=_v1(_npid(temperature=0.1), sgd(5e-4), learning_rate=0.06, batch_size=128, epochs=100),
     ),
     "npid_plus_plus": by_size(
-        imagenet=Preset(
-            zoo("ResNet50"),
-            single(augment.npid_plus_plus),
+        imagenet=_plus_plus(
             _npid(negatives=32_000),
             sgd(1e-4, norms=False),
-            0.12,
-            1024,
-            800,
-            Cosine(end=0.001),
+            learning_rate=0.12,
+            batch_size=1024,
+            epochs=800,
+            curve=Cosine(end=0.001),
         ),
-        small=Preset(
-            resnet(16), single(augment.npid_plus_plus), _npid(temperature=0.1), sgd(5e-4, norms=False), 0.06, 128, 200
+        small=_plus_plus(
+            _npid(temperature=0.1), sgd(5e-4, norms=False), learning_rate=0.06, batch_size=128, epochs=200
         ),
     ),
 }

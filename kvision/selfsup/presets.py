@@ -1,7 +1,10 @@
-"""What a preset is, and the parts that those of several methods share. Each method's own stand in its module."""
+"""The class `Preset`, and the parts that the presets of several methods share.
+
+The presets of a method are in the method's module.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import keras
 
@@ -11,98 +14,136 @@ from kvision.schedules.curves import Curve
 from kvision.selfsup.tokens import pooled
 from kvision.training import SGD, AdamW, Lars, Objective
 
-__all__ = ["DROPS", "Preset", "adamw", "by_size", "lars", "pair", "resnet", "sgd", "single", "small_vit", "zoo"]
+__all__ = ["DROPS", "Preset", "adamw", "by_size", "lars", "pair", "resnet", "sgd", "single"]
 
-DROPS = Steps(at=(0.6, 0.8), warmup=0.0)  # epochs 120 and 160 of 200
-_RISE = Cosine(0.05)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How a method is trained.
-
-    encoder: image size -> a model image -> features; where the preset has its own, with `width=` of another. views:
-    image size -> a layer that makes the views of a batch. method: (encoder, views, images=, classes=, steps=,
-    image_size=, seed=) -> the method; images, classes of the data set, steps of an epoch. optimizer: () -> one.
-    learning_rate: its peak, for `batch_size`; `curve` is what becomes of it. image_size: pixels, where nobody says
-    another. fields: of a batch, as `kv.data.pipeline` takes them. vit: patches are hidden, so that no other encoder
-    will do.
-    """
-
-    encoder: Callable[..., keras.Model]
-    views: Callable[[int], keras.layers.Layer]
-    method: Callable[..., Objective]
-    optimizer: Callable[[], keras.optimizers.Optimizer]
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    curve: Curve = _RISE
-    image_size: int = 32
-    fields: tuple[str, ...] = ("image", "index")
-    vit: bool = False
-
-    def at_batch(self, batch_size: int) -> "Preset":
-        """The same for another batch: the rate is scaled with it (Goyal et al. 2017, arXiv 1706.02677, section 2.1)."""
-        return replace(self, batch_size=batch_size, learning_rate=self.learning_rate * batch_size / self.batch_size)
-
-
-def by_size(*, imagenet: Preset, small: Preset, smoke: Callable[..., Objective] | None = None) -> dict[str, Preset]:
-    """A method's settings by their size.
-
-    imagenet: the paper's own. Where it trained with more images a step, `batch_size` is the paper's all the same: give
-    yours to `at_batch`. small: images of 32 to 96 pixels on two cores, a ResNet-18 of width 16 or a ViT of 4 blocks.
-    smoke: `method` of a minute's run, where little data cannot fill the state of the small one.
-    """
-    brief = replace(small.at_batch(32), epochs=2, method=smoke or small.method)
-    if not small.vit:
-        brief = replace(brief, encoder=resnet(8))
-    return {"small": small, "imagenet": replace(imagenet, image_size=224), "smoke": brief}
+DROPS = Steps(at=(0.6, 0.8), warmup=0.0)  # At epochs 120 and 160 of 200.
 
 
 def resnet(width: int) -> Callable[..., keras.Model]:
-    """An encoder: `kv.backbones.resnet18` of a width."""
-    return lambda size, width=width: backbones.resnet18(width=width, image_size=size, pooling="avg")
+    """Returns a function that creates `kv.backbones.resnet18` for an image size, with `width` channels by default."""
+
+    def encoder(size: int, width: int = width) -> keras.Model:
+        """Creates a ResNet-18."""
+        return backbones.resnet18(width=width, image_size=size, pooling="avg")
+
+    return encoder
 
 
-def zoo(name: str) -> Callable[[int], keras.Model]:
-    """An encoder: one of `kv.backbones.available()`."""
+def _published(name: str) -> Callable[[int], keras.Model]:
     return lambda size: backbones.create(name, image_size=size, pooling="avg")
 
 
-def small_vit(size: int, width: int = 128) -> keras.Model:
-    """An encoder: 4 blocks of 4 heads on some 8 x 8 tokens at any small size, patches of 4 pixels at 32."""
+def _small_vit(size: int, width: int = 128) -> keras.Model:
+    """Creates a ViT of 4 blocks on about 8 x 8 patches. Patches are 4 pixels wide for images of 32 pixels."""
     whole = (patch for patch in range(2, size) if size % patch == 0)
     patch_size = min(whole, key=lambda patch: abs(patch - size / 8), default=2)
     return pooled(backbones.vit(depth=4, width=width, heads=4, patch_size=patch_size, image_size=size))
 
 
+_RISE, _ENCODER = Cosine(0.05), resnet(16)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The hyper-parameters of a method.
+
+    Attributes:
+        views: Function from an image size to a layer that makes the views of a batch.
+        method: Function that creates the method:
+            `method(encoder, views, images=, classes=, steps=, image_size=, seed=)`, with the number of images, of
+            classes, and of steps per epoch.
+        optimizer: Function without parameters that creates the optimizer.
+        learning_rate: The highest learning rate, for batches of `batch_size`.
+        batch_size: Global batch size.
+        epochs: Number of epochs.
+        curve: How the learning rate changes during the training.
+        encoder: Function from an image size to an encoder. For the sizes "small" and "smoke", this function also takes
+            `width=`.
+        image_size: Default height and width in pixels.
+        fields: The entries of a batch, in the form of the argument `fields` of `kv.data.batches`.
+        vit: Whether the encoder must be a vision transformer, because the method hides patches.
+    """
+
+    views: Callable[[int], keras.layers.Layer]
+    method: Callable[..., Objective]
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    _: KW_ONLY
+    learning_rate: float
+    batch_size: int
+    epochs: int
+    curve: Curve = _RISE
+    encoder: Callable[..., keras.Model] = _ENCODER
+    image_size: int = 32
+    fields: tuple[str, ...] = ("image", "index")
+    vit: bool = False
+
+    def at_batch(self, batch_size: int) -> "Preset":
+        """Creates the preset for a different batch size, with a proportional learning rate.
+
+        Args:
+            batch_size: Global batch size.
+
+        Returns:
+            A preset with this batch size, and `learning_rate` multiplied by the ratio of the batch sizes.
+
+        Example:
+            >>> kv.selfsup.preset("simclr").at_batch(512).learning_rate
+            0.24
+
+        References:
+            Goyal et al. 2017, arXiv 1706.02677, section 2.1.
+        """
+        return replace(self, batch_size=batch_size, learning_rate=self.learning_rate * batch_size / self.batch_size)
+
+
+def by_size(
+    *, imagenet: Preset, small: Preset, smoke: Callable[..., Objective] | None = None, vit: bool = False
+) -> dict[str, Preset]:
+    """Returns the presets of a method by size, with their encoders.
+
+    Args:
+        imagenet: The paper's own hyper-parameters, with the paper's batch size.
+        small: For images of 32 to 96 pixels on a CPU or one GPU.
+        smoke: `method` for a run of one minute. It is needed if the state of the small method needs more images than
+            such a run has.
+        vit: Whether the encoder is a vision transformer.
+    """
+    brief = replace(small.at_batch(32), epochs=2, method=smoke or small.method)
+    presets = {"small": small, "imagenet": replace(imagenet, image_size=224), "smoke": brief}
+    if vit:
+        encoders = {"small": _small_vit, "imagenet": _published("ViTSmall16"), "smoke": _small_vit}
+    else:
+        encoders = {"small": _ENCODER, "imagenet": _published("ResNet50"), "smoke": resnet(8)}
+    return {size: replace(preset, encoder=encoders[size], vit=vit) for size, preset in presets.items()}
+
+
 def pair(view: Callable[[int], augment.View]) -> Callable[[int], keras.layers.Layer]:
-    """Two views of each image, "a" and "b". view: image size -> one."""
+    """Returns a function from an image size to a layer that makes two views of each image, "a" and "b"."""
     return lambda size: augment.MultiView({"a": view(size), "b": view(size)})
 
 
-def single(view: Callable[[int], augment.View]) -> Callable[[int], keras.layers.Layer]:
-    """One view of each image, "a". view: image size -> one."""
-    return lambda size: augment.MultiView({"a": view(size)})
+def single(augmentation: Callable[[int], augment.View]) -> Callable[[int], keras.layers.Layer]:
+    """Returns a function from an image size to a layer that augments each image once, as "a"."""
+    return lambda size: augment.MultiView({"a": augmentation(size)})
 
 
 def sgd(decay: float, *, norms: bool = True) -> Callable[[], keras.optimizers.Optimizer]:
-    """SGD with momentum .9.
+    """Returns a function that creates SGD with a momentum of 0.9.
 
-    The learning rate multiplies the gradient before the momentum sums it up, as in Keras. In PyTorch, with which the
-    papers trained, it multiplies the sum. The two differ after a change of the rate: for some ten steps after a drop
-    to a tenth, as in the presets of NPID and MoCo v1, the sum here still holds gradients of the rate before.
+    The learning rate multiplies each gradient before the momentum sums them, as in Keras. The papers trained with
+    PyTorch, where the learning rate multiplies the sum. The two differ for about ten steps after a drop of the learning
+    rate (NPID and MoCo v1). In these steps, the sum here still contains gradients that were multiplied by the higher
+    learning rate.
 
     Args:
-        decay: Weight decay of the papers, which add decay * w to the gradient.
-        norms: Whether gamma and beta of normalization decay too. In VISSL they do not, in PyTorch's own SGD they do.
-
-    Returns:
-        A function that makes the optimizer.
+        decay: Weight decay of the papers, which add `decay * weight` to the gradient.
+        norms: Whether gamma and beta of normalization layers decay too. They do in PyTorch's SGD, but not in VISSL.
     """
 
     def optimizer() -> keras.optimizers.Optimizer:
-        made = SGD(momentum=0.9, weight_decay=decay / (1 - 0.9))  # decoupled: momentum would sum it up
+        # The decay is decoupled from the gradient here. In the papers, the momentum multiplies the decay by
+        # `1 / (1 - 0.9)`.
+        made = SGD(momentum=0.9, weight_decay=decay / (1 - 0.9))
         if not norms:
             made.exclude_from_weight_decay(var_names=["gamma", "beta"])
         return made
@@ -111,17 +152,14 @@ def sgd(decay: float, *, norms: bool = True) -> Callable[[], keras.optimizers.Op
 
 
 def adamw(beta_2: float, decay: float = 0.05, **options) -> Callable[[], keras.optimizers.Optimizer]:
-    """AdamW without decay of biases, normalization and the vector of hidden patches, which MAE's code does decay.
+    """Returns a function that creates AdamW, without decay of biases, normalization and the vector of hidden patches.
 
-    Its epsilon is 1e-8, as in PyTorch, with which the papers trained.
+    MAE's code does decay that vector.
 
     Args:
-        beta_2: Decay of the second moment.
+        beta_2: Decay rate of the second moment.
         decay: Weight decay.
         **options: Other arguments of `kv.training.AdamW`.
-
-    Returns:
-        A function that makes the optimizer.
     """
 
     def optimizer() -> keras.optimizers.Optimizer:
@@ -133,12 +171,18 @@ def adamw(beta_2: float, decay: float = 0.05, **options) -> Callable[[], keras.o
 
 
 def lars(decay: float) -> Callable[[], keras.optimizers.Optimizer]:
-    """LARS with momentum .9. SwAV's code has LARC, whose rate multiplies after the momentum, which differs little where
-    the rate changes slowly, and which scales and decays biases and gains too."""
+    """Returns a function that creates LARS with a momentum of 0.9.
+
+    SwAV's code uses LARC instead. LARC applies the learning rate after the momentum. The difference is small as long as
+    the learning rate changes slowly. In SwAV's code, biases and gains are also scaled, and they also decay.
+
+    Args:
+        decay: Weight decay.
+    """
 
     def optimizer() -> keras.optimizers.Optimizer:
         made = Lars(momentum=0.9, weight_decay=decay, scales_undecayed=True)
-        made.exclude_from_weight_decay(var_names=["prototypes"])  # they stay as they began while they are frozen
+        made.exclude_from_weight_decay(var_names=["prototypes"])  # They must not decay while they are frozen.
         return made
 
     return optimizer

@@ -1,4 +1,4 @@
-"""Cluster centers that train with the network."""
+"""The prototypes of SwAV: cluster centers that are trained with the network."""
 
 import keras
 from keras import ops
@@ -11,7 +11,7 @@ __all__ = ["Prototypes", "UnitColumns"]
 
 
 class UnitColumns(keras.constraints.Constraint):
-    """Columns of length 1. Those that are, up to rounding, stay as they are, bit for bit."""
+    """Scales columns to length 1. Columns that already have length 1, up to rounding, do not change."""
 
     def __call__(self, w):
         length = ops.sqrt(ops.sum(ops.square(w), axis=0, keepdims=True))
@@ -20,28 +20,38 @@ class UnitColumns(keras.constraints.Constraint):
 
 
 def unit_columns(shape, dtype=None):
-    """Initializer: random directions."""
+    """Initializer that draws unit columns with random directions."""
     return ops.transpose(unit(keras.random.normal(shape[::-1], dtype=dtype or "float32")))
 
 
 class Prototypes(keras.layers.Layer):
-    """Scores of unit features against `count` trainable unit vectors (Caron et al. 2020, arXiv 2006.09882, eq. 2).
+    """Computes the cosines between unit features and trainable prototypes.
 
-    (B, width) -> (B, count) float32 cosines. After each step of an optimizer the vectors have length 1 again, as the
-    published code does before each forward. frozen_steps: in the first so many training calls no gradient reaches them
-    (313 there: one epoch at a batch of 4096), so that with no weight decay they stay as they began.
+    The layer maps features `(batch, width)` of length 1 to scores `(batch, count)` float32. After each optimizer step
+    the prototypes are scaled to length 1 again. The published code does this before each forward pass.
+
+    Args:
+        count: Number of prototypes. The paper uses 3000 for ImageNet.
+        width: Number of features.
+        frozen_steps: Number of training steps, counted from the start, in which the prototypes get no gradient. The
+            published code uses 313, which is one epoch with batches of 4096. The optimizer must not apply weight decay
+            to the prototypes, otherwise they change during these steps too.
+
+    Raises:
+        UserError: If `count` or `width` is not positive, or `frozen_steps` is negative.
+
+    References:
+        Caron et al. 2020, arXiv 2006.09882, equation 2.
     """
 
-    def __init__(self, count: int, width: int, *, frozen_steps: int = 0, name: str | None = None):
-        super().__init__(name=name, dtype="float32")
-        for name, value in {"count": count, "width": width}.items():
-            if value < 1:
-                raise checks.error(name, expected="a count of at least 1", received=value)
-        self.count, self.width, self.frozen_steps = count, width, frozen_steps
+    def __init__(self, count: int, width: int, *, frozen_steps: int = 0):
+        super().__init__(dtype="float32")
+        checks.positive({"count": count, "width": width})
+        self.frozen_steps = frozen_steps
         self.kernel = self.add_weight(
             (width, count), initializer=unit_columns, constraint=UnitColumns(), name="prototypes"
         )
-        self.frozen = Countdown(frozen_steps)
+        self.frozen = Countdown(frozen_steps, argument="frozen_steps")
         self.built = True
 
     def call(self, features, training=False):
@@ -50,6 +60,3 @@ class Prototypes(keras.layers.Layer):
             frozen = self.frozen(features, training=training)
             kernel = ops.where(frozen, ops.stop_gradient(kernel), kernel)
         return ops.matmul(features, kernel)
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.count)

@@ -1,4 +1,4 @@
-"""The features of the last batches, first in first out."""
+"""The queue of keys of MoCo, which SwAV uses too."""
 
 import keras
 from keras import ops
@@ -10,37 +10,55 @@ __all__ = ["FeatureQueue"]
 
 
 def unit_rows(shape, dtype=None):
-    """Initializer: random directions."""
+    """Initializer that draws unit vectors with random directions."""
     return unit(keras.random.normal(shape, dtype=dtype or "float32"))
 
 
 class FeatureQueue(keras.layers.Layer):
-    """A queue of `size` features of `width` (He et al. 2020, arXiv 1911.05722, section 3.2), begun with random units.
+    """Stores the features of the last batches, first in, first out.
 
-    Call it once a step, `queue(keys, training=training)`: returns a copy (size, width) of the rows before this step;
-    in training then takes in `keys` (B, width) float32 of all replicas. `size` is a multiple of the global batch.
-    `count`: features taken in so far. State: saved, restored and replicated as weights.
-    Raises UserError if the batch is known and does not divide `size`; `check_batch` does so before.
+    Call the layer once per step. `queue(keys, training=training)` returns a copy of the rows, `(size, width)`, as they
+    were before this step. In training, the keys `(batch, width)` of all replicas then replace the oldest rows.
+
+    The rows start as random unit vectors. They are weights of the layer, so they are saved and restored with the model.
+    The weight `count` shows how many features were stored. The queue is full when `count >= size`.
+
+    Args:
+        size: Number of rows, a multiple of the global batch size. The paper uses 65536.
+        width: Number of features per row.
+
+    Raises:
+        UserError: If `size` or `width` is not positive.
+
+    References:
+        He et al. 2020, arXiv 1911.05722, section 3.2.
     """
 
-    def __init__(self, size: int, width: int, *, name: str | None = None):
-        super().__init__(name=name, dtype="float32")
-        for name, value in {"size": size, "width": width}.items():
-            if value < 1:
-                raise checks.error(name, expected="a count of at least 1", received=value)
-        self.size, self.width = size, width
+    def __init__(self, size: int, width: int):
+        super().__init__(dtype="float32")
+        checks.positive({"size": size, "width": width})
+        self.size = size
         state = {"trainable": False, "aggregation": "only_first_replica"}
         self.rows = self.add_weight((size, width), initializer=unit_rows, name="rows", **state)
         self.count = self.add_weight((), initializer="zeros", dtype="int", name="count", **state)
         self.built = True
 
-    def check_batch(self, rows: int) -> None:
-        if self.size % rows:
-            raise checks.error(
+    def check_batch(self, batch_size: int) -> None:
+        """Checks that batches fill the queue without a remainder.
+
+        Args:
+            batch_size: Global batch size.
+
+        Raises:
+            UserError: If `batch_size` does not divide the size of the queue.
+        """
+        if self.size % batch_size:
+            raise checks.UserError(
                 "batch_size",
-                problem="does not suit the queue",
-                expected=f"a divisor of its size, {self.size}",
-                received=rows,
+                problem="does not divide the size of the queue",
+                expected=f"a divisor of {self.size}",
+                received=batch_size,
+                hint="Change the batch size or `queue_size`",
             )
 
     def call(self, keys, training=False):
@@ -52,10 +70,8 @@ class FeatureQueue(keras.layers.Layer):
             batch = ops.shape(keys)[0]
             where = (self.count + ops.arange(batch, dtype=self.count.dtype)) % self.size
             self.rows.assign(ops.scatter_update(old, where[:, None], keys))
-            # counts on only until it is full, then around: an int32, which JAX has, would end after 2^31 features
+            # Once the queue is full, the count stays in [size, 2 * size). JAX counts in int32, so a growing count would
+            # overflow after 2^31 features.
             count = self.count + ops.cast(batch, self.count.dtype)
             self.count.assign(ops.where(count >= 2 * self.size, count - self.size, count))
         return old
-
-    def compute_output_shape(self, input_shape):
-        return (self.size, self.width)

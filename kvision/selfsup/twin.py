@@ -1,4 +1,4 @@
-"""A slow copy of a network: its weights are a moving average of the other's."""
+"""The momentum encoder of MoCo."""
 
 import keras
 from keras import ops
@@ -9,34 +9,47 @@ __all__ = ["MomentumTwin"]
 
 
 class MomentumTwin(keras.layers.Layer):
-    """The momentum encoder of MoCo (He et al. 2020, arXiv 1911.05722, eq. 2).
+    """A copy of a network. The weights of the copy are a moving average of the original's weights.
 
-    model: the fast network, functional. Call the twin once a step, `twin(x, training=training)`: in training first
-    k <- momentum * k + (1 - momentum) * q for what trains, then its own forward; no gradient goes through. It keeps
-    statistics of normalization of its own. momentum: .999 in the paper; a weight, `twin.momentum.assign(m)` changes it
-    while it trains.
-    groups: on one device the batch runs in so many parts, of images that are drawn anew in each step, so that no key
-    shares the statistics of its query's batch: what shuffling across GPUs does in section 3.3. With replicas the
-    statistics are those of the global batch, and groups do nothing. A batch must divide by it.
+    Call the layer once per step: `twin(x, training=training)`. In training, the twin first updates each of its
+    trainable weights, `slow = momentum * slow + (1 - momentum) * fast`, and then runs its forward pass. No gradient
+    flows through the twin. The twin has its own normalization statistics. The momentum is a weight:
+    `twin.momentum.assign(value)` changes it during training.
+
+    Args:
+        model: The original network, a functional model.
+        momentum: Weight of the old value, in [0, 1]. The default is from the paper.
+        groups: Number of groups into which one device splits the batch. The images of a group are drawn anew in each
+            step, and each group is normalized separately. So a key does not share batch statistics with its query. The
+            paper shuffles images across 8 GPUs for the same purpose (section 3.3). On several replicas, the statistics
+            are those of the global batch, and `groups` has no effect.
+        seed: Seed of the groups. If None, the seed is random.
+
+    Raises:
+        UserError: If `momentum` is outside of [0, 1], or `groups` is not positive.
+
+    References:
+        He et al. 2020, arXiv 1911.05722, equation 2.
     """
 
     def __init__(self, model: keras.Model, *, momentum: float = 0.999, groups: int = 1, seed: int | None = None):
         super().__init__(dtype="float32")
         if not 0 <= momentum <= 1:
-            raise checks.error("momentum", expected="a share in [0, 1]", received=momentum)
-        if groups < 1:
-            raise checks.error("groups", expected="a count of at least 1", received=groups)
+            raise checks.UserError("momentum", expected="a number in [0, 1]", received=momentum)
+        checks.positive({"groups": groups})
         self.groups = groups
         self.order = keras.random.SeedGenerator(seed)
         self.slow = keras.models.clone_model(model)
         self.slow.set_weights(model.get_weights())
         for layer in self.slow._flatten_layers():
-            if isinstance(layer, keras.layers.Normalization):  # which weights alone do not reach
+            if isinstance(layer, keras.layers.Normalization):  # This layer computes with a copy of its weights.
                 layer.finalize_state()
         pairs = list(zip(self.slow.trainable_variables, model.trainable_variables, strict=True))
-        self.pairs = lambda: pairs  # as a list it would make the fast weights the twin's own
+        # If this were a list, Keras would track it and count the original's weights as weights of the twin.
+        self.pairs = lambda: pairs
         for slow, _ in pairs:
-            slow.trainable = False  # of the variables alone: layers would normalize by moving statistics
+            # Only the variables are frozen: a frozen BatchNormalization layer would use its moving statistics.
+            slow.trainable = False
         self.momentum = self.add_weight(
             (),
             initializer=keras.initializers.Constant(momentum),
@@ -48,21 +61,29 @@ class MomentumTwin(keras.layers.Layer):
 
     @property
     def trainable(self):
+        """Always True, because only the variables of the twin are frozen."""
         return self._trainable
 
     @trainable.setter
     def trainable(self, value):
-        """A parent's `trainable` is not handed down: it would open the variables again, or stop the statistics."""
+        # The `trainable` of a parent is ignored. It would unfreeze the variables, or stop the normalization statistics.
         self._trainable = True
 
-    def check_batch(self, rows: int) -> None:
-        """Raises UserError for a batch of one device that the groups do not part evenly."""
-        if distribute.replica_count() == 1 and rows % self.groups:
-            raise checks.error(
+    def check_batch(self, batch_size: int) -> None:
+        """Checks that one device can split the batch evenly into groups.
+
+        Args:
+            batch_size: Global batch size.
+
+        Raises:
+            UserError: If there is one device, and `batch_size` is not a multiple of `groups`.
+        """
+        if distribute.replica_count() == 1 and batch_size % self.groups:
+            raise checks.UserError(
                 "batch_size",
-                problem="does not suit the momentum twin",
-                expected=f"a multiple of its groups, {self.groups}",
-                received=rows,
+                problem="cannot be split evenly by the momentum twin",
+                expected=f"a multiple of `groups`, {self.groups}",
+                received=batch_size,
             )
 
     def call(self, x, training=False):

@@ -1,1 +1,1 @@
-"""A SavedModel behind TF Serving's gRPC interface, to try clients where TF Serving itself is not at hand."""
+"""Serving: a SavedModel behind the gRPC interface of TF Serving, for testing clients without TF Serving itself."""

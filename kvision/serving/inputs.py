@@ -1,4 +1,4 @@
-"""A request's tensors, checked against what a signature takes."""
+"""Decodes the tensors of a request and checks them against a signature."""
 
 import math
 from collections.abc import Mapping
@@ -12,21 +12,32 @@ if TYPE_CHECKING:
 
 __all__ = ["MESSAGE_LIMIT", "tensors"]
 
-MESSAGE_LIMIT = 256 * 2**20  # bytes of a request; gRPC's own limit is 4 MiB, not 7 float images of 224 px
+MESSAGE_LIMIT = 256 * 2**20  # bytes per request; the default of gRPC, 4 MiB, is enough for 6 float images of 224 pixels
 
 
 def tensors(sent: "Mapping[str, TensorProto]", specs: "Mapping[str, tf.TensorSpec]") -> "dict[str, tf.Tensor]":
-    """The inputs that `specs` asks for, decoded.
+    """Decodes the inputs of a request.
 
-    Raises UserError, which names the input that is missing, unknown, of another dtype or shape, or cannot be read.
+    Args:
+        sent: The tensors of the request by name.
+        specs: The inputs of the signature by name.
+
+    Returns:
+        The decoded tensors by name.
+
+    Raises:
+        UserError: If an input is missing, unknown, of a wrong dtype or shape, or cannot be read. The error contains its
+            name.
     """
     takes = ", ".join(f"`{name}` {_text(spec.dtype, spec.shape)}" for name, spec in specs.items())
     for name in specs:
         if name not in sent:
-            raise checks.error(name, problem="is missing", expected=takes, received=sorted(sent))
+            raise checks.UserError(name, problem="is missing", expected=takes, received=sorted(sent))
     for name in sent:
         if name not in specs:
-            raise checks.error(name, problem="is not an input of this signature", expected=takes, received=sorted(sent))
+            raise checks.UserError(
+                name, problem="is not an input of this signature", expected=takes, received=sorted(sent)
+            )
     return {name: _tensor(name, sent[name], spec) for name, spec in specs.items()}
 
 
@@ -37,22 +48,25 @@ def _tensor(name: str, proto: "TensorProto", spec: "tf.TensorSpec") -> "tf.Tenso
     try:
         dtype, shape = tf.as_dtype(proto.dtype), tf.TensorShape(proto.tensor_shape)
     except (TypeError, ValueError) as reason:
-        raise checks.error(name, expected=expected, received=f"no tensor ({reason})") from reason
+        raise checks.UserError(name, expected=expected, received=f"no tensor ({reason})") from reason
     received = _text(dtype, shape)
     if dtype != spec.dtype:
-        raise checks.error(name, problem="has another dtype", expected=expected, received=received)
+        raise checks.UserError(name, problem="has another dtype", expected=expected, received=received)
     if not shape.is_fully_defined() or not shape.is_compatible_with(spec.shape):
-        raise checks.error(name, problem="has another shape", expected=expected, received=received)
-    # one value may stand for all: a request of a few bytes could ask for any amount of memory
+        raise checks.UserError(name, problem="has another shape", expected=expected, received=received)
+    # A message may hold one value that is repeated for the whole tensor, so a request of a few bytes could need any
+    # amount of memory.
     count = math.prod(shape.as_list())
     if count * (dtype.size or 1) > MESSAGE_LIMIT:
-        raise checks.error(name, problem="is too large", expected=f"at most {MESSAGE_LIMIT} bytes", received=received)
+        raise checks.UserError(
+            name, problem="is too large", expected=f"at most {MESSAGE_LIMIT} bytes", received=received
+        )
     if dtype == tf.string and count != len(proto.string_val):
-        raise checks.error(name, expected=f"{count} strings", received=len(proto.string_val))
+        raise checks.UserError(name, expected=f"{count} strings", received=len(proto.string_val))
     try:
         return tf.constant(tf.make_ndarray(proto), spec.dtype)
     except (TypeError, ValueError) as reason:
-        raise checks.error(
+        raise checks.UserError(
             name, problem=f"cannot be read ({reason})", expected=expected, received=f"{proto.ByteSize()} bytes"
         ) from reason
 

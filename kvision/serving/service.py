@@ -1,15 +1,14 @@
-"""TF Serving's `Predict` and `GetModelMetadata` over a SavedModel: message in, message out, without a network.
+"""TF Serving's `Predict` and `GetModelMetadata` for a SavedModel, without a network.
 
-A SavedModel's signatures run on images of any size and say little about a wrong input: `inputs` checks them first.
+The signatures of a SavedModel run on images of any size, and their errors for wrong inputs are unclear. Therefore
+`inputs` checks the inputs first.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from kvision import checks
-from kvision.export.alone import import_tensorflow
-from kvision.export.plain_path import plain_path
-from kvision.quiet import quiet
+from kvision.export import alone
 from kvision.serving import inputs
 
 __all__ = ["NotFound", "Service"]
@@ -22,34 +21,44 @@ class NotFound(checks.UserError):
 
 
 class Service:
-    """One version of one model.
+    """One version of one model. Its methods take and return messages of `tensorflow_serving.apis`.
 
-    folder: with `saved_model.pb` in it; its name is the version where that is a number, else the version is 1.
-    Raises UserError if it cannot be loaded. Messages are those of `tensorflow_serving.apis`.
+    Args:
+        folder: The folder of a SavedModel. If the folder name is a number, it is the version. Otherwise the version is
+            1.
+        name: The name of the model in requests.
+
+    Attributes:
+        name: The name of the model in requests.
+        version: The number of the version.
+        signatures: The functions of the SavedModel by name.
+
+    Raises:
+        UserError: If the SavedModel cannot be loaded.
     """
 
     def __init__(self, folder: Path, name: str):
-        with quiet():
-            import_tensorflow()
-            import tensorflow as tf
-            from tensorflow.core.protobuf import saved_model_pb2
         self.name, self.version = name, int(folder.name) if folder.name.isdecimal() else 1
-        try:
-            with quiet(), plain_path(folder) as path:  # it looks for a GPU, loudly
-                self._loaded = tf.saved_model.load(str(path))  # kept: the signatures hold its variables weakly
-            file = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-        except Exception as reason:  # a damaged file fails in many ways, protobuf's among them
-            raise checks.error(
-                "MODEL",
-                problem=f"cannot be loaded: {str(reason).splitlines()[0]}",
-                expected="a SavedModel",
-                received=str(folder),
-            ) from reason
+        self._loaded = alone.load(folder)  # The signatures have only weak references to the variables.
+        from tensorflow.core.protobuf import saved_model_pb2
+
+        file = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self._definitions = file.meta_graphs[0].signature_def
         self.signatures: Mapping[str, Callable] = self._loaded.signatures
 
     def predict(self, request):
-        """PredictRequest -> PredictResponse. Raises NotFound; UserError for inputs that do not fit the signature."""
+        """Runs a signature.
+
+        Args:
+            request: A `PredictRequest`.
+
+        Returns:
+            The `PredictResponse`.
+
+        Raises:
+            NotFound: If the model, version or signature is not served here.
+            UserError: If the inputs do not fit the signature.
+        """
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
 
@@ -60,17 +69,30 @@ class Service:
         response = predict_pb2.PredictResponse()
         self._sign(response.model_spec, name)
         for key in request.output_filter or outputs:
-            checks.one_of("output_filter", key, outputs)
+            checks.one_of("request.output_filter", key, outputs)
             response.outputs[key].CopyFrom(tf.make_tensor_proto(outputs[key].numpy()))
         return response
 
     def metadata(self, request):
-        """GetModelMetadataRequest for the field `signature_def` -> GetModelMetadataResponse."""
+        """Describes the signatures.
+
+        Args:
+            request: A `GetModelMetadataRequest` for the field `signature_def`.
+
+        Returns:
+            The `GetModelMetadataResponse`.
+
+        Raises:
+            NotFound: If the model or version is not served here.
+            UserError: If the request contains any field except `signature_def`.
+        """
         from tensorflow_serving.apis import get_model_metadata_pb2
 
         self._check_model(request.model_spec)
         if list(request.metadata_field) != ["signature_def"]:
-            raise checks.error("metadata_field", expected="['signature_def']", received=list(request.metadata_field))
+            raise checks.UserError(
+                "request.metadata_field", expected="['signature_def']", received=list(request.metadata_field)
+            )
         found = get_model_metadata_pb2.SignatureDefMap()
         for name, definition in self._definitions.items():
             found.signature_def[name].CopyFrom(definition)

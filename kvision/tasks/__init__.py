@@ -1,6 +1,7 @@
-"""Tasks: what a model answers, one file a task. Exporting and predicting know the contract `kvision.export.task.Task`.
+"""The tasks, with one file for each task.
 
-A new task is a class in a file of its own and a line in `TASKS`.
+A task is a class that follows the contract `kv.export.Task`. The docstring of `Task` holds a complete example. To add a
+task, write a class in a new file and add the class to `TASKS`.
 """
 
 from kvision.export.task import Task
@@ -10,4 +11,4 @@ from kvision.tasks.segmentation import Segmentation
 __all__ = ["TASKS", "Classification", "Segmentation"]
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, Segmentation)}
-"""The tasks by the name in an exported model's `task.json`."""
+"""The tasks by their names in `task.json` of an exported model."""

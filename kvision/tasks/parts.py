@@ -1,4 +1,4 @@
-"""The parts of answers that people look at."""
+"""The visible parts of answers."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ __all__ = ["Bars", "Mask", "Picture", "png"]
 
 
 def png(image: np.ndarray) -> bytes:
-    """Returns an image `(height, width, 3)` uint8 as a PNG."""
+    """Returns an image `(height, width, 3)` uint8 as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
@@ -21,17 +21,21 @@ def png(image: np.ndarray) -> bytes:
 
 @dataclass(frozen=True)
 class Bars:
-    """A number for each class."""
+    """A number for each class.
+
+    Attributes:
+        values: The numbers by class name.
+    """
 
     values: Mapping[str, float]
 
     def text(self, top: int) -> str:
-        """Returns the classes with the largest values."""
+        """Returns the `top` classes with the largest numbers."""
         ranked = sorted(self.values.items(), key=lambda item: -item[1])[:top]
         return "   ".join(f"{label} {value:.3f}" for label, value in ranked)
 
     def pictures(self) -> dict[str, bytes]:
-        """Returns none."""
+        """Returns no pictures."""
         return {}
 
 
@@ -42,7 +46,7 @@ class Mask:
     Attributes:
         image: `(height, width, 3)` uint8.
         labels: `(height, width)` uint8.
-        colors: An (R, G, B) for each label.
+        colors: A color (R, G, B) for each label.
     """
 
     image: np.ndarray
@@ -50,25 +54,29 @@ class Mask:
     colors: Sequence[Sequence[int]]
 
     def text(self, top: int) -> str:
-        """Returns nothing: the shares of the classes are `Bars`."""
+        """Returns an empty text. A separate part, `Bars`, shows the shares of the classes."""
         return ""
 
     def pictures(self) -> dict[str, bytes]:
-        """Returns the image under its labels' colors, and the labels as numbers with a palette."""
+        """Returns `overlay` (the image with the colors of its labels on top) and `mask` (the labels with a palette)."""
         overlay = label_colors.overlay(self.image, self.labels, self.colors)
         return {"overlay": png(overlay), "mask": label_colors.to_png(self.labels, self.colors)}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image as an answer, `(height, width, 3)` uint8."""
+    """An image as an answer.
+
+    Attributes:
+        image: `(height, width, 3)` uint8.
+    """
 
     image: np.ndarray
 
     def text(self, top: int) -> str:
-        """Returns nothing."""
+        """Returns no text."""
         return ""
 
     def pictures(self) -> dict[str, bytes]:
-        """Returns the image."""
+        """Returns the image under the name `picture`."""
         return {"picture": png(self.image)}

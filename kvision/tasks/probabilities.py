@@ -1,4 +1,4 @@
-"""What an exported model answers has to be probabilities: two classes for a sigmoid, and a refusal for logits."""
+"""Checks that the outputs of an exported model are probabilities, and converts one sigmoid to two classes."""
 
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,18 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "of_two_classes"]
 
-_ROUNDING = 1e-3  # of a sum of thousands of float32 probabilities
+_ROUNDING = 1e-3  # largest error of a sum of thousands of float32 probabilities
 
 
 def of_two_classes(model: "keras.Model") -> "keras.Model":
-    """Returns a model that ends in one sigmoid p, as `Dense(1, activation="sigmoid")`, as one that answers [1 - p, p].
+    """Converts a model that ends in one sigmoid p to a model of two classes with the probabilities 1 - p and p.
 
-    The last layer of the new model reads what the last layer of the old one read. Other models are returned as they
-    are.
+    Args:
+        model: Any model. The sigmoid is the activation of the last layer, such as `Dense(1, activation="sigmoid")`.
+
+    Returns:
+        The new model. Its last layer reads the same features as before. A model that does not end in one sigmoid is
+        returned unchanged.
     """
     import keras
 
@@ -40,14 +44,22 @@ def of_two_classes(model: "keras.Model") -> "keras.Model":
 
 
 def check(model: "keras.Model", outputs: np.ndarray) -> None:
-    """Raises UserError if outputs, with the classes on the last axis, are not probabilities."""
+    """Checks that outputs are probabilities.
+
+    Args:
+        model: The model. Its name appears in the error.
+        outputs: Its outputs for some images, with the classes on the last axis.
+
+    Raises:
+        UserError: If a value is negative or the sum over the classes is not 1.
+    """
     low, high, sums = outputs.min(), outputs.max(), outputs.sum(axis=-1)
     if outputs.shape[-1] > 1 and low >= -_ROUNDING and np.abs(sums - 1).max() <= _ROUNDING:
         return
-    raise checks.error(
+    raise checks.UserError(
         "model",
         problem=f"'{model.name}' does not answer with probabilities",
         expected="values of at least 0 whose sum over the classes is 1, or one sigmoid",
-        received=f"values of {low:.3g} to {high:.3g} with sums of {sums.min():.3g} to {sums.max():.3g}",
+        received=f"values from {low:.3g} to {high:.3g} with sums from {sums.min():.3g} to {sums.max():.3g}",
         hint="For logits: keras.Model(model.input, keras.layers.Softmax()(model.output))",
     )

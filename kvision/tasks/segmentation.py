@@ -1,4 +1,4 @@
-"""Segmentation: an image of any size in, a label for each pixel out."""
+"""Segmentation: a label for each pixel, for images of any size."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from kvision import checks
 from kvision.export.task import Answer, Arrays, CardText, Case
 from kvision.pixels import MAX_PIXELS, graph, pillow
 from kvision.pixels.label_colors import palette
-from kvision.tasks import names, probabilities
+from kvision.tasks import names, probabilities, signatures
 from kvision.tasks.parts import Bars, Mask, png
 
 if TYPE_CHECKING:
@@ -23,28 +23,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Segmentation"]
 
-_PHONE_SIZE = 256  # pixels, where no longest side is given
-_SIZES = ((96, 96), (97, 129), (131, 101))  # that are compared; odd ones, on which pyramids round
-_EQUAL = 1e-4  # the largest difference of probabilities that counts as none
-_SURE = 0.005  # of probability: half a lead that rounding does not turn
-_WRONG = 0.001  # share of a mask's sure pixels that may differ
+_PHONE_SIZE = 256  # pixels; the default size if `longest_side` is None
+_SIZES = ((96, 96), (97, 129), (131, 101))  # sizes of the compared images; pyramids round odd sizes
+_EQUAL = 1e-4  # largest difference of equal probabilities
+_SURE = 0.005  # half of the lead that a probability needs, so that rounding does not change the label
+_WRONG = 0.001  # share of the sure pixels of a mask that may have different labels
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """A network with a label for each pixel.
+    """The task of a network that gives a label to each pixel.
 
-    The model takes `image` `(batch, height, width, 3)` in [0, 255] of any size and answers with probabilities
+    The model takes `image` `(batch, height, width, 3)` of any size in [0, 255] and returns probabilities
     `(batch, height, width, classes)`.
 
-    The signatures are `predict`, with the outputs `probabilities` and `label` (int32), and `serve_bytes` of
-    `image_bytes`, with the outputs `mask_bytes` (PNGs of labels in the sizes of the images) and `valid`.
+    | signature | input | outputs |
+    |---|---|---|
+    | `predict` | `image` | `probabilities`, and `label`, the int32 index of the most probable class |
+    | `serve_bytes` | `image_bytes` | `mask_bytes`, PNG files of labels with the sizes of the images, and `valid` |
 
     Attributes:
-        labels: Different names of the classes. If None, classes have numbers.
-        longest_side: Larger images are made smaller for the network, inside `serve_bytes` and by `kvision predict`.
-            MediaPipe resizes every image to this square, or to 256 x 256 pixels if None.
-        colors: An (R, G, B) for each class. Defaults to Pascal VOC's.
+        labels: The class names, all different. If None, the default, classes have numbers.
+        longest_side: The largest length of the longer side of an image, in pixels. `serve_bytes` and `kvision predict`
+            shrink larger images to this length for the network. MediaPipe resizes every image to a square with this
+            side. If None, the default, images keep their size, and MediaPipe resizes them to 256 x 256 pixels.
+        colors: A color (R, G, B) in [0, 255] for each class. Defaults to the colors of Pascal VOC.
+
+    Example:
+        >>> task = kv.tasks.Segmentation(["ground", "tree"], longest_side=512)
+        >>> image = keras.Input((None, None, 3), name="image")
+        >>> model = keras.Model(image, keras.layers.Conv2D(2, 3, padding="same", activation="softmax")(image))
+        >>> task.check(model) is model
+        True
+        >>> version = kv.export.write(model, "saved_models/park", task=task)  # doctest: +SKIP
     """
 
     name: ClassVar[str] = "segmentation"
@@ -58,74 +69,82 @@ class Segmentation:
 
     @property
     def default_size(self) -> int:
-        """Height and width in pixels for programs that ask for none."""
+        """Default height and width in pixels, for programs that do not choose a size."""
         return self.longest_side or _PHONE_SIZE
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any], labels: Sequence[str] | None) -> Self:
-        """Builds the task of an exported model; ValueError for facts that cannot be used."""
+        """Builds the task of an exported model.
+
+        Args:
+            facts: The content of `task.json`. Anyone may have written this file.
+            labels: The class names, or None.
+
+        Returns:
+            The task.
+
+        Raises:
+            ValueError: If the longest side or the colors are invalid.
+        """
         side, colors = facts.get("longest_side"), facts.get("colors")
         if side is not None and not (type(side) is int and 1 <= side <= MAX_PIXELS):
-            raise ValueError("longest_side is no count of pixels")
-        if colors is not None:
-            table = np.array(colors)
-            whole = table.dtype.kind == "i" and table.ndim == 2 and table.shape[1] == 3 and len(table) <= 255
-            if not whole or table.min() < 0 or table.max() > 255:
-                raise ValueError("colors are no list of (R, G, B)")
+            raise ValueError("longest_side is no number of pixels")
+        table = np.array([(0, 0, 0)] if colors is None else colors)
+        whole = table.dtype.kind == "i" and table.ndim == 2 and table.shape[1] == 3 and len(table) <= 255
+        if not whole or table.min() < 0 or table.max() > 255:
+            raise ValueError("colors are no list of (R, G, B)")
         return cls(labels, side, colors)
 
     def facts(self, model: "keras.Model") -> dict[str, Any]:
-        """Returns the longest side and the colors."""
+        """Returns the longest side and the colors, for `task.json`."""
         colors = palette(model.output_shape[-1]) if self.colors is None else self.colors
         return {"longest_side": self.longest_side, "colors": [list(map(int, color)) for color in colors]}
 
     def check(self, model: "keras.Model") -> "keras.Model":
-        """Returns the model, with two classes in place of one sigmoid.
+        """Checks a network before it is exported.
+
+        Args:
+            model: The model of the user.
+
+        Returns:
+            The model, with two classes instead of one sigmoid.
 
         Raises:
-            kvision.UserError: If inputs or outputs are others, or labels or colors do not fit the classes.
+            UserError: If the model is not a segmentation network, or if the labels or colors do not fit its classes.
         """
         named = len(model.inputs) == 1 and model.inputs[0].name == "image"
         free = tuple(model.input_shape[1:]) == (None, None, 3) and tuple(model.output_shape[1:3]) == (None, None)
         if not named or not free or len(model.output_shape) != 4:
-            raise checks.error(
+            raise checks.UserError(
                 "model",
                 problem="is no network with a label for each pixel",
-                expected="one input `image` (B, None, None, 3) and one output (B, None, None, K)",
-                received=f"{[tensor.name for tensor in model.inputs]} {model.input_shape} -> {model.output_shape}",
+                expected="one input `image` (batch, None, None, 3) and one output (batch, None, None, classes)",
+                received=f"{[tensor.name for tensor in model.inputs]} {model.input_shape} to {model.output_shape}",
             )
         model = probabilities.of_two_classes(model)
         classes = model.output_shape[-1]
         if not 2 <= classes <= 255:
-            raise checks.error("model", expected="2 to 255 classes, as a mask of 8 bits can hold", received=classes)
+            raise checks.UserError("model", expected="2 to 255 classes, as masks have 8 bits", received=classes)
         names.check(self.labels, classes)
         if self.colors is not None and len(self.colors) != classes:
-            raise checks.error("colors", expected=f"{classes} of them, (R, G, B)", received=self.colors)
+            raise checks.UserError("colors", expected=f"{classes} colors (R, G, B)", received=self.colors)
         return model
 
     def functions(self, model: "keras.Model") -> dict[str, Callable]:
         """Returns `predict`."""
         import tensorflow as tf
 
-        images = tf.TensorSpec((None, None, None, 3), tf.float32, name="image")
-
-        @tf.function(input_signature=[images], autograph=False)
+        @tf.function(input_signature=[signatures.images(model)], autograph=False)
         def predict(image):
             return {"probabilities": model(image, training=False)}
 
         return {"predict": predict}
 
     def signatures(self, model: "keras.Model", functions: Mapping[str, Callable]) -> dict[str, Callable]:
-        """Returns `serving_default`, `predict` and `serve_bytes`.
-
-        Images with a longer side than `longest_side` are made smaller for the network, as in its training, and its
-        probabilities are enlarged to the image's size.
-        """
+        """Returns `serving_default`, `predict` and `serve_bytes`."""
         import tensorflow as tf
 
-        images = tf.TensorSpec((None, None, None, 3), tf.float32, name="image")
-
-        @tf.function(input_signature=[images], autograph=False)
+        @tf.function(input_signature=[signatures.images(model)], autograph=False)
         def predict(image):
             found = functions["predict"](image)
             return {**found, "label": tf.argmax(found["probabilities"], 3, tf.int32)}
@@ -149,9 +168,15 @@ class Segmentation:
         return {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes}
 
     def cases(self, model: "keras.Model", images: Sequence[np.ndarray] | None = None) -> list[Case]:
-        """Returns a call of `predict` for each image, and one of `serve_bytes` with all of them.
+        """Calls the model for each image.
 
-        Noise of odd and even sizes, and one image larger than `longest_side`, come after the real images.
+        Args:
+            model: The model that `check` returned.
+            images: A few images `(height, width, 3)` uint8. Noise images are added: some of odd and even sizes, and one
+                that is larger than `longest_side`.
+
+        Returns:
+            A case of `predict` for each image, and a case of `serve_bytes` with all images.
         """
         random = np.random.default_rng(0)
         larger = [] if (side := self.longest_side) is None else [(side // 2 + 48, side + 37)]
@@ -168,18 +193,19 @@ class Segmentation:
         return [*found, Case("serve_bytes", {"image_bytes": encoded}, masks)]
 
     def _mask(self, model: "keras.Model", image: np.ndarray, number: int) -> dict[str, np.ndarray]:
-        """Labels of an image through the network's size, and which of them rounding does not turn."""
+        """Returns the labels of an image, and a mask of the sure pixels, where rounding cannot change the label."""
         import tensorflow as tf
 
-        # Pillow's resized image may differ by a level, so the graph's is used.
+        # Pillow's resizing may differ by one gray level, so the image is resized in the same way as in the exported
+        # graph.
         small = tf.cast(graph.fit(tf.constant(image), self.longest_side), tf.float32)
         scores = np.asarray(model(small[None], training=False))[0]
         labels = pillow.largest(scores, image.shape[:2])
-        second = scores - 2 * _SURE * (scores == scores.max(axis=2, keepdims=True))  # the winner, handicapped
+        second = scores - 2 * _SURE * (scores == scores.max(axis=2, keepdims=True))  # subtracts the lead
         return {f"labels_{number}": labels, f"sure_{number}": pillow.largest(second, image.shape[:2]) == labels}
 
     def differences(self, outputs: Arrays, expected: Arrays, *, kind: str = "saved_model") -> list[str]:
-        """Compares probabilities within 1e-4, and the pixels of masks that are no near ties."""
+        """Compares probabilities, which may differ by 1e-4, or masks without the pixels with two likely classes."""
         if "mask_bytes" in outputs:
             return _wrong_masks(outputs, expected)
         found, wanted = outputs.get("probabilities"), expected["probabilities"]
@@ -194,11 +220,22 @@ class Segmentation:
         return problems
 
     def read(self, content: bytes, size: int | None) -> np.ndarray:
-        """Returns the image, no side longer than `longest_side`."""
+        """Decodes an image file and makes it smaller if it is larger than `longest_side`."""
         return pillow.fit(pillow.decode(content), self.longest_side)
 
     def decode(self, outputs: Arrays, content: bytes) -> Answer:
-        """Returns the classes' shares of the pixels, and the mask in the image's own size."""
+        """Returns the share of pixels of each class, and the mask at the size of the image.
+
+        Args:
+            outputs: The row of an image in each output: `probabilities` or `mask_bytes`.
+            content: The bytes of the image file.
+
+        Returns:
+            The answer, with the values `shares`.
+
+        Raises:
+            UserError: If `outputs` has neither of the two, or if a label has no class.
+        """
         image = pillow.decode(content)
         if "mask_bytes" in outputs:
             labels = _labels(outputs["mask_bytes"])
@@ -207,16 +244,26 @@ class Segmentation:
             labels, count = pillow.largest(found, image.shape[:2]), found.shape[2]
         else:
             received = {name: np.shape(value) for name, value in outputs.items()}
-            raise checks.error("MODEL", expected="`probabilities` of every pixel", received=received)
+            raise checks.UserError("outputs", expected="`probabilities` of every pixel", received=received)
         if labels.max() >= count:
-            raise checks.error("MODEL", expected=f"labels of 0 to {count - 1}", received=int(labels.max()))
+            raise checks.UserError("outputs", expected=f"labels from 0 to {count - 1}", received=int(labels.max()))
         counts = np.bincount(labels.ravel(), minlength=count) / labels.size
         shares = dict(zip(names.distinct(self.labels, count), counts.tolist(), strict=True))
         colors = palette(count) if self.colors is None else self.colors
         return Answer({"shares": shares}, [Bars(shares), Mask(image, labels, colors)])
 
     def measure(self, predicts: Mapping[str, Callable], dataset: "MaskedImages") -> dict[str, dict]:
-        """Measures the mean intersection over union, with a 95 % interval (bootstrap over images)."""
+        """Measures the mean IoU of several files of one model, with 95 % intervals (bootstrap over images).
+
+        Args:
+            predicts: Functions by name. Each one takes images and returns outputs by name. All functions are compared
+                with the first one.
+            dataset: Test images with masks.
+
+        Returns:
+            A dictionary for each function, by name, with `mean_iou`, `interval`, `agreement` (the mean share of equal
+            labels) and `images`.
+        """
         from kvision.segmentation.evaluate import scores
 
         masks = [dataset.mask(i) for i in range(len(dataset))]
@@ -239,7 +286,7 @@ class Segmentation:
         return table
 
     def card(self, model: "keras.Model") -> CardText:
-        """Returns the classes, and how to call the model."""
+        """Returns the text of the model card about the classes and how to call the model."""
         classes = model.output_shape[-1]
         listed = ", ".join(names.distinct(self.labels, classes))
         return CardText(
@@ -247,17 +294,16 @@ class Segmentation:
             score="Mean intersection over union of the classes on test images, which were used once, with 95 %\n"
             "interval (bootstrap over images):",
             use=f"""\
-`image`: float32 (batch, height, width, 3), RGB in [0, 255], of any size. `image_bytes`: encoded JPEG, PNG, GIF, BMP
-or WebP (EXIF orientation applied, alpha over white, the first frame of an animation, at most {MAX_PIXELS:,} pixels).
-Images with a longer side than `longest_side` in task.json are made smaller for the network, and its probabilities are
-enlarged to the image's size.
+`image`: float32 (batch, height, width, 3), RGB in [0, 255], of any size. `image_bytes`: {names.IMAGE_BYTES}.
+If the longer side of an image is larger than `longest_side` in task.json, the network gets the image made smaller, and
+its probabilities are enlarged to the size of the image.
 
 | signature | input | outputs |
 |---|---|---|
 | predict, serving_default | image | probabilities (batch, height, width, {classes}), label (batch, height, width) |
-| serve_bytes | image_bytes | mask_bytes (batch,): PNGs of labels in the images' sizes; valid (batch,) |
+| serve_bytes | image_bytes | mask_bytes (batch,): PNG files of labels in the sizes of the images; valid (batch,) |
 
-`valid` is false, and the mask empty, where an image could not be decoded.
+`valid` is false, and the mask is empty, where an image cannot be decoded.
 
 `model.tflite` beside this file has the signature predict with the output probabilities, built-in operations only, and
 TFLite metadata with the class names; task.json is packed into it.""",
@@ -265,7 +311,15 @@ TFLite metadata with the class names; task.json is packed into it.""",
 
 
 def _largest(scores: "tf.Tensor", size: "tf.Tensor") -> "tf.Tensor":
-    """`pillow.largest` in a graph: (h, w, K) -> (H, W) uint8, class by class."""
+    """Returns the class with the largest score at each pixel of a larger image, as `pillow.largest` does.
+
+    Args:
+        scores: `(h, w, classes)`.
+        size: The height and width of the image.
+
+    Returns:
+        `(height, width)` uint8. Scores are enlarged class by class, so that only one class is in memory at a time.
+    """
     import tensorflow as tf
 
     classes = scores.shape[2]
@@ -282,7 +336,7 @@ def _largest(scores: "tf.Tensor", size: "tf.Tensor") -> "tf.Tensor":
 
 
 def _labels(mask: bytes) -> np.ndarray:
-    """The labels (height, width) in a PNG."""
+    """Returns the labels `(height, width)` in a PNG file."""
     return np.asarray(Image.open(io.BytesIO(mask)))
 
 
@@ -296,5 +350,5 @@ def _wrong_masks(outputs: Arrays, expected: Arrays) -> list[str]:
         if labels.shape != sure.shape:
             problems.append("a mask has another size than its image")
         elif (wrong := float((labels != expected[f"labels_{number}"])[sure].mean()) if sure.any() else 0.0) > _WRONG:
-            problems.append(f"{wrong:.1%} of a mask's sure pixels are others than the model's")
+            problems.append(f"{wrong:.1%} of the sure pixels of a mask differ from those of the model")
     return problems

@@ -1,4 +1,4 @@
-"""What everything that trains shares."""
+"""`fit` for any Keras model, with replicas and exact resume; optimizers, callbacks and the base of training methods."""
 
 from kvision.training.callbacks import Clock, KeepBest, PhaseRate, PhaseValue
 from kvision.training.fit import evaluate, fit, predict

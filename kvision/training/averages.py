@@ -1,85 +1,71 @@
-"""The moving average of the weights that an optimizer keeps, in place of the weights wherever they are judged."""
+"""Puts the averages of the weights in place of the weights for every evaluation during a training."""
 
 import contextlib
 from collections.abc import Iterator
 
 import keras
 
-from kvision import distribute
 from kvision.distribute.model import overriding
+from kvision.distribute.values import read, write
 
 __all__ = ["averaged"]
+
+# `keras.callbacks.SwapEMAWeights` does not do the same. It swaps by adding and subtracting, which rounds the weights.
+# Keras overwrites the weights at the end of each `fit`, so the next phase, or the rest of an interrupted epoch, would
+# continue from the averages. Before the first step, the callback swaps in averages of 0.
 
 
 @contextlib.contextmanager
 def averaged(model: keras.Model, *, final: bool = True) -> Iterator[tuple[list, list]]:
-    """-> callbacks to stand before the user's, and behind them, which put the averages (Polyak & Juditsky 1992;
-    `use_ema=True` of any Keras optimizer) into the model for every evaluation and for what the user's callbacks do at
-    an epoch's end, and take them out again. final: they stay in the model when this is left.
+    """Puts the averages of an optimizer with `use_ema=True` into the model for every evaluation.
 
-    Keras alone judges the raw weights and overwrites them at the end of each `fit`, so that a resumed training differs
-    from one that was not killed. Statistics of normalization are not averaged. No callbacks without averages.
+    The user's callbacks also see the averages at the end of an epoch. Statistics of normalization are not averaged.
+
+    Args:
+        model: A compiled model.
+        final: Whether the averages stay in the model at the end.
+
+    Yields:
+        Callbacks to put before the user's callbacks, and callbacks to put after them. Both lists are empty if the
+        optimizer keeps no averages.
+
+    References:
+        Polyak and Juditsky 1992, Acceleration of stochastic approximation by averaging.
     """
     optimizer = getattr(model, "optimizer", None)
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if inner is None or not inner.use_ema:
         yield [], []
         return
-    swap = _Swap(inner)
-    with overriding(inner, finalize_variable_values=lambda variables: None):
-        try:
-            yield [_Before(swap, final)], [_After(swap)]
-        except BaseException:
-            swap.out()
-            raise
-        if not final:
-            swap.out()
+    raw: list = []
 
-
-class _Swap:
-    def __init__(self, optimizer: keras.optimizers.Optimizer):
-        self.optimizer = optimizer
-        self.raw: list | None = None
-
-    def into(self) -> None:
-        if self.raw is None:
-            weights, averages = self.optimizer._trainable_variables, self.optimizer._model_variables_moving_average
-            self.raw = [distribute.read(v).copy() for v in weights]
-            if int(distribute.read(self.optimizer.iterations)):  # before the first step they are 0
+    def put_in(*_) -> None:
+        if not raw:
+            weights, averages = inner._trainable_variables, inner._model_variables_moving_average
+            raw.extend(read(v).copy() for v in weights)
+            if int(read(inner.iterations)):  # Before the first step the averages are 0.
                 for variable, average in zip(weights, averages, strict=True):
                     if average is not None:
-                        distribute.write(variable, distribute.read(average))
+                        write(variable, read(average))
 
-    def out(self) -> None:
-        if self.raw is not None:
-            for variable, value in zip(self.optimizer._trainable_variables, self.raw, strict=True):
-                distribute.write(variable, value)
-            self.raw = None
+    def take_out(*_) -> None:
+        if raw:
+            for variable, value in zip(inner._trainable_variables, raw, strict=True):
+                write(variable, value)
+            raw.clear()
 
-
-class _Before(keras.callbacks.Callback):
-    def __init__(self, swap: _Swap, final: bool):
-        super().__init__()
-        self._swap, self._final = swap, final
-
-    def on_test_begin(self, logs=None):
-        self._swap.into()
-
-    def on_test_end(self, logs=None):
-        self._swap.out()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._swap.into()
-
-    def on_train_end(self, logs=None):
-        if self._final:
-            self._swap.into()  # now, as a callback may put the best epoch's averages in their place
-
-
-class _After(keras.callbacks.Callback):
-    def __init__(self, swap: _Swap):
-        super().__init__()
-        self._swap = swap
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._swap.out()
+    before = keras.callbacks.LambdaCallback(
+        on_epoch_end=put_in,
+        # A callback that runs after this one may replace the averages by the averages of the best epoch.
+        on_train_end=put_in if final else None,
+        on_test_begin=put_in,
+        on_test_end=take_out,
+    )
+    with overriding(inner, finalize_variable_values=lambda variables: None):
+        try:
+            yield [before], [keras.callbacks.LambdaCallback(on_epoch_end=take_out)]
+        except BaseException:
+            take_out()
+            raise
+        if not final:
+            take_out()

@@ -1,8 +1,9 @@
-"""What a checkpoint keeps of the callbacks of a training.
+"""Saves and restores the state of callbacks in a checkpoint.
 
-A callback that must continue after a killed run has two methods: `get_state()` returns a dictionary of numbers,
-strings, None and lists of arrays, and `set_state(state)` takes it. Keras' own callbacks have neither: `KERAS` names
-what of them is state. Everything else is a setting, which the callback at hand has from its constructor.
+A callback that must continue after a killed run has two methods. `get_state()` returns a dictionary of numbers,
+strings, None and lists of arrays. `set_state(state)` takes this dictionary. Keras' own callbacks do not have these
+methods, so `KERAS` lists the attributes that are their state. All remaining attributes are settings, which the
+constructor of the callback sets.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ KERAS: dict[type, tuple[str, ...]] = {
     keras.callbacks.ReduceLROnPlateau: ("best", "cooldown_counter", "wait"),
     keras.callbacks.ModelCheckpoint: ("best",),
 }
-"""The state of Keras' callbacks, by the names of their attributes."""
+"""For each class of Keras' callbacks, the names of the attributes that are its state."""
 
 
 def _names(callback: keras.callbacks.Callback) -> tuple[str, ...]:
@@ -26,13 +27,13 @@ def _names(callback: keras.callbacks.Callback) -> tuple[str, ...]:
 
 
 def _kind(callback: keras.callbacks.Callback) -> list[str | None]:
-    """By what a callback is known again: with another log, another best is no best."""
+    """The class and the monitored log of a callback. If the log differs, the saved best value has no meaning."""
     monitor = getattr(callback, "monitor", None)
     return [type(callback).__name__, monitor if isinstance(monitor, str) else None]
 
 
 def get(callbacks: Sequence[keras.callbacks.Callback]) -> tuple[list[dict], dict[str, np.ndarray]]:
-    """Returns the state of all callbacks: as JSON, and arrays by name."""
+    """Returns the state of all callbacks: a record that can be written as JSON, and a dict of arrays by name."""
     record, arrays = [], {}
     for index, callback in enumerate(callbacks):
         if hasattr(callback, "get_state"):
@@ -45,7 +46,7 @@ def get(callbacks: Sequence[keras.callbacks.Callback]) -> tuple[list[dict], dict
         for name, value in state.items():
             if isinstance(value, list):
                 kept["lists"][name] = len(value)
-                # `Model.get_weights` gives a scalar as a number.
+                # `Model.get_weights` returns a scalar as a plain number.
                 arrays |= {f"callback-{index}-{name}-{i}": np.asarray(one) for i, one in enumerate(value)}
             else:
                 kept["values"][name] = value.item() if isinstance(value, np.generic) else value
@@ -54,14 +55,15 @@ def get(callbacks: Sequence[keras.callbacks.Callback]) -> tuple[list[dict], dict
 
 
 def put(callbacks: Sequence[keras.callbacks.Callback], record: list[dict], arrays: dict[str, np.ndarray]) -> None:
-    """Gives callbacks their state back.
+    """Restores the state of callbacks.
 
-    The first callback of a class and log gets the state of the first one, and so on, wherever they stand.
+    Callbacks are matched by class and log: the first callback gets the first state in the record, the second callback
+    gets the second state, and so on. The position in the list of callbacks does not matter.
 
     Args:
-        callbacks: The callbacks at hand.
-        record: What `get` returned first.
-        arrays: What it returned second. The arrays that are given back are removed.
+        callbacks: The callbacks of this process.
+        record: The record that `get` returned.
+        arrays: The arrays that `get` returned. Arrays that are restored are removed from this dict.
     """
     left = list(callbacks)
     for kept in record:

@@ -1,24 +1,40 @@
-"""Keras callbacks for trainings that run as several `fit` calls, or go on in the middle of an epoch."""
+"""Keras callbacks for trainings that run as several `fit` calls, or continue in the middle of an epoch."""
 
 import math
 import re
+import sys
 import time
 from collections.abc import Callable, Sequence
 
 import keras
 
-from kvision import checks
-from kvision.training.lines import Lines, verbosity
+from kvision import checks, progress
 
-__all__ = ["Callbacks", "Clock", "KeepBest", "PhaseRate", "PhaseValue"]
+__all__ = ["Callbacks", "Clock", "KeepBest", "PhaseRate", "PhaseValue", "verbosity"]
 
 
 class PhaseValue(keras.callbacks.Callback):
-    """Sets a number before every step from the progress within a phase.
+    """Sets a number before every step, from the progress within a phase.
 
-    value: a function progress in [0, 1) -> number. assign: a function (model, number) that sets it, a weight of a
-    layer, say: `lambda model, m: model.twin.momentum.assign(m)`. first_epoch, epochs: of the phase; the steps of an
-    epoch come from Keras, and a training where nobody knows them raises UserError.
+    Args:
+        value: A function of the progress, in [0, 1), that returns the number.
+        assign: A function of (model, number) that sets the number, such as a weight of a layer. Example: `lambda model,
+            number: model.twin.momentum.assign(number)`.
+        epochs: Number of epochs of the phase. After these epochs the number stays at `value(1.0)`.
+        first_epoch: First epoch of the phase, from 0.
+
+    Raises:
+        UserError: At the beginning of a training, if the number of steps per epoch is unknown.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> number = keras.Variable(1.0)
+        >>> falling = kv.training.PhaseValue(lambda progress: 1 - progress, lambda _, x: number.assign(x), epochs=2)
+        >>> x = np.ones((4, 1))
+        >>> _ = kv.training.fit(model, x, x, epochs=2, batch_size=4, callbacks=[falling], verbose=0)
+        >>> float(number.value)  # set before the second of two steps
+        0.5
     """
 
     def __init__(
@@ -34,13 +50,13 @@ class PhaseValue(keras.callbacks.Callback):
         self._done = 0
 
     def on_train_begin(self, logs=None):
-        if self.params.get("steps") is None:  # the curve would end after as many steps as there are epochs
-            raise checks.error(
-                "train",
-                problem=f"does not say how many steps an epoch has, which {type(self).__name__} follows",
-                expected="arrays, kv.data.pipeline(...), a PyDataset or a tf.data.Dataset of known cardinality",
+        if self.params.get("steps") is None:
+            raise checks.UserError(
+                "epochs",
+                problem=f"of {type(self).__name__} have an unknown number of steps",
+                expected="arrays, kv.data.batches(...), a PyDataset or a tf.data.Dataset of known cardinality",
                 received=None,
-                hint="Say steps_per_epoch",
+                hint="Set steps_per_epoch",
             )
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -53,7 +69,26 @@ class PhaseValue(keras.callbacks.Callback):
 
 
 class PhaseRate(PhaseValue):
-    """`PhaseValue` of the learning rate. rate: a function progress in [0, 1) -> learning rate."""
+    """Sets the learning rate before every step, from the progress within a phase.
+
+    Args:
+        rate: A function of the progress, in [0, 1), that returns the learning rate.
+        epochs: Number of epochs of the phase. After these epochs the learning rate stays at `rate(1.0)`.
+        first_epoch: First epoch of the phase, from 0.
+
+    Raises:
+        UserError: At the beginning of a training, if the number of steps per epoch is unknown.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> curve = kv.schedules.Cosine()
+        >>> falling = kv.training.PhaseRate(lambda progress: 0.1 * curve.factor(progress), epochs=2)
+        >>> x = np.ones((4, 1))
+        >>> _ = kv.training.fit(model, x, x, epochs=2, batch_size=4, callbacks=[falling], verbose=0)
+        >>> round(float(model.optimizer.learning_rate), 3)  # of the second of two steps
+        0.05
+    """
 
     def __init__(self, rate: Callable[[float], float], *, epochs: int, first_epoch: int = 0):
         super().__init__(rate, _set_rate, epochs=epochs, first_epoch=first_epoch)
@@ -64,8 +99,22 @@ def _set_rate(model: keras.Model, rate: float) -> None:
 
 
 class Clock(keras.callbacks.Callback):
-    """`seconds`: of the steps of all epochs so far, validation included; checkpoints keep it, within an epoch too, so
-    that a training that was ended and went on counts as one."""
+    """Measures the seconds of the steps of all epochs, including validation.
+
+    Checkpoints keep the seconds, also within an epoch. So an interrupted and resumed training counts as one training.
+
+    Attributes:
+        seconds: Number of seconds so far.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> clock = kv.training.Clock()
+        >>> x = np.ones((4, 1))
+        >>> _ = kv.training.fit(model, x, x, epochs=1, callbacks=[clock], verbose=0)
+        >>> clock.seconds > 0
+        True
+    """
 
     def __init__(self):
         super().__init__()
@@ -77,7 +126,7 @@ class Clock(keras.callbacks.Callback):
         return {"seconds": self.seconds}
 
     def set_state(self, state: dict) -> None:
-        """Continues to count from there."""
+        """Continues to count from the seconds in `state`."""
         self.seconds = state["seconds"]
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -94,7 +143,8 @@ class Clock(keras.callbacks.Callback):
         self.seconds, self._counted = self.seconds + now - self._counted, now
 
 
-# names of logs that fall and that rise as a model learns; a loss of accuracy is a loss
+# Names of logs that fall, and names of logs that rise, as a model learns. `_FALLS` is tried first: "accuracy_loss" is a
+# loss.
 _FALLS = re.compile(r"loss|error|entropy|divergence|hinge|perplexity|(^|_)r?m[as]l?e($|_)")
 _RISES = re.compile(
     r"acc|auc|iou|dice|precision|recall|specificity|score|psnr|ssim|(^|_)(f1|f_beta|r2|knn|probe|map)($|_)"
@@ -104,20 +154,32 @@ _RISES = re.compile(
 class KeepBest(keras.callbacks.Callback):
     """Remembers the weights of the best epoch, across several `fit` calls.
 
-    After training, `restore()` puts them back. Of equal epochs the first counts, and an epoch whose value is NaN never.
+    Call `restore()` after the training to put these weights back into the model. If two epochs have the same value, the
+    first epoch is the best. An epoch with the value NaN is never the best.
 
     Attributes:
-        epoch: The best epoch, from 0; None before.
-        value: Its value; None before.
-        weights: The weights of the model at its end; None before.
+        epoch: The best epoch, from 0. None before the end of the first epoch.
+        value: The value of the log in the best epoch. None before the end of the first epoch.
+        weights: The weights of the model at the end of the best epoch. None before the end of the first epoch.
 
     Args:
-        monitor: The name of a log.
-        mode: `"max"` if a high value is good, `"min"` if a low one is. `"auto"` asks Keras' metric of that name, then
-            goes by the name: losses and errors fall, accuracies, scores and overlaps rise.
+        monitor: Name of a log.
+        mode: `"max"` if a high value is good, `"min"` if a low value is good. `"auto"` uses the direction of Keras'
+            metric of that name. If the metric has no direction, `"auto"` decides by the name: losses and errors fall;
+            accuracies, scores and overlaps rise.
 
     Raises:
-        kvision.UserError: At the first epoch's end if there is no such log, or `"auto"` does not know its direction.
+        UserError: At the end of the first epoch, if the log does not exist, or if `"auto"` cannot find its direction.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> best = kv.training.KeepBest("loss")
+        >>> x = np.ones((4, 1))
+        >>> _ = kv.training.fit(model, x, x, epochs=3, callbacks=[best], verbose=0)
+        >>> best.restore()
+        >>> best.epoch
+        2
     """
 
     def __init__(self, monitor: str = "val_accuracy", mode: str = "auto"):
@@ -133,17 +195,17 @@ class KeepBest(keras.callbacks.Callback):
         return {"value": self.value, "epoch": self.epoch, "weights": self.weights}
 
     def set_state(self, state: dict) -> None:
-        """Takes the best epoch so far."""
+        """Sets the best epoch so far."""
         self.value, self.epoch, self.weights = state["value"], state["epoch"], state["weights"]
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):
-            raise checks.error(
+            raise checks.UserError(
                 "monitor",
                 problem="names no log of this training",
                 expected=f"one of {', '.join(logs or {})}",
                 received=self.monitor,
-                hint="Names with val_ come of validation_data" if self.monitor.startswith("val_") else "",
+                hint="Names with val_ need validation_data" if self.monitor.startswith("val_") else "",
             )
         value = float((logs or {})[self.monitor])
         better = self.value is None or (value > self.value if self._rises() else value < self.value)
@@ -160,7 +222,7 @@ class KeepBest(keras.callbacks.Callback):
             return told[0] == "up"
         if _FALLS.search(name) or _RISES.search(name):
             return not _FALLS.search(name)
-        raise checks.error(
+        raise checks.UserError(
             "mode",
             problem="does not follow from the name of the log",
             expected="'max' if a high value is good, 'min' if a low one is",
@@ -168,35 +230,36 @@ class KeepBest(keras.callbacks.Callback):
         )
 
     def restore(self) -> None:
+        """Puts the weights of the best epoch into the model, if there is a best epoch."""
         if self.weights is not None:
             self.model.set_weights(self.weights)
 
 
-class Callbacks(keras.callbacks.CallbackList):
-    """One training for its callbacks, though the rest of an interrupted epoch is a `fit` of its own.
+def verbosity(verbose: str | int) -> str | int:
+    """Returns Keras' `verbose`: `"auto"` is a bar if the output can redraw it, else one line per epoch."""
+    return 2 if verbose == "auto" and not progress.redraws(sys.stdout) else verbose
 
-    offset: steps of the current epoch that were done before; callbacks count from there. last: whether the end of the
-    `fit` is the end of the training.
+
+class Callbacks(keras.callbacks.CallbackList):
+    """Lets callbacks see one training, even if the rest of an interrupted epoch needs a separate `fit`.
+
+    Attributes:
+        offset: Number of steps of the current epoch that were done before the current `fit`. Callbacks count from this
+            number.
+        last: Whether the end of the current `fit` is the end of the training.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback], **options):
-        in_lines = options["verbose"] == "auto" and verbosity("auto") == 2
-        bar = options["verbose"] != 0 and not in_lines
-        super().__init__([*callbacks, *([Lines()] if in_lines else [])], add_history=True, add_progbar=bar, **options)
-        self.history = self._history or keras.callbacks.History()  # never the latter: it was asked for
+        options["verbose"] = verbosity(options["verbose"])
+        super().__init__(callbacks, add_history=True, add_progbar=options["verbose"] != 0, **options)
+        self.history = self._history or keras.callbacks.History()  # `add_history` has set `_history`
         self.offset, self.last = 0, True
-        self._begun, self._before, self._after = False, _nothing, _nothing
-
-    def restore(self, put: Callable[[], None], *, before_beginning: bool) -> None:
-        """Calls `put` when the training begins, before or after the callbacks' own `on_train_begin`."""
-        self._before, self._after = (put, _nothing) if before_beginning else (_nothing, put)
+        self._begun = False
 
     def on_train_begin(self, logs=None):
         if not self._begun:
             self._begun = True
-            self._before()
             super().on_train_begin(logs)
-            self._after()
 
     def on_train_end(self, logs=None):
         if self.last:
@@ -211,7 +274,3 @@ class Callbacks(keras.callbacks.CallbackList):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         self.offset = 0
-
-
-def _nothing() -> None:
-    pass

@@ -1,4 +1,4 @@
-"""The ways in which Keras' `fit` takes arrays, brought into one: `(x, y)` or `(x, y, sample_weight)`."""
+"""Turns all forms of arrays that Keras' `fit` accepts into one form: `(x, y)` or `(x, y, sample_weight)`."""
 
 import math
 from typing import Any
@@ -12,17 +12,22 @@ __all__ = ["divided", "given"]
 
 
 def given(x: Any, y: Any = None, sample_weight: Any = None, *, argument: str = "train") -> Any:
-    """Joins arrays, labels and weights of samples into a tuple of arrays; returns other data as it is.
+    """Joins arrays, labels and sample weights into a tuple of arrays. Data that is not arrays is returned unchanged.
 
     Args:
-        x: Arrays, or a tuple `(x, y)` or `(x, y, sample_weight)` of arrays; a list of numbers is an array, and a list
-            or dict of arrays is several inputs. Any other data, such as a dataset, brings its own labels.
+        x: Arrays, or a tuple `(x, y)` or `(x, y, sample_weight)` of arrays. A list of numbers counts as an array. A
+            list or dict of arrays counts as several inputs. Data that is not arrays, such as a dataset, contains its
+            labels.
         y: Labels for `x`.
-        sample_weight: Weights for `x`, one a sample.
-        argument: The name of `x` in messages.
+        sample_weight: Weight of each row of `x`.
+        argument: Name of `x` in messages.
+
+    Returns:
+        A tuple of one to three arrays, or `x`.
 
     Raises:
-        kvision.UserError: If `y` or `sample_weight` come with data that brings its own, or lists hold no arrays.
+        UserError: If `y` or `sample_weight` is given for data that already contains labels, or if lists have different
+            lengths.
     """
     if isinstance(x, tuple) and y is None and len(x) in (2, 3):
         x, y, *weights = x
@@ -34,9 +39,9 @@ def given(x: Any, y: Any = None, sample_weight: Any = None, *, argument: str = "
     elif y is None and sample_weight is None:
         return x
     else:
-        raise checks.error(
+        raise checks.UserError(
             "sample_weight" if y is None else "y",
-            problem="comes with arrays alone",
+            problem="is only for arrays",
             expected=f"None, since `{argument}` brings its own labels and weights",
             received=type(x).__name__,
         )
@@ -45,23 +50,37 @@ def given(x: Any, y: Any = None, sample_weight: Any = None, *, argument: str = "
     return tuple(_arrays(part, argument) for part in arrays)
 
 
-def divided(arrays: Any, share: float) -> tuple[tuple, tuple]:
-    """Splits arrays as Keras does: the last `share` of the rows, which no seed permutes before, is for validation."""
-    if not 0 < share < 1:
-        raise checks.error("validation_split", expected="a share in (0, 1)", received=share)
+def divided(arrays: Any, validation_split: float) -> tuple[tuple, tuple]:
+    """Splits arrays as Keras does: the last rows are for validation. The rows are not permuted before.
+
+    Args:
+        arrays: The tuple that `given` returned.
+        validation_split: Share of the rows for validation, in (0, 1).
+
+    Returns:
+        The arrays for training, and the arrays for validation.
+
+    Raises:
+        UserError: If `validation_split` leaves a part empty, or the data is not arrays.
+    """
+    if not 0 < validation_split < 1:
+        raise checks.UserError("validation_split", expected="a share in (0, 1)", received=validation_split)
     if not isinstance(arrays, tuple):
-        raise checks.error(
+        raise checks.UserError(
             "validation_split",
-            problem="splits arrays alone",
+            problem="splits only arrays",
             expected="arrays as `train`, or `validation_data`",
             received=type(arrays).__name__,
             hint="kv.data.split(images.labels, images.pixel_hashes, fraction=0.2, seed=0) divides images by class",
         )
     count = len(keras.tree.flatten(arrays)[0])
-    at = math.floor(count * (1 - share))
+    at = math.floor(count * (1 - validation_split))
     if not 0 < at < count:
-        raise checks.error(
-            "validation_split", problem=f"leaves a part of {count} rows empty", expected="another share", received=share
+        raise checks.UserError(
+            "validation_split",
+            problem=f"leaves one part of the {count} rows empty",
+            expected="another fraction",
+            received=validation_split,
         )
 
     def rows(part: slice) -> tuple:
@@ -71,7 +90,7 @@ def divided(arrays: Any, share: float) -> tuple[tuple, tuple]:
 
 
 def _arrays(part: Any, argument: str) -> Any:
-    """Lists of numbers as arrays; structures of arrays stay what they are."""
+    """Turns lists of numbers into arrays. Structures of arrays stay unchanged."""
     if isinstance(part, dict):
         return {name: _arrays(value, argument) for name, value in part.items()}
     if not isinstance(part, list | tuple):
@@ -80,7 +99,10 @@ def _arrays(part: Any, argument: str) -> Any:
         return type(part)(_arrays(value, argument) for value in part)
     try:
         return np.asarray(part)
-    except ValueError:  # NumPy's word for rows of several lengths
-        raise checks.error(
-            argument, problem="holds lists of several lengths", expected="arrays, or lists that make one", received=part
+    except ValueError:  # NumPy raises it for rows of different lengths
+        raise checks.UserError(
+            argument,
+            problem="holds lists of different lengths",
+            expected="arrays, or lists that make one",
+            received=part,
         ) from None

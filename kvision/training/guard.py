@@ -1,19 +1,21 @@
-"""Losses and gradients that are not finite: noticed in the step, before they reach weights or files."""
+"""Finds losses and gradients that are not finite within the step, before they reach weights or files."""
 
 import contextlib
 import math
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from kvision import checks, distribute
+from kvision import checks
 from kvision.distribute.conditional import if_finite
 from kvision.distribute.model import overriding
+from kvision.distribute.values import read
 from kvision.training.feed import Feed
 
 __all__ = ["POLICIES", "NonFinite", "first_broken_layers", "watching"]
@@ -23,11 +25,14 @@ _NAMED = 3
 
 
 class NonFinite(checks.UserError):
-    """A training that was stopped since its loss or gradients were not finite."""
+    """Raised if the loss or a gradient is not finite. The message contains the step, the learning rate and the layers.
+
+    It is a `UserError`, because the user can fix it with a lower learning rate, clipped gradients or different data.
+    """
 
 
 def _guarded(optimizer, state: "_State") -> dict[str, Callable]:
-    """Methods by which an update with a gradient or a loss that is not finite is not made, but counted."""
+    """Returns methods that count an update with a non-finite loss or gradient, and do not apply this update."""
     apply_plainly, scale_plainly = optimizer.apply, optimizer.scale_loss
     step = threading.local()  # each replica has a thread
 
@@ -52,7 +57,7 @@ def _guarded(optimizer, state: "_State") -> dict[str, Callable]:
 
 
 def _skipping(model) -> dict[str, Callable]:
-    """A step by which an update that is not made leaves statistics, seeds and metrics as they were too."""
+    """Returns a step that also restores statistics, seeds and metrics if its update was not applied."""
     train, optimizer = model.train_step, getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
     def train_step(data):
@@ -75,11 +80,11 @@ class _State:
 
 
 class Watcher(keras.callbacks.Callback):
-    """Acts on what the guard counted, at the end of the step."""
+    """Stops or reports at the end of a step if the guard counted a non-finite update."""
 
-    def __init__(self, policy: str, state: _State | None, batches: Feed, kept: str):
+    def __init__(self, policy: str, state: _State | None, batches: Feed, folder: Path | None):
         super().__init__()
-        self._policy, self._state, self._batches, self._kept = policy, state, batches, kept
+        self._policy, self._state, self._batches, self._folder = policy, state, batches, folder
         self._epoch = self._skipped = 0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -87,7 +92,7 @@ class Watcher(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss", 0.0)
-        count = int(distribute.read(self._state.count)) if self._state is not None else 0
+        count = int(read(self._state.count)) if self._state is not None else 0
         broken, self._skipped = count - self._skipped, count
         if self._policy == "skip":
             if broken:
@@ -97,20 +102,21 @@ class Watcher(keras.callbacks.Callback):
             raise _Stop(batch, loss)
 
     def _where(self, batch: int) -> str:
-        rate = float(distribute.read(self.model.optimizer.learning_rate))
+        rate = float(read(self.model.optimizer.learning_rate))
         return f"Epoch {self._epoch + 1}, step {batch + 1} (learning rate {rate:.3g})"
 
     def error(self, stop: "_Stop") -> NonFinite:
-        """What to tell; called when the model is as Keras made it again."""
+        """Returns the error for a stop. This method runs the model, so the model must have Keras' own methods again."""
         names = self._layers(stop.batch)
         blame = f"first not finite: {', '.join(names)}" if names else "every layer was finite on its own"
         left_out = self._state is not None or isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer)
         as_before = "The weights are as before this step, statistics and other state may not be"
+        place = "" if self._folder is None else f"; the last good checkpoint, if there is one, is in {self._folder}"
         kept = as_before if left_out else "The weights have taken this step"
         return NonFinite(
             f"{self._where(stop.batch)}: the loss is {stop.loss:g} or a gradient is not finite; {blame}. "
-            f"{kept}{self._kept}. Lower the rate, clip gradients (clipnorm), look for values out of range in the data, "
-            'or leave such steps out with non_finite="skip".'
+            f"{kept}{place}. Lower the learning rate, clip gradients (clipnorm), look for values out of range in the "
+            'data, or leave such steps out with non_finite="skip".'
         )
 
     def _layers(self, step: int) -> list[str]:
@@ -123,41 +129,54 @@ class Watcher(keras.callbacks.Callback):
                 return ["the targets or weights of the samples themselves"]
         if self._state is None:
             return []
-        # a gradient that is not finite spreads from the loss towards the input
-        flags, variables = distribute.read(self._state.flags)[:-1], self.model.trainable_variables
+        # A non-finite gradient spreads from the loss towards the input, so the search starts at the last layers.
+        flags, variables = read(self._state.flags)[:-1], self.model.trainable_variables
         paths = [variable.path for variable, flag in zip(variables, flags, strict=True) if flag]
         return [f"the gradient of {path}" for path in reversed(paths)][:_NAMED]
 
 
-class _Stop(BaseException):  # not an error: it leaves Keras' loop
+class _Stop(BaseException):  # ends Keras' loop; not an Exception, so that a user's code does not catch it
     def __init__(self, batch: int, loss: float):
         super().__init__(batch)
         self.batch, self.loss = batch, loss
 
 
 @contextlib.contextmanager
-def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Iterator[Watcher]:
-    """While open, steps of `model` are guarded; gives the callback that watches. kept: where the last good state is.
+def watching(model: keras.Model, non_finite: str, batches: Feed, folder: Path | None) -> Iterator[Watcher]:
+    """Guards the steps of a model inside a `with` block.
 
-    On the backends jax and torch, and with float16's loss scaling (which leaves steps out by itself, in
-    silence), only the loss is looked at. Raises NonFinite in place of the stop that the callback asks for.
+    On JAX and PyTorch only the loss is checked. The same is true for float16, because its loss scaling already skips
+    such steps.
+
+    Args:
+        model: A compiled, built model.
+        non_finite: `"stop"` or `"skip"`, as in `fit`.
+        batches: The training data. The batch that caused the error is read again from this data.
+        folder: Folder of the checkpoints for the message. None if there are none.
+
+    Yields:
+        The callback that must be passed to `fit`.
+
+    Raises:
+        UserError: If `non_finite` is `"skip"` without TensorFlow.
+        NonFinite: If the callback stops the training.
     """
     optimizer, state = model.optimizer, None
     tensorflow = keras.backend.backend() == "tensorflow"
-    if policy == "skip" and not tensorflow:
-        raise checks.error(
-            "non_finite", problem="leaves steps out on TensorFlow alone", expected="'stop'", received="skip"
+    if non_finite == "skip" and not tensorflow:
+        raise checks.UserError(
+            "non_finite", problem="can skip steps only on TensorFlow", expected="'stop'", received="skip"
         )
     if tensorflow and optimizer is not None and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         state = _State(len(model.trainable_variables))
-    watcher = Watcher(policy, state, batches, kept)
+    watcher = Watcher(non_finite, state, batches, folder)
     with contextlib.ExitStack() as stack:
         if state is not None:
             stack.enter_context(overriding(optimizer, **_guarded(optimizer, state)))
-        if policy == "skip" and optimizer is not None:
+        if non_finite == "skip" and optimizer is not None:
             stack.enter_context(overriding(model, **_skipping(model)))
-        if state is not None or policy == "skip":
-            # what was traced knows nothing of this guard, and what will be is of no use after it
+        if state is not None or non_finite == "skip":
+            # A step that was traced before is not guarded. A step that is traced now must not be used later.
             stack.callback(setattr, model, "train_function", model.train_function)
             model.train_function = None
         try:
@@ -169,9 +188,15 @@ def watching(model: keras.Model, policy: str, batches: Feed, kept: str) -> Itera
 
 
 def first_broken_layers(model: keras.Model, inputs) -> list[str]:
-    """The first layers, in the order of the data, whose output is not finite for `inputs` (inference mode), in words.
+    """Finds the first layers, in the order of the data, with an output that is not finite.
 
-    "the input itself" alone if the inputs are not finite; empty if all outputs are.
+    Args:
+        model: Any model. It runs in inference mode.
+        inputs: A batch of inputs for the model.
+
+    Returns:
+        Up to three phrases such as "the output of conv1". If the inputs are not finite, the list is only "the input
+        itself". If all outputs are finite, the list is empty.
     """
     if not _finite(inputs):
         return ["the input itself"]
@@ -198,5 +223,5 @@ def first_broken_layers(model: keras.Model, inputs) -> list[str]:
 
 def _finite(values) -> bool:
     leaves = [ops.convert_to_numpy(leaf) for leaf in keras.tree.flatten(values) if leaf is not None]
-    # kind V: bfloat16, which is not NumPy's
+    # Kind V is bfloat16, which NumPy does not have.
     return all(np.isfinite(leaf).all() for leaf in leaves if leaf.dtype.kind in "fV")

@@ -1,4 +1,4 @@
-"""Whether a model suits the data that it is given: compiled, shapes of its inputs, labels within its classes."""
+"""Checks that a model is compiled, that the input shapes fit, and that the labels are classes of the model."""
 
 import re
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ __all__ = ["check_inputs", "check_labels", "check_shape", "require_compiled", "w
 
 
 def require_compiled(model: keras.Model) -> None:
-    """Raises UserError for a model without a loss or an optimizer."""
+    """Raises `UserError` for a model without a loss."""
     if not model.compiled:
-        raise checks.error(
+        raise checks.UserError(
             "model",
             problem="is not compiled",
             expected="a model after model.compile(...)",
@@ -25,13 +25,16 @@ def require_compiled(model: keras.Model) -> None:
 
 
 def check_inputs(model: keras.Model, arrays: Any, spec: Any, *, argument: str = "train") -> None:
-    """Raises UserError where images have another shape than the model's only input.
+    """Checks the shape of images against the only input of a model.
 
     Args:
-        model: A model; only functional and Sequential ones tell what they take.
-        arrays: The data if it is arrays, for the message.
-        spec: A batch of it as KerasTensors; None if unknown.
-        argument: The name of the data in messages.
+        model: Any model. Only functional and Sequential models have known inputs. Other models are not checked.
+        arrays: The data, if it is a tuple of arrays. The message shows its shape.
+        spec: One batch as KerasTensors. None if unknown.
+        argument: Name of the data in messages.
+
+    Raises:
+        UserError: If the shape differs, or a list of arrays is passed to a model with one input.
     """
     inputs = getattr(model, "inputs", None) if model.built else None
     if spec is None or not inputs or len(inputs) > 1:
@@ -40,9 +43,9 @@ def check_inputs(model: keras.Model, arrays: Any, spec: Any, *, argument: str = 
     leaves = keras.tree.flatten(given)
     if len(leaves) != 1:
         if isinstance(given, list):
-            raise checks.error(
+            raise checks.UserError(
                 argument,
-                problem=f"is a list of {len(leaves)} arrays, which are {len(leaves)} inputs to Keras",
+                problem=f"is a list of {len(leaves)} arrays, which Keras takes as {len(leaves)} inputs",
                 expected="one array for the only input of the model",
                 received=[tuple(leaf.shape) for leaf in leaves],
                 hint="Stack a list of images by np.stack(images); labels come in a tuple (x, y)",
@@ -55,9 +58,17 @@ def check_inputs(model: keras.Model, arrays: Any, spec: Any, *, argument: str = 
 
 
 def check_shape(argument: str, shape: Sequence[int | None], expected: Sequence[int | None]) -> None:
-    """Raises UserError unless a batch of `shape` suits an input of shape `expected`; says what can be done for images.
+    """Checks the shape of a batch against the shape of an input. The error says how to change images that do not fit.
 
-    None stands for any size. As in Keras, a last axis of 1 may be missing, or too many.
+    As in Keras, the batch may lack a last axis of 1, or may have an additional last axis of 1.
+
+    Args:
+        argument: Name of the data in messages.
+        shape: Shape of the batch. None stands for any size.
+        expected: Shape of the input. None stands for any size.
+
+    Raises:
+        UserError: If the shapes differ.
     """
     shape, expected = tuple(shape), tuple(expected)
     alike = [shape, (*shape, 1) if expected[-1] == 1 else shape, shape[:-1] if shape[-1:] == (1,) else shape]
@@ -66,7 +77,7 @@ def check_shape(argument: str, shape: Sequence[int | None], expected: Sequence[i
         if len(each) == len(expected) and all(None in pair or pair[0] == pair[1] for pair in pairs):
             return
     wanted = ", ".join("any" if size is None else str(size) for size in expected[1:])
-    raise checks.error(
+    raise checks.UserError(
         argument,
         problem="has another shape than the model's input",
         expected=f"(N, {wanted})",
@@ -97,9 +108,18 @@ def _remedy(shape: tuple, expected: tuple) -> str:
 
 
 def check_labels(model: keras.Model, labels: Any, *, argument: str = "train") -> None:
-    """Raises UserError where class numbers do not suit a model that learns by sparse categorical cross entropy.
+    """Checks labels for a model that trains with sparse categorical cross entropy.
 
-    TensorFlow stops in the middle of the step, or trains on NaN; JAX takes other labels in silence.
+    Without this check, TensorFlow stops in the middle of a step or trains on NaN, and JAX accepts wrong labels
+    silently.
+
+    Args:
+        model: A compiled model.
+        labels: Labels as an array. Structures that are not arrays are not checked.
+        argument: Name of the labels in messages.
+
+    Raises:
+        UserError: If the labels are one-hot, or are not class numbers of the model.
     """
     loss = getattr(model, "loss", None)
     name = loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", ""))
@@ -109,35 +129,33 @@ def check_labels(model: keras.Model, labels: Any, *, argument: str = "train") ->
         return
     labels, classes = np.asarray(labels), shape[-1]
     if labels.ndim == len(shape) and labels.ndim > 1 and labels.shape[-1] == classes > 1:
-        raise checks.error(
+        raise checks.UserError(
             argument,
             problem="holds one-hot labels",
             expected=f"class numbers 0 to {classes - 1} for loss {name!r}",
             received=labels.shape,
-            hint="Take the loss 'categorical_crossentropy', or labels.argmax(axis=-1)",
+            hint="Use the loss 'categorical_crossentropy', or labels.argmax(axis=-1)",
         )
     ignored = getattr(loss, "ignore_class", None)
     counted = labels if ignored is None else labels[labels != ignored]
     if not counted.size:
         return
     low, high = float(counted.min()), float(counted.max())
-    if not (low >= 0 and high < classes and (counted == np.floor(counted)).all()):  # NaN is none of it
-        raise _out_of_range(argument, f"{low:g} to {high:g}", classes, high)
+    if not (low >= 0 and high < classes and (counted == np.floor(counted)).all()):  # NaN fails all of these checks
+        raise checks.UserError(argument, **_out_of_range(f"{low:g} to {high:g}", classes, high))
 
 
-def wrong_label(failure: Exception, *, argument: str = "train") -> checks.UserError | None:
-    """What TensorFlow's error about a label says to the user; None for another error."""
+def wrong_label(failure: Exception, *, argument: str) -> checks.UserError | None:
+    """Translates TensorFlow's error about a label. Returns None if the error is not about a label."""
     found = re.search(r"label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)", str(failure))
-    return None if found is None else _out_of_range(argument, found[1], int(found[2]), float(found[1]))
+    return found and checks.UserError(argument, **_out_of_range(found[1], int(found[2]), float(found[1])))
 
 
-def _out_of_range(argument: str, received: str, classes: int, high: float) -> checks.UserError:
-    return checks.error(
-        argument,
-        problem="holds labels that are no class numbers of this model",
-        expected=f"integers from 0 to {classes - 1}: the model has {classes} outputs",
-        received=received,
-        hint="Labels are counted from 0: subtract 1"
-        if high == classes
-        else "class_names, labels = np.unique(labels, return_inverse=True) numbers any labels from 0",
-    )
+def _out_of_range(received: str, classes: int, high: float) -> dict[str, str]:
+    number = "class_names, labels = np.unique(labels, return_inverse=True) numbers any labels from 0"
+    return {
+        "problem": "holds labels that are no class numbers of this model",
+        "expected": f"integers from 0 to {classes - 1}: the model has {classes} outputs",
+        "received": received,
+        "hint": "Labels are counted from 0: subtract 1" if high == classes else number,
+    }

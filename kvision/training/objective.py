@@ -1,37 +1,70 @@
-"""A training method: its loss on one batch, divided and logged in one place."""
+"""The base class of training methods. It divides the loss of a batch by the replicas and logs it."""
 
 from abc import abstractmethod
 
 import keras
 from keras import ops
 
-from kvision import checks, distribute
+from kvision import checks
+from kvision.distribute.strategy import replica_count
 
 __all__ = ["Objective"]
 
 
 class _Spread(keras.metrics.Mean):
-    """A mean that is NaN of nothing, not 0, which would be a collapse."""
+    """A mean that is NaN if nothing was added. The value 0 would mean a collapse."""
 
     def result(self):
         return ops.where(self.count > 0, super().result(), float("nan"))
 
 
 class Objective(keras.Model):
-    """Base of methods that are more than a model with labels. Final subclasses write
+    """Base class of training methods that need more than a model and labels.
 
-    `call(batch, training=False)`: a batch, whose views are `self.look(batch, "a", ...)` -> a dict of float32 tensors,
-    each with the batch as first axis;
-    `objective(outputs)`: -> the scalar mean loss of this replica's batch, not divided by replicas;
-    `trivial(outputs)`: -> the loss at chance, for the logs; `embedding(outputs)`: -> (B, D), whose spread is logged.
-    All parts are made in `__init__`; what is made is `encoder`, a model image -> features, which is embedded, probed
-    and exported; saving the method itself is for resuming. views: a layer that makes views inside of the step; None,
-    the default, for data that brings them. Logs: loss, trivial, and embedding_std, the mean over D of
-    the standard deviation over the replica's batch of unit-norm embeddings (1 / sqrt(D) where they are spread evenly,
-    0 where they have collapsed, NaN where every batch is a single image, whose spread says nothing).
-    drops_tail: a last batch that is smaller than the others is left out by
-    `kv.training.fit`, as a loss across examples needs (a `tf.data.Dataset` must leave it out itself, or is refused;
-    a PyDataset or a generator must, and is not looked into); methods that look at each example alone set it to False.
+    Final subclasses create all parts in `__init__` and write four methods:
+
+    - `call(batch, training=False)` returns a dict of float32 tensors, each with the batch as first axis. The views of
+      the batch are `self.look(batch, "a", ...)`.
+    - `objective(outputs)` returns the scalar mean loss of this replica's batch, not divided by the replicas.
+    - `trivial(outputs)` returns the loss at chance, for the logs.
+    - `embedding(outputs)` returns `(batch, width)` embeddings. Their spread is logged.
+
+    The result of a training is `encoder`. It is the model to compute embeddings with, to probe and to export. The
+    method itself is saved only for resuming.
+
+    The logs are `loss`, `trivial` and `embedding_std`: the standard deviation of unit-norm embeddings over the
+    replica's batch, averaged over the width. `embedding_std` is 1 / sqrt(width) if the embeddings are spread evenly, 0
+    if they have collapsed, and NaN if each batch is a single image.
+
+    Args:
+        **kwargs: Arguments of `keras.Model`.
+
+    Attributes:
+        encoder: A functional model from images to features.
+        views: A layer that creates the views inside the step. None if the data contains the views.
+        drops_tail: Whether `kv.training.fit` leaves out a last, smaller batch. A loss that compares examples needs
+            this. Methods that use each example alone set it to False. A `tf.data.Dataset` that may give a smaller batch
+            raises an error. A PyDataset or a generator is not checked.
+
+    Example:
+        >>> class Shift(kv.training.Objective):  # learns features that do not change with the brightness
+        ...     def __init__(self, encoder):
+        ...         super().__init__()
+        ...         self.encoder = encoder
+        ...     def call(self, batch, training=False):
+        ...         return {name: self.encoder(view) for name, view in self.look(batch, "a", "b").items()}
+        ...     def objective(self, outputs):
+        ...         return keras.ops.mean(kv.losses.nt_xent(outputs["a"], outputs["b"]))
+        ...     def trivial(self, outputs):
+        ...         return keras.ops.log(7.0)
+        ...     def embedding(self, outputs):
+        ...         return outputs["a"]
+        >>> method = Shift(keras.Sequential([keras.Input((6,)), keras.layers.Dense(3)]))
+        >>> method.compile("adam")
+        >>> x = np.random.default_rng(0).normal(size=(8, 6))
+        >>> history = kv.training.fit(method, {"a": x, "b": x + 1}, epochs=1, batch_size=4, verbose=0)
+        >>> sorted(history.history)
+        ['embedding_std', 'loss', 'trivial']
     """
 
     encoder: keras.Model
@@ -39,57 +72,78 @@ class Objective(keras.Model):
     drops_tail = True
 
     def __init__(self, **kwargs):
-        # a batch is not cast, to half precision say: what reads it does that where it should
+        # A batch is not cast to half precision here, because it may contain indices. The layers that read it cast it.
         super().__init__(autocast=False, **kwargs)
         self.trivial_value = keras.metrics.Mean(name="trivial")
         self.spread = _Spread(name="embedding_std")
 
     @abstractmethod
-    def objective(self, outputs): ...
+    def objective(self, outputs):
+        """Returns the scalar mean loss of this replica's batch."""
 
     @abstractmethod
-    def trivial(self, outputs): ...
+    def trivial(self, outputs):
+        """Returns the loss at chance, a scalar."""
 
     @abstractmethod
-    def embedding(self, outputs): ...
+    def embedding(self, outputs):
+        """Returns the embeddings, `(batch, width)`."""
 
     def check_batch(self, rows: int) -> None:
-        """Raises UserError for a global batch that the method cannot train with; `fit` calls it before anything trains,
-        where the data says how many rows a batch has: a step is traced for any number."""
+        """Checks the size of a batch before the training starts. The base class accepts any size.
+
+        A step is traced for batches of any size, so a method cannot check it there.
+
+        Args:
+            rows: Number of rows per global batch.
+
+        Raises:
+            UserError: If the method cannot train with such batches.
+        """
 
     def look(self, batch, *names: str) -> dict:
-        """The views of a batch: those that `views` makes of it in the step; itself, where the data brings views.
-        UserError where there is none of a name."""
+        """Returns the views of a batch. The layer `views` creates them in the step, or the data contains them.
+
+        Args:
+            batch: The batch that `call` gets.
+            *names: Names of the views that the method needs.
+
+        Returns:
+            A dict of views by name.
+
+        Raises:
+            UserError: If there are no views, or if a view is missing.
+        """
         views = batch if self.views is None else self.views(batch)
+        brings = "is None, and the data brings" if self.views is None else "gives"
         if not isinstance(views, dict):
-            raise checks.error(
-                "train" if self.views is None else "views",
-                problem="gives no dictionary",
+            raise checks.UserError(
+                "views",
+                problem=f"{brings} no dictionary",
                 expected="views by name, as kv.augment.MultiView makes them",
                 received=type(views).__name__,
             )
         if absent := [name for name in names if name not in views]:
-            raise checks.error(
-                "train",
-                problem=f"brings no {', '.join(map(repr, absent))}",
+            raise checks.UserError(
+                "views",
+                problem=f"{brings} no {', '.join(map(repr, absent))}",
                 expected=f"a batch with {', '.join(names)}",
                 received=sorted(views),
-                hint="Give the method `views=kv.selfsup.preset(...).views(size)`, or kv.data.pipeline "
+                hint="Give the method `views=kv.selfsup.preset(...).views(size)`, or kv.data.batches "
                 "`fields=kv.selfsup.preset(...).fields`",
             )
         return views
 
     def build(self, input_shape=None):
-        self.built = True  # in __init__, with all parts
+        self.built = True  # All parts were built in __init__.
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The one place that divides by the replicas: their gradients are summed, and Keras divides only losses that
-        it made itself."""
-        loss = ops.cast(self.objective(y_pred), "float32") / distribute.replica_count()
+        """Divides the loss by the replicas, because gradients are summed. Keras divides only the losses it creates."""
+        loss = ops.cast(self.objective(y_pred), "float32") / replica_count()
         rows = ops.shape(keras.tree.flatten(y_pred)[0])[0]
         unit = ops.normalize(ops.cast(self.embedding(y_pred), "float32"), axis=-1)
         self.trivial_value.update_state(ops.cast(self.trivial(y_pred), "float32"), sample_weight=rows)
         self.spread.update_state(ops.mean(ops.std(unit, axis=0)), sample_weight=ops.where(rows > 1, rows, 0))
-        for extra in self.losses:  # weight decay in layers; they are in no loss otherwise
+        for extra in self.losses:  # Regularizers of layers. The loss above does not include them.
             loss = loss + self._aggregate_additional_loss(extra)
         return loss

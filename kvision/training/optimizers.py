@@ -1,4 +1,4 @@
-"""Optimizers that live through every phase of a schedule with their moments."""
+"""Optimizers that keep their moments through all phases of a schedule."""
 
 import math
 from collections.abc import Sequence
@@ -7,48 +7,55 @@ import keras
 import numpy as np
 from keras import ops
 
-from kvision import checks, distribute
+from kvision import checks
+from kvision.distribute.values import read, write
 from kvision.ops import fused
 
 __all__ = ["SGD", "Adam", "AdamW", "Lamb", "Lars", "Phased"]
 
 
 class Phased:
-    """Mixin for a Keras optimizer that is built once on all variables and steps on a subset of them in each phase.
+    """Mixin for a Keras optimizer that is built once on all variables and updates a subset of them in each phase.
 
-    Stock Keras loses moments and iterations when the optimizer is made anew, and its JAX trainer refuses a subset. Call
-    `activate(variables)` before each `compile`. Each variable can have a rate of its own: a factor of the learning
-    rate, of weight decay too. The factors are state like the moments, so that they are saved, and a step that is
-    traced already obeys new ones. (`keras.optimizers.MultiOptimizer` matches variables by path, which a backbone's do
-    not have inside of a model.)
+    Keras' own optimizers lose moments and iterations if they are created again, and Keras' JAX trainer refuses a subset
+    of the variables. Call `activate(variables)` before each `compile`.
+
+    Each variable can have its own learning rate, as a factor of the learning rate of the optimizer. The factor also
+    scales weight decay. The factors are saved like the moments, and a step that was traced before uses changed factors.
+    (`keras.optimizers.MultiOptimizer` selects variables by path. It cannot select the variables of a backbone inside a
+    model.)
+
+    Attributes:
+        active: Indices of the variables that the current phase trains.
+        kernels_only: Whether weight decay applies only to kernels; see `decay_kernels_only`.
+        birth: For each variable, the iteration of its first training step, or -1 before that step.
+        rates: For each variable, the factor of its learning rate.
+        decay: The weight decay, or None. It is a variable, so that a traced step follows a schedule.
     """
 
     active: tuple[int, ...] = ()
-    kernels_only = False  # what decays; see `decay_kernels_only`
-    # of an optimizer that was read from a file: the kinds of all variables that it was built on, and the active ones
+    kernels_only = False
+    # For a loaded optimizer: shapes and types of all variables of the saved optimizer, and the active indices.
     _saved: tuple[Sequence, Sequence[int]] = ((), ())
 
     def build(self, variables) -> None:
         if self.built:
             self._replace_stand_ins(variables)
             return
+        # Keras builds a loaded optimizer only on the trainable variables of the loaded model. If layers are frozen,
+        # these are fewer variables than in the saved optimizer, and Keras would drop the whole state of the optimizer.
         variables, active = self._with_stand_ins(variables)
         super().build(variables)
         self.active = active
-        # the iteration at which a variable first trained; -1: not yet
         self.birth = self.add_variable((len(variables),), initializer="zeros", dtype="int", name="birth")
         self.birth.assign(-np.ones(len(variables), "int32"))
         self.rates = self.add_variable((len(variables),), initializer="ones", dtype="float32", name="rates")
-        if self.weight_decay is not None:  # a variable: a step that is traced already obeys a schedule
+        if self.weight_decay is not None:
             start = keras.initializers.Constant(self.weight_decay)
             self.decay = self.add_variable((), initializer=start, dtype="float32", name="decay")
 
     def _with_stand_ins(self, variables) -> tuple[list, tuple[int, ...]]:
-        """Adds what a saved optimizer was built on beside `variables`, and their indices.
-
-        Keras builds a loaded optimizer on the variables that train in the loaded model, which are fewer where layers
-        are frozen, and then drops its whole state.
-        """
+        """Adds stand-ins for the frozen variables of a saved optimizer. Also returns the trained indices."""
         every, active = self._saved
         if not active or _kinds(variables) != [every[i] for i in active]:
             return list(variables), tuple(range(len(variables)))
@@ -60,9 +67,9 @@ class Phased:
         return with_stand_ins, tuple(active)
 
     def _replace_stand_ins(self, variables) -> None:
-        """Takes the variables of the loaded model, all of them at last, in place of the stand-ins."""
+        """Replaces the stand-ins by the variables of the loaded model, once all these variables are given."""
         if _kinds(variables) == list(self._saved[0]):
-            vars(self)["_trainable_variables"] = [*variables]  # past TensorFlow's tracking, as Keras builds it
+            vars(self)["_trainable_variables"] = [*variables]  # without TensorFlow's tracking, as in Keras
             self._trainable_variables_indices.update({self._var_key(v): i for i, v in enumerate(variables)})
 
     def get_config(self):
@@ -81,47 +88,52 @@ class Phased:
         optimizer = super().from_config(config, custom_objects)
         optimizer.kernels_only = kernels_only
         every = [(tuple(shape), dtype) for shape, dtype in built_on["variables"]]
-        vars(optimizer)["_saved"] = every, built_on["active"]  # past TensorFlow's tracking
+        vars(optimizer)["_saved"] = every, built_on["active"]  # without TensorFlow's tracking
         return optimizer
 
     def activate(self, variables: Sequence, rates: Sequence[float] | None = None) -> None:
-        """Names the variables of the next phase, a subset of those given to `build`, in the order of the model; rates:
-        of each, as a factor of the learning rate; None is 1."""
+        """Sets the variables that the next phase trains.
+
+        Args:
+            variables: A subset of the variables given to `build`, in the order of the model.
+            rates: For each of these variables, a factor of the learning rate. If None, all factors are 1.
+
+        Raises:
+            UserError: If the optimizer was not built on one of the variables.
+        """
         try:
-            # indices, not variables: a tracked list of variables would become part of the optimizer's state
+            # Indices, not variables: a tracked list of variables would become part of the optimizer's state.
             self.active = tuple(self._get_variable_index(v) for v in variables)
         except KeyError:
-            raise checks.error(
+            raise checks.UserError(
                 "variables",
-                problem="hold one that the optimizer was not built on",
+                problem="include one that the optimizer was not built on",
                 expected="a subset of the variables given to build()",
                 received=[v.path for v in variables],
             ) from None
-        birth = distribute.read(self.birth)
+        birth = read(self.birth)
         newborn = [i for i in self.active if birth[i] < 0]
-        birth[newborn] = int(distribute.read(self.iterations))
+        birth[newborn] = int(read(self.iterations))
         self.birth.assign(birth)
-        if self.use_ema:  # what has not trained is its own average
+        if self.use_ema:  # The average of a variable that has not trained is the variable itself.
             for i in np.flatnonzero(birth < 0):
                 if (average := self._model_variables_moving_average[i]) is not None:
-                    distribute.write(average, distribute.read(self._trainable_variables[i]))
+                    write(average, read(self._trainable_variables[i]))
         factors = np.ones(len(birth), "float32")
         factors[list(self.active)] = 1.0 if rates is None else rates
         self.rates.assign(factors)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        # a step's numbers of all variables in a few operations, not in some thirty for each variable
+        # The numbers of all variables are computed together. One by one, each variable would take about 30 operations.
         super()._backend_update_step(grads, trainable_variables, self._numbers(learning_rate))
 
     def _numbers(self, learning_rate):
-        """-> (variables, n) float32: of each its rate, and what a subclass adds."""
+        """Returns one float32 row per variable: its learning rate, and further numbers of a subclass."""
         return ops.expand_dims(ops.cast(learning_rate, "float32") * self.rates, 1)
 
-    def _own(self, variable, learning_rate) -> tuple[int, list]:
-        """-> the variable's index and its row of `_numbers`, of its type."""
+    def _own(self, variable, numbers) -> tuple[int, list]:
+        """Returns the index of a variable, and its row of `_numbers`, cast to the type of the variable."""
         index = self._get_variable_index(variable)
-        called_alone = len(getattr(learning_rate, "shape", ())) < 2  # with a rate, not from `apply`
-        numbers = self._numbers(learning_rate) if called_alone else learning_rate
         return index, [ops.cast(numbers[index, column], variable.dtype) for column in range(numbers.shape[1])]
 
     def update_step(self, gradient, variable, learning_rate) -> None:
@@ -130,9 +142,10 @@ class Phased:
         super().update_step(gradient, variable, rate)
 
     def decay_kernels_only(self) -> None:
-        """Leaves biases, gains and scales, which are the variables of fewer than two axes, without weight decay.
+        """Excludes variables of fewer than two axes from weight decay: biases, gains and scales.
 
-        By name alone, vectors with other names would decay, such as the layer scales of ConvNeXt.
+        If only names were excluded, weight decay would apply to vectors with unexpected names, such as the layer scales
+        of ConvNeXt.
         """
         self.kernels_only = True
 
@@ -140,19 +153,19 @@ class Phased:
         return super()._use_weight_decay(variable) and (len(variable.shape) > 1 or not self.kernels_only)
 
     def _shrink(self, variable, rate) -> None:
-        """Decoupled weight decay."""
+        """Applies decoupled weight decay."""
         if self.weight_decay is not None and self._use_weight_decay(variable):
             self.assign_sub(variable, variable * ops.cast(self.decay, variable.dtype) * rate)
 
     def _ages(self):
-        """Steps of each variable with this one, counted from its first; from the optimizer's without `activate`."""
+        """Returns the step count of each variable, with this step. Without `activate` it is that of the optimizer."""
         return ops.cast(self.iterations + 1, "float32") - ops.cast(ops.maximum(self.birth, 0), "float32")
 
     def _apply_weight_decay(self, variables) -> None:
-        """Nothing: `update_step` does it, by each variable's own rate."""
+        """Does nothing, because `update_step` applies weight decay with the learning rate of each variable."""
 
     def _update_model_variables_moving_average(self, trainable_variables) -> None:
-        """Of the phase's variables alone: on JAX the trainer has taken the others away, elsewhere it saves the work."""
+        """Averages only the variables of the phase. On JAX the trainer passes only these variables."""
         momenta = ops.where(self._ages() > 1, self.ema_momentum, 0.0)
         for i in self.active:
             variable, average = self._trainable_variables[i], self._model_variables_moving_average[i]
@@ -160,7 +173,7 @@ class Phased:
                 momentum = ops.cast(momenta[i], variable.dtype)
                 average.assign(momentum * average + (1 - momentum) * variable)
 
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables):  # the JAX trainer's door
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):  # called by the JAX trainer
         live = [self._trainable_variables[i] for i in self.active]
         mapping = [
             *zip(live, trainable_variables, strict=True),
@@ -180,21 +193,38 @@ def _kinds(variables) -> list[tuple[tuple[int, ...], str]]:
 
 @keras.saving.register_keras_serializable(package="kvision")
 class SGD(Phased, keras.optimizers.SGD):
-    """`keras.optimizers.SGD` that lives through phases.
+    """`keras.optimizers.SGD` for schedules. It keeps its momentum through all phases.
 
     As in Keras, the momentum remembers the learning rate of each gradient: `v = momentum * v - learning_rate * g`, then
-    `w = w + v`. PyTorch and most papers multiply after it: `v = momentum * v + g`, then `w = w - learning_rate * v`.
-    The two are equal at a constant rate. Where the rate falls, steps here are larger for some `1 / (1 - momentum)`
-    steps; the difference is small for a rate that changes slowly, and greatest right after a drop of `Steps`.
+    `w = w + v`. PyTorch and most papers multiply by the learning rate after the momentum: `v = momentum * v + g`, then
+    `w = w - learning_rate * v`. The two forms are equal at a constant learning rate. When the learning rate falls, the
+    steps of Keras' form are larger for about `1 / (1 - momentum)` steps. The difference is largest right after a drop
+    of `kv.schedules.Steps`.
+
+    The arguments are the same as for `keras.optimizers.SGD`.
+
+    Example:
+        >>> optimizer = kv.training.SGD(0.1, momentum=0.9, weight_decay=1e-4)
+        >>> round(float(optimizer.learning_rate), 3)
+        0.1
     """
 
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Adam(Phased, keras.optimizers.Adam):
-    """`keras.optimizers.Adam` (Kingma & Ba 2015, arXiv 1412.6980) that lives through phases.
+    """`keras.optimizers.Adam` for schedules. It keeps its moments through all phases.
 
-    Its bias correction (section 3) counts from each variable's own first step. Counted from the optimizer's, a layer
-    unfrozen at step 1000 would move up to five times too fast.
+    Bias correction counts from the first step of each variable. If it counted from the first step of the optimizer, a
+    layer that is unfrozen at step 1000 would move up to five times too fast.
+
+    The arguments are the same as for `keras.optimizers.Adam`.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile(kv.training.Adam(1e-3), "mse")
+
+    References:
+        Kingma and Ba 2015, arXiv 1412.6980, section 3.
     """
 
     def _numbers(self, learning_rate):
@@ -221,8 +251,21 @@ class Adam(Phased, keras.optimizers.Adam):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class AdamW(Adam):
-    """`Adam` with decoupled weight decay (Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2), by each variable's
-    own rate. weight_decay: Keras' default."""
+    """`Adam` with decoupled weight decay, scaled by the learning rate of each variable.
+
+    Args:
+        learning_rate: The learning rate, or a Keras schedule.
+        weight_decay: Factor of the decay. Each step subtracts `learning_rate * weight_decay * weights`. Defaults to
+            0.004, as in Keras.
+        **options: Further arguments of `keras.optimizers.Adam`.
+
+    Example:
+        >>> kv.training.AdamW(1e-3, weight_decay=0.05).weight_decay
+        0.05
+
+    References:
+        Loshchilov and Hutter 2019, arXiv 1711.05101, algorithm 2.
+    """
 
     def __init__(self, learning_rate=0.001, *, weight_decay: float = 0.004, **options):
         super().__init__(learning_rate, weight_decay=weight_decay, **options)
@@ -230,11 +273,24 @@ class AdamW(Adam):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Lamb(Phased, keras.optimizers.Lamb):
-    """LAMB for large batches (You et al. 2020, arXiv 1904.00962, algorithm 2), which lives through phases.
+    """LAMB for large batches and for schedules. It keeps its moments through all phases.
 
-    Decay is part of the update whose norm the trust ratio compares, as in the paper and in tensorflow-addons (matched
-    to 1e-6); `keras.optimizers.Lamb` decays beside it and ends 3e-3 away after ten steps. Variables that
-    `exclude_from_weight_decay` names are not adapted either: their ratio is 1. epsilon: 1e-6, the paper's code.
+    Weight decay is part of the update, and the trust ratio uses the norm of this update, as in the paper and in
+    tensorflow-addons. `keras.optimizers.Lamb` applies weight decay separately. Its weights differ by 3e-3 after ten
+    steps. Variables that are excluded with `exclude_from_weight_decay` have the trust ratio 1.
+
+    Args:
+        learning_rate: The learning rate, or a Keras schedule.
+        epsilon: Number that is added to the square root of the second moment. Defaults to 1e-6, as in the code of the
+            paper.
+        **options: Further arguments of `keras.optimizers.Lamb`.
+
+    Example:
+        >>> kv.training.Lamb(1e-3, weight_decay=0.01).weight_decay
+        0.01
+
+    References:
+        You et al. 2020, arXiv 1904.00962, algorithm 2.
     """
 
     def __init__(self, learning_rate=0.001, *, epsilon: float = 1e-6, **options):
@@ -249,7 +305,7 @@ class Lamb(Phased, keras.optimizers.Lamb):
         m, v = self._momentums[index], self._velocities[index]
         self.assign_add(m, (gradient - m) * (1 - self.beta_1))
         self.assign_add(v, (ops.square(gradient) - v) * (1 - self.beta_2))
-        # 1 - beta^age; in float32 the difference itself would be off by 1e-4 in the first steps
+        # 1 - beta^age. In float32 the plain difference would have an error of 1e-4 in the first steps.
         one, two = (-ops.expm1(age * math.log(beta)) for beta in (self.beta_1, self.beta_2))
         update = m / one / (ops.sqrt(v / two) + self.epsilon)
         if not self._use_weight_decay(variable):
@@ -265,12 +321,31 @@ class Lamb(Phased, keras.optimizers.Lamb):
 
 @keras.saving.register_keras_serializable(package="kvision")
 class Lars(Phased, keras.optimizers.Optimizer):
-    """LARS for large batches (You et al. 2017, arXiv 1708.03888), which lives through phases, by the rule of SimCLR's
-    TF2 code: g + decay * w is scaled by trust * |w| / |g + decay * w|, 1 where one of them is 0; the learning rate
-    multiplies before the momentum, which remembers it.
+    """LARS for large batches and for schedules. It keeps its momentum through all phases.
 
-    Biases and gains (variables of one axis), and what `exclude_from_weight_decay` names, neither decay nor are scaled;
-    scales_undecayed: those of more axes that it names are scaled all the same, as SwAV's code does with prototypes.
+    The implementation follows SimCLR's TF2 code. The gradient `g + weight_decay * w` is scaled by `trust * |w| / |g +
+    weight_decay * w|`, or by 1 if one of the norms is 0. The gradient is multiplied by the learning rate before it is
+    added to the momentum. So the momentum remembers the learning rate of each gradient.
+
+    Two kinds of variables are neither decayed nor scaled: biases and gains (variables with one axis), and variables
+    that are excluded with `exclude_from_weight_decay`.
+
+    Args:
+        learning_rate: The learning rate, or a Keras schedule.
+        momentum: Factor of the previous update, in [0, 1).
+        trust: The trust coefficient.
+        weight_decay: Factor of the decay: `weight_decay * weights` is added to the gradient. If None, there is no
+            weight decay.
+        scales_undecayed: Whether variables with two or more axes are still scaled if they are excluded with
+            `exclude_from_weight_decay`, as SwAV's code does with prototypes.
+        **options: Further arguments of `keras.optimizers.Optimizer`.
+
+    Example:
+        >>> optimizer = kv.training.Lars(0.3)
+        >>> optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+
+    References:
+        You et al. 2017, arXiv 1708.03888.
     """
 
     def __init__(

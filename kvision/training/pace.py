@@ -1,4 +1,4 @@
-"""Whether the input pipeline keeps up with the model."""
+"""Warns if the model waits for its data."""
 
 import sys
 import threading
@@ -9,27 +9,34 @@ from tqdm import tqdm
 
 __all__ = ["Pace"]
 
-_SHARE = 0.25  # of an epoch spent waiting that is worth a message
-_SECONDS = 1.0  # of waiting in an epoch; less is nobody's loss
-_STEPS = 4  # fewer say little: the first one traces, and fills the pipeline
+_SHARE = 0.25  # share of an epoch; a message is printed if the model waited for a larger share
+_SECONDS = 1.0  # no message is printed for a shorter wait per epoch
+_STEPS = 4  # fewer steps are not reliable: the first step traces the model and fills the pipeline
 
 
 class Pace(keras.callbacks.Callback):
-    """Names, at the end of an epoch, a pipeline that starves the model, with the rates of both.
+    """Prints a message at the end of an epoch if the model waited for data. The message compares both speeds.
 
-    rows: of a batch on all replicas. parts: elements of the pipeline in a step (one a local replica). What a step waits
-    for is the time from its beginning until its last part left the pipeline. share: of the epoch, after each epoch.
+    The waiting time of a step is the time from its beginning until the last part of its batch has left the pipeline.
+
+    Args:
+        rows: Number of rows per batch, for all replicas together.
+        parts: Number of elements of the pipeline per step, one per local replica.
+
+    Attributes:
+        share: Share of the last epoch that was spent waiting.
     """
 
     def __init__(self, rows: int, parts: int = 1):
         super().__init__()
         self._rows, self._parts, self.share = rows, parts, 0.0
         self._lock = threading.Lock()
-        self._stamps: dict[int, list[float]] = {}  # Keras may begin a pass before the training
+        # By number of the pass, because Keras may begin a pass before the training.
+        self._stamps: dict[int, list[float]] = {}
         self._steps: list[tuple[float, float]] = []
 
     def taken(self, iteration: int) -> None:
-        """A part left the pipeline; called from its threads. iteration: which pass through the data it belongs to."""
+        """Records that a part of pass number `iteration` left the pipeline. The threads of the pipeline call it."""
         with self._lock:
             self._stamps.setdefault(iteration, []).append(time.perf_counter())
 
@@ -45,7 +52,7 @@ class Pace(keras.callbacks.Callback):
         self._steps.append((self._began, time.perf_counter()))
 
     def on_epoch_end(self, epoch, logs=None):
-        with self._lock:  # Keras begins a pass more than it needs
+        with self._lock:  # Keras may begin a pass that it does not use. The longest pass counts.
             stamps = max(self._stamps.values(), key=len, default=[])[self._parts - 1 :: self._parts]
         waiting = working = 0.0
         for (began, ended), left in list(zip(self._steps, stamps, strict=False))[1:]:
@@ -57,8 +64,8 @@ class Pace(keras.callbacks.Callback):
         if self.share > _SHARE and waiting > _SECONDS:
             rows = self._rows * (min(len(self._steps), len(stamps)) - 1)
             tqdm.write(
-                f"Epoch {epoch + 1}: the input pipeline starves the model: {rows / (waiting + working):.0f} images/s "
-                f"come, and the model alone takes {rows / working:.0f}; {self.share:.0%} of the time it waits. Smaller "
-                "files, a store of decoded pixels or more cores help.",
+                f"Epoch {epoch + 1}: the model waits for its data {self.share:.0%} of the time: "
+                f"{rows / (waiting + working):.0f} images/s are read, and the model could take {rows / working:.0f}. "
+                "Smaller files, a store of decoded pixels or more cores help.",
                 file=sys.stderr,
             )

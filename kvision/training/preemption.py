@@ -1,4 +1,4 @@
-"""SIGTERM while a training runs: finish the step, write a checkpoint, leave with a code that says "run me again"."""
+"""Handles SIGTERM during a training: finish the step, write a checkpoint, exit with the code for "run again"."""
 
 import contextlib
 import signal
@@ -6,51 +6,49 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from kvision import distribute
 from kvision.exit_codes import RUN_AGAIN
 
-__all__ = ["Notice", "Preempted", "watch"]
+__all__ = ["Preempted", "watch"]
 
 
 class Preempted(SystemExit):
-    """The process was asked to end, and everything is saved. Exit code 75; the same command goes on."""
+    """Raised after SIGTERM, when the checkpoint is saved. Run the same command again to continue.
+
+    This exception is a `SystemExit`, so it ends the process with exit code 75.
+
+    Args:
+        path: The checkpoint that was written.
+
+    Attributes:
+        path: The checkpoint that was written.
+    """
 
     def __init__(self, path: Path):
         super().__init__(RUN_AGAIN)
         self.path = path
 
     def __str__(self):
-        return f"Ended by SIGTERM after {self.path} was written. The same command goes on."
-
-
-class Notice:
-    """Whether some process of this training was asked to end."""
-
-    def __init__(self):
-        self.asked = False
-
-    def give(self, *_) -> None:
-        self.asked = True
-
-    def given(self) -> bool:
-        """Asked of all machines together after each step, so that all end after the same one."""
-        return distribute.anyone(self.asked)
+        return f"Ended by SIGTERM after {self.path} was written. Run the same command again to continue."
 
 
 @contextlib.contextmanager
-def watch() -> Iterator[Notice]:
-    """While open, SIGTERM is noticed instead of ending the process; one that nobody acted on comes again at the end.
+def watch() -> Iterator[threading.Event]:
+    """Inside the `with` block, SIGTERM sets an event instead of ending the process.
 
-    In other threads than the main one, nothing is noticed.
+    If the event is set at the end and no exception was raised, the signal is sent again. Signals are noticed only in
+    the main thread.
+
+    Yields:
+        The event.
     """
-    notice = Notice()
+    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield notice
+        yield asked
         return
-    before = signal.signal(signal.SIGTERM, notice.give)
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
     try:
-        yield notice
+        yield asked
     finally:
         signal.signal(signal.SIGTERM, before)
-    if notice.asked:  # after the last step
+    if asked.is_set():  # The signal came after the last step.
         signal.raise_signal(signal.SIGTERM)

@@ -1,9 +1,12 @@
-"""A killed training goes on as if it had not been killed: what is kept, when, and how it is put back."""
+"""Exact resuming: a training that was killed continues as if it had not been interrupted."""
 
+import contextlib
 import math
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -11,127 +14,286 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from kvision import checks, distribute
+from kvision import checks
+from kvision.distribute.strategy import is_chief
+from kvision.distribute.values import agree, anyone, barrier, read, write
 from kvision.training import callback_state
 from kvision.training.checkpoint import Checkpoints
-from kvision.training.preemption import Notice, Preempted
+from kvision.training.feed import Feed
+from kvision.training.preemption import Preempted, watch
 from kvision.training.source import Position
 
-__all__ = ["Keeper", "Resume", "number"]
+__all__ = ["Resume", "Run", "number", "resuming"]
 
-_LONGEST_PAUSE = 600.0  # seconds between two checkpoints, whatever their share
-# the rates at which trainings of this process left their optimizers, which are nobody's wish
+_LONGEST_PAUSE = 600.0  # seconds between two checkpoints, for any `share`
+# The learning rates that trainings of this process left in their optimizers. The user did not set them.
 _LEFT: "WeakKeyDictionary[keras.optimizers.Optimizer, float | None]" = WeakKeyDictionary()
 
 
 class Resume:
-    """What is known of an earlier, unfinished run of the same training, and where the next checkpoints go.
+    """Sets where the checkpoints of a training are kept, and how often they are written.
 
-    folder: of the checkpoints. keep: how many of them. every: steps between two; None writes at the ends of epochs.
-    share: of the time that writing may take, such as .05: ends of epochs that come too soon after the last checkpoint
-    are passed over, for ten minutes at most; the first after a start and the last are not. None writes at each.
-    Kept are all variables of model and optimizer (with the states of seed generators), sums of metrics, the position,
-    the logs, and the state of callbacks (`callback_state`). `history`: logs by name, one an epoch so far.
+    A checkpoint holds all variables of the model and the optimizer, the states of seed generators, the sums of
+    metrics, the position in the data, the logs, and the state of callbacks. The state of Keras' `EarlyStopping`,
+    `ReduceLROnPlateau` and `ModelCheckpoint` is kept. The state of a user's callback is kept if the callback has the
+    methods `get_state()` and `set_state(state)`. `get_state()` returns a dictionary of numbers, strings, None and lists
+    of arrays.
+
+    Args:
+        folder: Folder of the checkpoints. Each training needs its own folder.
+        keep: Number of checkpoints that stay in the folder, at least 1. With 2, only one checkpoint is lost if a file
+            is damaged.
+        every: Number of steps between two checkpoints. If None, checkpoints are written only at the ends of epochs.
+        share: Largest share of the time that writing may take, between 0 and 1. If None, a checkpoint is written at the
+            end of each epoch. If given, no checkpoint is written at the end of an epoch that comes too soon after the
+            last checkpoint, for at most 10 minutes. The first and the last epoch always write a checkpoint. `share`
+            cannot be combined with `every`.
+
+    Raises:
+        UserError: If `keep` or `every` is below 1, `share` is not between 0 and 1, or both `every` and `share` are
+            given.
+
+    Example:
+        >>> x, y = np.ones((8, 2)), np.ones(8)
+        >>> for epochs in (1, 2):  # the second call continues after the first epoch
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        ...     model.compile("sgd", "mse")
+        ...     place = kv.training.Resume("checkpoints", every=10)
+        ...     history = kv.training.fit(model, x, y, epochs=epochs, checkpoints=place, verbose=0)
+        >>> len(history.history["loss"])
+        2
     """
 
     def __init__(self, folder: str | Path, *, keep: int = 2, every: int | None = None, share: float | None = None):
         if every is not None and every < 1:
-            raise checks.error("every", expected="a count of steps of at least 1, or None", received=every)
+            raise checks.UserError("every", expected="a count of steps of at least 1, or None", received=every)
         if share is not None and not 0 < share < 1:
-            raise checks.error("share", expected="a number between 0 and 1, or None", received=share)
+            raise checks.UserError("share", expected="a number between 0 and 1, or None", received=share)
         if share is not None and every is not None:
-            raise checks.error("share", expected="None where `every` says when", received=share)
-        self.checkpoints, self.every, self.share = Checkpoints(folder, keep=keep), every, share
-        self._written, self._took = -_LONGEST_PAUSE, math.inf
-        self._batches: dict[str, int | None] = {}
-        self._begun: set[int] = set()
-        self._look()
+            raise checks.UserError("share", expected="None beside `every`, which says when to write", received=share)
+        self.folder, self.every, self.share = Path(folder), every, share
+        self.checkpoints = Checkpoints(folder, keep=keep)
 
-    def _look(self) -> None:
-        found = self.checkpoints.latest()
-        self.position, self._arrays, self.record = found or (Position(), {}, {})
-        self.found, self._restored = found is not None, False
-        self.history: dict[str, list] = self.record.get("history", {})
-        self._rate: float | None = None
 
-    @property
-    def folder(self) -> Path:
-        return self.checkpoints.folder
+@contextlib.contextmanager
+def resuming(checkpoints: "str | Path | Resume | Run | None", model: keras.Model, optimizer=None) -> Iterator["Run"]:
+    """Restores the last checkpoint of a training, and writes new checkpoints inside the `with` block.
 
-    def goes_on(self, phase: int) -> bool:
-        """Whether what was found lies in this phase."""
-        return self.found and self.position.phase == phase
+    If SIGTERM comes inside the block, the training writes a checkpoint after the current step and raises `Preempted`.
 
-    def anew(self) -> None:
-        """Before a training: one that had this object already may have left newer checkpoints."""
-        if self._begun or self._restored:
-            self._begun.clear()
-            distribute.barrier()  # the chief may be writing yet
-            self._look()
+    Args:
+        checkpoints: A folder, or a `Resume`. If None, nothing is restored or written. A `Run` is yielded unchanged,
+            because the phases of a schedule share one `Run`.
+        model: A built model. Its variables are restored.
+        optimizer: A built optimizer. Its variables are restored. Defaults to the optimizer of `model`.
 
-    def begin(self, phase: int, *, rows: int, steps: int | None, seed: int | None) -> None:
-        """A phase of a training with such batches, 0 or None where nobody knows. UserError where what was found came
-        of another seed, or stands within an epoch of other batches: it would pass over images, or see them twice."""
-        if phase in self._begun:
-            self.anew()
-        self._begun.add(phase)
-        batches = {"seed": seed, "rows": rows, "steps": steps}
-        batches = {name: None if value is None else int(value) for name, value in batches.items()}  # NumPy's, maybe
-        kept = self.record.get("batches", batches)
-        checked = list(batches) if self.position.step else ["seed"]
-        if self.goes_on(phase) and any(batches[name] != kept[name] for name in checked):
-            raise checks.error(
-                "checkpoints",
-                problem="were written by a training on other batches",
-                expected=", ".join(f"{name} {kept[name]}" for name in checked),
-                received=", ".join(f"{name} {batches[name]}" for name in checked) + f" for {self.folder}",
-                hint="Call as before, give this training a folder of its own, or clear that one",
-            )
-        self._batches = batches
+    Yields:
+        The `Run`. Call `begin` of the `Run` before each `fit`, and pass the `Run` to `fit` as the last callback.
 
-    def restore(self, model: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-        """Puts back what was found, if anything, once. optimizer: the model's if None; built. A rate that is not the
-        one with which the earlier run began is the user's wish, and stays. UserError for another model's checkpoint."""
-        if self._restored:
-            return
-        self._restored = True
+    Raises:
+        UserError: If the checkpoint belongs to a different model or optimizer.
+    """
+    if isinstance(checkpoints, Run):
+        yield checkpoints
+    elif checkpoints is None:
+        yield Run()
+    else:
+        barrier()  # The chief may still be writing the last checkpoint of an earlier call in this process.
         optimizer = model.optimizer if optimizer is None else optimizer
-        known = _variables(model, optimizer)  # makes Keras' global generator, which all machines must do together
+        with watch() as sigterm:
+            run = Run(checkpoints if isinstance(checkpoints, Resume) else Resume(checkpoints), sigterm)
+            run.restore(model, optimizer)
+            try:
+                yield run
+            finally:
+                _LEFT[_inner(optimizer)] = _rate(optimizer)
+
+
+class Run(keras.callbacks.Callback):
+    """The last callback of a training of one or several phases. It writes the checkpoints.
+
+    Attributes:
+        position: The current position of the training. The data pipeline reads from this position.
+        history: The logs so far by name, one value per epoch.
+        phase: The number of the current phase of a schedule. The schedule sets it.
+        final: Whether the current phase is the last. The schedule sets it.
+        resume: The settings of the checkpoints. None if no checkpoints are written.
+    """
+
+    def __init__(self, checkpoints: Resume | None = None, sigterm: threading.Event | None = None):
+        super().__init__()
+        self.resume, self._sigterm = checkpoints, sigterm
+        found = None if checkpoints is None else checkpoints.checkpoints.latest()
+        self._found, self._arrays, self._record = found or (None, {}, {})
+        self.position = self._found or Position()
+        self.history: dict[str, list] = self._record.get("history", {})
+        self.phase, self.final = 0, True
+        self._rate: float | None = None
+        self._written, self._took = -_LONGEST_PAUSE, math.inf
+
+    def restore(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        """Restores the variables of model and optimizer, except for a learning rate that the user has changed."""
+        # This call creates Keras' global generator. All machines must create it together.
+        known = _variables(model, optimizer)
         where, self._rate = self.position, _rate(optimizer)
-        distribute.agree("--out", (where.phase * 1_000_000 + where.epoch) * 100_000_000 + where.step)
-        if not self.found:
+        agree("checkpoints", (where.phase * 1_000_000 + where.epoch) * 100_000_000 + where.step)
+        if self._found is None:
             return
         self._put("variable", known)
-        earlier, wished = self.record.get("rate"), self._rate
-        no_wish = (earlier, _rate(optimizer), _LEFT.get(_inner(optimizer)))
-        other = None not in (earlier, wished) and wished not in no_wish
-        if other:
+        earlier, wished = self._record.get("rate"), self._rate
+        changed = None not in (earlier, wished) and wished not in (
+            earlier,
+            _rate(optimizer),
+            _LEFT.get(_inner(optimizer)),
+        )
+        if changed:
             optimizer.learning_rate = wished
         elif earlier is not None:
             self._rate = earlier
-        if distribute.is_chief():
+        if is_chief() and self.resume is not None:
             place = f"epoch {where.epoch + 1}" + (f", step {where.step}" if where.step else "")
-            rate = f", with a rate of {wished:g} in place of {earlier:g}" if other else ""
-            tqdm.write(f"Goes on at {place}, from {self.checkpoints.path(where).name}{rate}", file=sys.stderr)
+            rate = f", with a learning rate of {wished:g} in place of {earlier:g}" if changed else ""
+            file = self.resume.checkpoints.path(where).name
+            tqdm.write(f"The training continues at {place}, from {file}{rate}", file=sys.stderr)
 
-    def restore_metrics(self, model: keras.Model) -> None:
-        """The sums so far of the epoch that was interrupted."""
-        self._put("metric", model.metrics_variables)
+    def begin(self, first_epoch: int, batches: Feed, callbacks: Sequence[keras.callbacks.Callback]) -> bool:
+        """Sets the position to the beginning of the phase, or to the checkpoint of the phase.
 
-    def leave(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """When a training ends, however it does."""
-        _LEFT[_inner(optimizer)] = _rate(optimizer)
+        Args:
+            first_epoch: The epoch at which the phase begins.
+            batches: The training data.
+            callbacks: The callbacks. Checkpoints keep their state.
 
-    def restore_callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Gives callbacks the state that they had."""
-        callback_state.put(callbacks, self.record.get("callbacks", []), self._arrays)
+        Returns:
+            Whether a callback had already stopped the training before its last epoch.
+
+        Raises:
+            UserError: If the data cannot be read from the middle of an epoch, if the checkpoint has a different seed,
+                or if it was written within an epoch of different batches. In these cases some images would be seen
+                twice, and some images not at all.
+        """
+        if self.resume is not None and not batches.enters:
+            raise checks.UserError(
+                "checkpoints",
+                problem="need data that can be entered in the middle of an epoch",
+                expected="arrays, kv.data.batches(...) or a tf.data.Dataset as `train`",
+                received=type(batches.data).__name__,
+            )
+        counts = {"seed": batches.seed, "rows": batches.rows, "steps": batches.steps}
+        # JSON cannot hold NumPy's integers.
+        self._batches = {name: None if value is None else int(value) for name, value in counts.items()}
+        self._callbacks = callbacks
+        self._continues = self._found is not None and self._found.phase == self.phase
+        if not self._continues:
+            self.position = Position(self.phase, first_epoch)
+            return False
+        self.position = replace(self._found)
+        kept = self._record.get("batches", self._batches)
+        checked = list(kept) if self.position.step else ["seed"]
+        if any(self._batches[name] != kept[name] for name in checked):
+            raise checks.UserError(
+                "checkpoints",
+                problem="were written by a training on other batches",
+                expected=", ".join(f"{name} {kept[name]}" for name in checked),
+                received=", ".join(f"{name} {self._batches[name]}" for name in checked) + f" for {self.folder}",
+                hint="Call as before, give this training a folder of its own, or clear that one",
+            )
+        return self._record["stopped"]
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the checkpoints."""
+        return None if self.resume is None else self.resume.folder
+
+    def on_train_begin(self, logs=None):
+        # This runs after the `on_train_begin` of the remaining callbacks, which resets some of them.
+        if self._continues:
+            callback_state.put(self._callbacks, self._record.get("callbacks", []), self._arrays)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch != self.position.epoch:
+            self.position.epoch, self.position.step = epoch, 0
+        elif self.position.step:  # the sums of metrics of the interrupted epoch so far
+            self._put("metric", self.model.metrics_variables)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.resume is None:
+            return
+        done = batch + 1
+        if self._asked():
+            raise Preempted(self.write(self.position.epoch, done))
+        if self.resume.every and done % self.resume.every == 0 and done != self._batches["steps"]:
+            self.write(self.position.epoch, done)
+
+    def on_epoch_end(self, epoch, logs=None):
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(number(value))
+        if self.resume is None:
+            return
+        last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
+        path = self.write(epoch + 1, 0) if last or self._due() else None
+        if self._asked():
+            raise Preempted(path or self.write(epoch + 1, 0))
+
+    def _asked(self) -> bool:
+        """Returns whether any machine got SIGTERM. All check after each step, to end after the same step."""
+        return self._sigterm is not None and anyone(self._sigterm.is_set())
+
+    def _due(self) -> bool:
+        """Returns whether to write a checkpoint if an epoch ends now."""
+        if self.resume.share is None:
+            return True
+        pause = min(self._took * (1 / self.resume.share - 1), _LONGEST_PAUSE)
+        return time.monotonic() - self._written >= pause
+
+    def write(self, epoch: int, step: int) -> Path:
+        """Writes a checkpoint of the whole training. Only the chief writes it.
+
+        Args:
+            epoch: The epoch at which the training would continue.
+            step: The step within that epoch.
+
+        Returns:
+            The path of the checkpoint.
+
+        Raises:
+            UserError: If a weight is not finite. Nothing is written then.
+        """
+        started, position = time.monotonic(), Position(self.phase, epoch, step)
+        sums = self.model.metrics_variables if step else []
+        # The metrics are sums over all machines, so all machines must run this line.
+        metrics = [_array(read(v)) for v in sums]
+        if not is_chief():
+            return self.resume.checkpoints.path(position)
+        variables = _variables(self.model, self.model.optimizer)
+        arrays = {f"variable-{i:05}": _array(read(v)) for i, v in enumerate(variables)}
+        for variable, array in zip(variables, arrays.values(), strict=True):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise checks.UserError(
+                    "checkpoints",
+                    problem="were not written: a weight is not finite",
+                    expected="finite weights",
+                    received=variable.path,
+                    hint="Lower the learning rate; the last good checkpoint stays",
+                )
+        arrays |= {f"metric-{i:05}": array for i, array in enumerate(metrics)}
+        states, of_callbacks = callback_state.get(self._callbacks)
+        arrays |= {name: _array(value) for name, value in of_callbacks.items()}
+        record = {"history": self.history, "stopped": bool(self.model.stop_training)}
+        record |= {"callbacks": states, "rate": self._rate, "batches": self._batches}
+        path = self.resume.checkpoints.write(position, arrays, record)
+        self._written = time.monotonic()
+        # A disk that was slow only once does not count as a slow disk.
+        self._took = min(self._took, self._written - started)
+        return path
 
     def _put(self, kind: str, variables: list) -> None:
+        """Assigns the arrays of the checkpoint to variables, and drops the arrays."""
         names = sorted(name for name in self._arrays if name.startswith(f"{kind}-"))
-        saved = [self._arrays.pop(name) for name in names]  # not to be held beside the model through the training
+        saved = [self._arrays.pop(name) for name in names]
         shapes = [tuple(variable.shape) for variable in variables]
         if [array.shape for array in saved] != shapes:
-            raise checks.error(
+            raise checks.UserError(
                 "checkpoints",
                 problem="hold the state of another training",
                 expected=f"{len(shapes)} arrays of the shapes of this model and optimizer",
@@ -139,42 +301,7 @@ class Resume:
                 hint="Give this training a folder of its own, or clear that one",
             )
         for variable, array in zip(variables, saved, strict=True):
-            distribute.write(variable, array)
-
-    def due(self) -> bool:
-        """Whether an epoch that ends now is worth a checkpoint."""
-        if self.share is None:
-            return True
-        pause = min(self._took * (1 / self.share - 1), _LONGEST_PAUSE)
-        return time.monotonic() - self._written >= pause
-
-    def write(self, model, position: Position, record: dict, callbacks: Sequence) -> Path:
-        """A checkpoint of everything, which the chief writes. UserError if a number is not finite."""
-        started = time.monotonic()
-        sums = model.metrics_variables if position.step else []
-        metrics = [_array(distribute.read(v)) for v in sums]  # sums over all machines, so that all must be here
-        if not distribute.is_chief():
-            return self.checkpoints.path(position)
-        variables = _variables(model, model.optimizer)
-        arrays = {f"variable-{i:05}": _array(distribute.read(v)) for i, v in enumerate(variables)}
-        for name, array in arrays.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                index = int(name.split("-")[1])
-                raise checks.error(
-                    "loss",
-                    problem="has led to weights that are not finite, and nothing is written",
-                    expected="finite weights",
-                    received=variables[index].path,
-                    hint="Lower the learning rate; the last good checkpoint stays",
-                )
-        arrays |= {f"metric-{i:05}": array for i, array in enumerate(metrics)}
-        states, of_callbacks = callback_state.get(callbacks)
-        arrays |= {name: _array(value) for name, value in of_callbacks.items()}
-        record = {**record, "callbacks": states, "rate": self._rate, "batches": self._batches}
-        path = self.checkpoints.write(position, arrays, record)
-        self._written = time.monotonic()
-        self._took = min(self._took, self._written - started)  # a disk that stalled once is no slow one
-        return path
+            write(variable, array)
 
 
 def _variables(model, optimizer) -> list:
@@ -187,75 +314,24 @@ def _inner(optimizer) -> keras.optimizers.Optimizer:
 
 
 def _rate(optimizer) -> float | None:
-    """The learning rate as it stands, None for a schedule."""
+    """Returns the current learning rate, or None for a schedule."""
     rate = getattr(_inner(optimizer), "_learning_rate", None)
-    return float(distribute.read(rate)) if isinstance(rate, keras.Variable) else None
+    return float(read(rate)) if isinstance(rate, keras.Variable) else None
 
 
 def _array(value) -> np.ndarray:
-    """bfloat16 is not NumPy's: float32 holds it exactly, and `assign` makes it again."""
+    """Returns bfloat16, which NumPy does not have, as float32. This is exact, and `assign` converts it back."""
     array = np.asarray(value)
     return array.astype("float32") if array.dtype.kind == "V" else array
 
 
 def _global_seed():
-    """Keras' generator for random numbers without one of their own."""
+    """Returns Keras' generator for random numbers that have no generator of their own."""
     from keras.src.random.seed_generator import global_seed_generator  # not public
 
     return global_seed_generator()
 
 
 def number(log) -> float | list:
-    """A log as JSON: a metric may be several numbers."""
+    """Returns a log in a type that JSON can hold. A metric may be several numbers."""
     return log if isinstance(log, float) else keras.ops.convert_to_numpy(log).tolist()
-
-
-class Keeper(keras.callbacks.Callback):
-    """Keeps `position` true, and writes checkpoints: the last callback of a training.
-
-    position: shared with the pipeline, which reads by it. steps: of an epoch, None where nobody knows. others: the
-    callbacks whose state is kept. notice: of SIGTERM.
-    """
-
-    def __init__(
-        self,
-        resume: Resume | None,
-        position: Position,
-        *,
-        steps: int | None,
-        others: Sequence[keras.callbacks.Callback] = (),
-        notice: Notice | None = None,
-    ):
-        super().__init__()
-        self.resume, self.position, self.steps = resume, position, steps
-        self.others, self.notice = others, notice
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch != self.position.epoch:
-            self.position.epoch, self.position.step = epoch, 0
-        elif self.position.step and self.resume is not None:
-            self.resume.restore_metrics(self.model)
-
-    def on_train_batch_end(self, batch, logs=None):
-        done = batch + 1
-        if self.resume is None:
-            return
-        if self.notice is not None and self.notice.given():
-            raise Preempted(self._write(self.position.epoch, done))
-        if self.resume.every and done % self.resume.every == 0 and done != self.steps:
-            self._write(self.position.epoch, done)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.resume is None:
-            return
-        for name, value in (logs or {}).items():
-            self.resume.history.setdefault(name, []).append(number(value))
-        last = self.model.stop_training or epoch + 1 == self.params.get("epochs")
-        path = self._write(epoch + 1, 0) if last or self.resume.due() else None
-        if self.notice is not None and self.notice.given():
-            raise Preempted(path or self._write(epoch + 1, 0))
-
-    def _write(self, epoch: int, step: int) -> Path:
-        assert self.resume is not None
-        record = {"history": self.resume.history, "stopped": bool(self.model.stop_training)}
-        return self.resume.write(self.model, Position(self.position.phase, epoch, step), record, self.others)

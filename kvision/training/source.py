@@ -1,4 +1,4 @@
-"""Where batches come from: which images a step sees follows from seed, epoch and step alone."""
+"""The order of batches. The images of a step depend only on seed, epoch and step."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +14,13 @@ __all__ = ["Position", "Source", "from_arrays"]
 
 @dataclass
 class Position:
-    """Where a training stands: phase of a schedule, epoch, and step within it, each from 0."""
+    """The position of a training.
+
+    Attributes:
+        phase: Number of the phase of a schedule, from 0.
+        epoch: Number of the epoch, from 0.
+        step: Number of the step within the epoch, from 0.
+    """
 
     phase: int = 0
     epoch: int = 0
@@ -23,15 +29,36 @@ class Position:
 
 @dataclass(frozen=True)
 class Source:
-    """Rows 0 ... count - 1, read by index, in batches.
+    """Reads the rows 0 to `count` - 1 by their numbers, in batches.
 
-    read: int64 array of n row numbers -> a structure of arrays with first axis n, as Keras takes batches ((x, y) or
-    (x, y, sample_weight)). seed: permutes the rows anew in each epoch; None keeps their order. spec: one batch as
-    `keras.KerasTensor`s. drop_remainder: leaves out a last batch smaller than `batch_size`. fresh: `read` is given
-    epoch * count + row, so that it can draw other random numbers in each epoch. look: (row numbers, batch of `read`) ->
-    one of `spec`, in the graph of `tf.data`, in parallel; read_spec: then, of what `read` gives. On TensorFlow alone.
-    steps_per_epoch: batches of an epoch, which then goes on where the one before ended, through as many passes over the
-    rows as it takes; None is one pass.
+    A `Source` is training data for `kv.training.fit`. The rows of each step depend only on `seed`, epoch and step, so a
+    training can be resumed in the middle of an epoch.
+
+    Attributes:
+        read: A function of an int64 array of n row numbers. It returns a batch in the form that Keras takes, such as
+            `(x, y)`. The first axis of each array is n.
+        count: Number of rows.
+        batch_size: Number of rows per batch, for all replicas together.
+        spec: One batch as `keras.KerasTensor` objects.
+        seed: Seed of the permutation of the rows in each epoch. If None, the rows keep their order.
+        drop_remainder: Whether to leave out a last batch that is smaller than `batch_size`.
+        fresh: Whether `read` gets epoch * count + row instead of the row number. With these numbers `read` can draw new
+            random numbers in each epoch.
+        look: A function of (row numbers, batch of `read`) that returns a batch as `spec` describes it. The function
+            runs in parallel in the graph of `tf.data`, so it needs TensorFlow. If None, `read` returns the batch.
+        read_spec: The batch of `read` as `keras.KerasTensor` objects, if `look` is given.
+        steps_per_epoch: Number of batches per epoch. If None, an epoch is one pass over the rows. If given, each epoch
+            starts where the previous epoch ended, and reads the rows as often as needed.
+
+    Raises:
+        UserError: If a batch would be empty, or `batch_size` or `steps_per_epoch` is below 1.
+
+    Example:
+        >>> x = np.arange(10, dtype="float32")
+        >>> spec = (keras.KerasTensor((None,)),)
+        >>> source = kv.training.Source(lambda rows: (x[rows],), count=10, batch_size=4, spec=spec, seed=0)
+        >>> source.steps, sorted(source.order(epoch=0).tolist()) == list(range(10))
+        (3, True)
     """
 
     read: Callable[[np.ndarray], Any]
@@ -47,37 +74,60 @@ class Source:
 
     def __post_init__(self):
         if self.batch_size < 1:
-            raise checks.error("batch_size", expected="a count of at least 1", received=self.batch_size)
+            raise checks.UserError("batch_size", expected="a count of at least 1", received=self.batch_size)
+        if self.count < 1:
+            raise checks.UserError("count", expected="at least one row", received=self.count)
         if self._pass < 1:
-            rows = f"at least {self.batch_size} rows" if self.drop_remainder else "at least one row"
-            raise checks.error("train", problem="gives no batch", expected=rows, received=self.count)
+            expected = f"at most the {self.count} rows: a smaller last batch is left out"
+            raise checks.UserError("batch_size", expected=expected, received=self.batch_size)
         if self.steps < 1:
-            raise checks.error("steps_per_epoch", expected="a count of at least 1", received=self.steps_per_epoch)
+            raise checks.UserError("steps_per_epoch", expected="a count of at least 1", received=self.steps_per_epoch)
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches per epoch."""
         return self._pass if self.steps_per_epoch is None else self.steps_per_epoch
 
     @property
     def _pass(self) -> int:
-        """Batches in a pass over all rows."""
+        """Number of batches per pass over all rows."""
         return self.count // self.batch_size if self.drop_remainder else -(-self.count // self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:
-        """(count,) int64: the rows of a pass, which is an epoch mostly, in the order in which they are seen."""
+        """Returns the rows of one pass in the order in which they are read.
+
+        Args:
+            epoch: Number of the pass. It is the number of the epoch, unless `steps_per_epoch` is set.
+
+        Returns:
+            `(count,)` int64 row numbers.
+        """
         first = epoch * self.count if self.fresh else 0
         if self.seed is None:
             return first + np.arange(self.count)
         return first + np.random.default_rng([self.seed, epoch]).permutation(self.count)
 
     def batch(self, rows: np.ndarray) -> Any:
-        """What is made of these rows."""
+        """Reads one batch.
+
+        Args:
+            rows: int64 row numbers.
+
+        Returns:
+            The batch, as `spec` describes it.
+        """
         found = self.read(rows)
         return found if self.look is None else self.look(rows, found)
 
     def rows(self, position: Position) -> Iterator[np.ndarray]:
-        """The row numbers of each batch from `position` to the end of its epoch."""
+        """Yields the row numbers of each batch, from a position to the end of its epoch.
+
+        Args:
+            position: The position of the first batch.
+
+        Yields:
+            One int64 array per batch.
+        """
         known, order = -1, np.zeros(0, "int64")
         for step in range(position.step, self.steps):
             number, within = divmod(position.epoch * self.steps + step, self._pass)
@@ -86,26 +136,41 @@ class Source:
             yield order[within * self.batch_size : (within + 1) * self.batch_size]
 
 
-def from_arrays(arrays: tuple, *, batch_size: int, seed: int | None) -> Source:
-    """A source of (x, y) or (x, y, sample_weight): each an array or a structure of arrays with the same first axis."""
-    while arrays and arrays[-1] is None:
-        arrays = arrays[:-1]
+def from_arrays(arrays: tuple, *, batch_size: int, seed: int | None, argument: str = "train") -> Source:
+    """Creates a source from arrays.
+
+    Args:
+        arrays: `(x,)`, `(x, y)` or `(x, y, sample_weight)`. Each part is an array, or a structure of arrays. The first
+            axis has the same length everywhere.
+        batch_size: Number of rows per batch.
+        seed: Seed of the permutation. If None, the rows keep their order.
+        argument: Name of the arrays in messages.
+
+    Returns:
+        The source.
+
+    Raises:
+        UserError: If the arrays have different lengths, if they do not contain numbers, or if an array before the last
+            one is None.
+    """
     if any(part is None for part in arrays):
-        raise checks.error(
-            "train",
+        raise checks.UserError(
+            argument,
             expected="(x, y) or (x, y, sample_weight), without a gap",
             received=[type(p).__name__ for p in arrays],
         )
-    parts = keras.tree.map_structure(_array, arrays)
+    parts = keras.tree.map_structure(lambda part: _array(part, argument), arrays)
     shapes = [leaf.shape for leaf in keras.tree.flatten(parts)]
     counts = {shape[0] if shape else None for shape in shapes}
     if len(counts) != 1 or None in counts:
-        raise checks.error(
-            "train",
+        raise checks.UserError(
+            argument,
             expected="arrays of one length",
             received=shapes,
             hint="np.stack(images) makes an array of a list of images" if len(shapes) > len(arrays) else "",
         )
+    if 0 in counts:
+        raise checks.UserError(argument, problem="gives no batch", expected="at least one row", received=shapes)
     return Source(
         read=lambda rows: keras.tree.map_structure(lambda leaf: leaf[rows], parts),
         count=counts.pop(),
@@ -115,12 +180,12 @@ def from_arrays(arrays: tuple, *, batch_size: int, seed: int | None) -> Source:
     )
 
 
-def _array(value: Any) -> np.ndarray:
-    """Keras trains in its own float type; an array of doubles would be converted in each step."""
+def _array(value: Any, argument: str) -> np.ndarray:
+    """Converts float64 to Keras' float type once. Otherwise each step would convert it."""
     array = np.asarray(value)
     if array.dtype.kind in "SUO":
-        raise checks.error(
-            "train",
+        raise checks.UserError(
+            argument,
             problem="holds no numbers",
             expected="images in [0, 255], and labels from 0",
             received=array.ravel()[:3].tolist(),

@@ -91,12 +91,12 @@ def test_half_precision_stays_out():
 
 @pytest.mark.parametrize("shape", [(2, 4, 4, 1), (4, 4, 3)])
 def test_images_of_another_shape(shape):
-    with pytest.raises(UserError, match=r"`images` have another shape. Expected \(batch, height, width, 3\)"):
+    with pytest.raises(UserError, match=r"`images` .*\(batch, height, width, 3\)"):
         pixels(np.zeros(shape))
 
 
 def test_a_key_of_another_shape():
-    with pytest.raises(UserError, match=r"`key` has another shape. Expected two integers"):
+    with pytest.raises(UserError, match=r"`key` .*two integers"):
         Noise()(np.zeros((1, 2, 2, 3)), key=np.array([1, 2, 3]))
 
 

@@ -14,13 +14,13 @@ def test_what_is_right_comes_back():
 
 @pytest.mark.parametrize("value", [-0.1, 0.6, math.nan, "0.1", True, None])
 def test_numbers(value):
-    with pytest.raises(UserError, match=r"`hue` is not valid. Expected a number from 0 to 0.5"):
+    with pytest.raises(UserError, match=r"`hue` .*from 0 to 0.5"):
         ranges.number("hue", value, 0.0, 0.5)
 
 
 @pytest.mark.parametrize("value", [(0.0, 1.0), (0.5, 0.2), (0.1,), (0.1, math.inf), "12", 0.5, (0.1, 2.0)])
 def test_intervals(value):
-    with pytest.raises(UserError, match=r"`area` is not valid. Expected two numbers in order, above 0 to 1"):
+    with pytest.raises(UserError, match=r"`area` .*two numbers .*above 0 to 1"):
         ranges.interval("area", value, 0.0, 1.0, open_low=True)
 
 
@@ -31,5 +31,5 @@ def test_the_end_that_is_not_there_is_not_named():
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, (1,), (1, 2, 3), (8, 0), "32", None])
 def test_sizes(value):
-    with pytest.raises(UserError, match=r"`size` is not valid. Expected pixels"):
+    with pytest.raises(UserError, match=r"`size` .*pixels"):
         ranges.size("size", value)

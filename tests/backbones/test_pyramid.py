@@ -209,7 +209,7 @@ def test_a_model_that_knows_one_size_only():
     x = layers.Reshape((8, 8, 6))(layers.Dense(6)(layers.Permute((2, 1))(layers.Dense(64)(layers.Permute((2, 1))(x)))))
     model = kv.backbones.pyramid(keras.Model(image, layers.Conv2D(7, 3, 2, padding="same")(x), name="one"))
     assert (model.strides, model.channels, model.sizes(64, 64)) == ((8, 16), (6, 7), ((8, 8), (4, 4)))
-    with pytest.raises(UserError, match=r"`height, width` cannot pass through 'one': .*\(96, 64\)"):
+    with pytest.raises(UserError, match=r"`height, width` do not fit 'one': .*\(96, 64\)"):
         model.sizes(96, 64)
 
 
@@ -222,12 +222,12 @@ def nested() -> keras.Model:
 @pytest.mark.parametrize(
     ("model", "strides", "text"),
     [
-        (own, (2, 8), r"not all to be seen in 'mine'.* out of \(1, 2, 4\), .*Received: \(2, 8\)"),
+        (own, (2, 8), r"not all exist in 'mine'.* out of \(1, 2, 4\).*Received: \(2, 8\)"),
         (own, (4, 2), r"`strides` is not valid.* out of \(1, 2, 4\)"),
         (own, (2, 2), "`strides` is not valid"),
         (own, (), "`strides` is not valid"),
-        (nested, None, r"in 'outer'.* out of \(2, 8\).*'ResNet20' is a model inside it .*pass that one itself"),
-        (nested, (2, 4, 8), r"in 'outer'.* out of \(2, 8\).*'ResNet20' is a model inside it"),
+        (nested, None, r"in 'outer'.* out of \(2, 8\).*'ResNet20' is a nested model.*Pass that model"),
+        (nested, (2, 4, 8), r"in 'outer'.* out of \(2, 8\).*'ResNet20' is a nested model"),
         (
             lambda: keras.Sequential([layers.Conv2D(3, 3)]),
             None,

@@ -170,7 +170,7 @@ def test_its_stages_can_be_frozen():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"width": 0}, r"`width` is not valid. Expected a count of at least 1. Received: 0"),
+        ({"width": 0}, "`width`"),
         ({"width": 1.5}, "`width`"),
         ({"pooling": "max"}, r"`pooling` is not known. Expected one of: avg"),
     ],

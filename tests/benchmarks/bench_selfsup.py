@@ -149,7 +149,7 @@ def finetune(path: str, out: str, epochs: int, methods: list[str]) -> None:
                     keras.utils.set_random_seed(seed)
                     model = kv.transfer.attach(body, len(data.class_names))
                     steps = [kv.schedules.Phase(0, "all", 1e-3, curve=kv.schedules.Cosine(0.1))]
-                    batches = kv.data.pipeline(few, seed=seed, batch_size=64)
+                    batches = kv.data.batches(few, seed=seed, batch_size=64)
                     kv.schedules.fit(
                         model, batches, steps, epochs=EPOCHS, optimizer=kv.training.AdamW(weight_decay=0.05), verbose=0
                     )

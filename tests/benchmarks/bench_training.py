@@ -66,12 +66,15 @@ def checkpoints() -> None:
     with tempfile.TemporaryDirectory() as folder:
         kv.training.fit(model, (x, y), epochs=3, verbose=0, callbacks=[Times()])
         epoch = (times[2] - times[1]) * 10_000 / count
-        resume, seconds = kv.training.Resume(folder), []
-        from kvision.training.source import Position
+        from kvision.training import resume
+        from kvision.training.feed import feed
 
+        run, seconds = resume.Run(kv.training.Resume(folder)), []
+        run.set_model(model)
+        run.begin(0, feed((x, y), batch_size=32, seed=0), [])
         for number in range(PAIRS):
             started = time.perf_counter()
-            path = resume.write(model, Position(0, number, 0), {}, [])
+            path = run.write(number, 0)
             seconds.append(time.perf_counter() - started)
         one, size_mb = statistics.median(seconds), path.stat().st_size / 1e6
     print(f"a checkpoint ({size_mb:.0f} MB) {one:.2f} s, an epoch {epoch:.0f} s: {one / epoch:.2%}")

@@ -31,7 +31,7 @@ def test_the_recipe_runs_in_every_worker(tmp_path):
 
 def test_a_wrong_flag_of_the_recipe_is_told_once_started_and_not_tried_again(tmp_path):
     result = run("--workers", "1", "--logs", str(tmp_path / "new" / "logs"), "--", "transfer", "--nonsense")
-    assert result.returncode == 2 and "which a restart does not mend" in result.stderr
+    assert result.returncode == 2 and "restart" in result.stderr
     assert "`--nonsense` is not a flag of this command" in (tmp_path / "new" / "logs" / "worker-0.log").read_text()
 
 
@@ -42,7 +42,7 @@ def test_ctrl_c(tmp_path):
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "The same command goes on" in err and "Traceback" not in err
+    assert process.returncode == 130 and "same command again" in err and "Traceback" not in err
 
 
 def test_who_reads_may_leave(tmp_path):
@@ -79,10 +79,10 @@ def test_slurm_prints_and_starts_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("", ["`--` has nothing behind it"]),
-        ("--workers 2", ["`--` has nothing behind it", "kvision launch --workers 2 -- transfer"]),
-        ("--workers 2 --", ["`--` has nothing behind it"]),
-        ("--workers 2 transfer", ["`transfer` is not an argument of this command", "behind --"]),
+        ("", ["`--` has no recipe after it"]),
+        ("--workers 2", ["`--` has no recipe after it", "kvision launch --workers 2 -- transfer"]),
+        ("--workers 2 --", ["`--` has no recipe after it"]),
+        ("--workers 2 transfer", ["`transfer` is not an argument of this command", "come after --"]),
         ("-- transfer", ["`--workers` is missing"]),
         ("--workers 0 -- transfer", ["`--workers`", "1 or more", "Received: 0"]),
         ("--workers two -- transfer", ["argument --workers: invalid int value: 'two'"]),
@@ -90,11 +90,11 @@ def test_slurm_prints_and_starts_nothing(tmp_path):
         ("--workers 2 -- predict a.tflite", ["`RECIPE` is a command", "one of: ", "transfer"]),
         ("--workers 2 -- launch", ["`RECIPE` is a command"]),
         ("--workers 2 -- --data x", ["`RECIPE` is not known"]),
-        ("--workers 3 --hosts a,b -- transfer", ["`--workers` does not fit --hosts", "2, one a host", "Received: 3"]),
+        ("--workers 3 --hosts a,b -- transfer", ["`--workers`", "Received: 3"]),
         ("--hosts a,a -- transfer", ["`--hosts` names a:2222 twice"]),
         ("--hosts a,b --slurm -- transfer", ["`--hosts` and --slurm exclude each other"]),
         ("--workers 2 --restarts -1 -- transfer", ["`--restarts`", "0 or more"]),
-        ("--workers 2 --grace nan -- transfer", ["`--grace`", "seconds"]),
+        ("--workers 2 --grace nan -- transfer", ["`--grace`", "a positive number"]),
         ("--workers 2 --logs /dev/null -- transfer", ["`--logs`", "/dev/null"]),
         ("--workers 2 --logs /dev/null/below -- transfer", ["`--logs`", "/dev/null/below"]),
     ],
@@ -109,12 +109,6 @@ def test_wrong_calls_say_what_to_do_before_anything_starts(tmp_path, monkeypatch
     assert status == 2 and out == "" and "[launch]" not in err and not list(tmp_path.iterdir())
     for word in words:
         assert word in err
-
-
-def test_a_folder_of_logs_each(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(time, "strftime", lambda _: "now")
-    assert [launch._logs(None).name for _ in range(3)] == ["now", "now-2", "now-3"]
 
 
 def test_it_loads_nothing_heavy():

@@ -118,16 +118,16 @@ def test_wrong_calls_say_what_to_do(folder, tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"no model")
     for model, text in [
         (folder / "nowhere", "does not exist"),
-        (tmp_path, "names no model"),
+        (tmp_path, "holds no model"),
         (tmp_path / "x.tflite", "no TFLite model"),
-        (image, "names no model"),
+        (image, "holds no model"),
     ]:
         result = predict(model, image)
         assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
     assert "--top" in predict(folder / "models", image, "--top", "0").stderr
     wrong = predict(folder / "models", image, "--engine", "tensorfow")
     lite = predict(folder / "models/2/assets.extra/model.tflite", image, *SAVED_MODEL)
-    assert lite.returncode == 2 and "MODEL is a .tflite file" in lite.stderr
+    assert lite.returncode == 2 and "`--engine` tensorflow runs a SavedModel" in lite.stderr
     assert wrong.returncode == 2 and "`--engine` is not known" in wrong.stderr and "'tensorflow'" in wrong.stderr
 
 
@@ -154,7 +154,7 @@ def foreign(tmp_path_factory):
 def test_a_foreign_saved_model_runs_nothing_unless_it_is_asked_for(folder, foreign):
     result = predict(foreign / "model", folder / "day.jpg")
     assert result.returncode == 2 and result.stdout == "" and "Traceback" not in result.stderr
-    for part in ("has no assets.extra/model.tflite", "--engine tensorflow", "code that can read and write"):
+    for part in ("`MODEL` has no assets.extra/model.tflite", "engine tensorflow", "code that can read and write"):
         assert part in result.stderr
     assert not (foreign / "called").exists()
     result = predict(foreign / "model", folder / "day.jpg", *SAVED_MODEL, "--json")
@@ -167,9 +167,7 @@ def test_a_saved_model_with_other_labels_is_refused(folder, tmp_path):
     shutil.copytree(folder / "models/2", tmp_path / "moved")
     (tmp_path / "moved/assets.extra/labels.txt").write_text("a\nb\n")
     result = predict(tmp_path / "moved", folder / "day.jpg", *SAVED_MODEL)
-    assert result.returncode == 2 and "another number of class names" in result.stderr
-    (tmp_path / "moved/assets.extra/labels.txt").write_text("a" * 2_000_000)
-    assert "too long a labels.txt" in predict(tmp_path / "moved", folder / "day.jpg", *SAVED_MODEL).stderr
+    assert result.returncode == 2 and "`MODEL` gives another number of class names" in result.stderr
 
 
 def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):
@@ -181,7 +179,7 @@ def test_a_tflite_with_other_labels_is_refused(folder, tmp_path):
     with zipfile.ZipFile(path, "a") as file:
         file.writestr("labels.txt", "a\nb")
     result = predict(path, folder / "day.jpg")
-    assert result.returncode == 2 and "another number of class names" in result.stderr
+    assert result.returncode == 2 and "`MODEL` gives another number of class names" in result.stderr
     assert "Traceback" not in result.stderr
 
 

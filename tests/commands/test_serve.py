@@ -159,9 +159,9 @@ def test_the_warm_up_requests_are_answered(stub, folder):
     assert count == 3
 
 
-def test_the_readmes_client(address, tmp_path, capsys):
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
-    (code,) = re.findall(r"```python\n(from pathlib.*?)```", readme, re.DOTALL)
+def test_the_documented_client(address, tmp_path, capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs/serve.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from pathlib.*?)```", page, re.DOTALL)
     (tmp_path / "photo.jpg").write_bytes(png(IMAGES[0]))
     for old, new in (
         ('"transfer"', '"flowers"'),
@@ -184,7 +184,7 @@ def test_ctrl_c_stops_it_and_other_names_and_ports_are_taken(folder):
 
 
 def test_wrong_calls_say_what_to_do(tmp_path):
-    for model, text in ((tmp_path, "names no model"), (tmp_path / "nowhere", "does not exist")):
+    for model, text in ((tmp_path, "holds no model"), (tmp_path / "nowhere", "does not exist")):
         result = subprocess.run([*COMMAND, str(model)], capture_output=True, text=True)
         assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
 

@@ -99,9 +99,9 @@ def test_all_rows(tmp_path):
     ("arguments", "text"),
     [
         (["--methods", "simclear"], "`--methods` is not known.*Did you mean 'simclr'"),
-        (["--learning-rate", "1"], "`--learning-rate` is not valid. Expected each method's own"),
+        (["--learning-rate", "1"], "`--learning-rate` is not valid. Expected no value: each method has its own"),
         (["--minutes", "nan"], "`--minutes` is not valid"),
-        (["--epochs", "2", "--minutes", "1"], "`--minutes` is not valid. Expected no --epochs beside it"),
+        (["--epochs", "2", "--minutes", "1"], "`--minutes` is not valid. Expected no `--epochs` beside it"),
     ],
 )
 def test_wrong_calls_say_what_to_do(arguments, text, capsys, tmp_path):
@@ -116,7 +116,7 @@ def test_rows_of_several_devices_and_a_width_that_is_not_theirs_are_told(tmp_pat
 
     monkeypatch.setattr(ssl_table, "pretrain", judged)
     assert ssl_table.main(["--smoke", "--methods", "mae", "--width", "8", "--out", str(tmp_path)]) == 1
-    assert "mae: its ViT has its own width; --width 8 is the ResNet's" in capsys.readouterr().out
+    assert "mae: --width 8 is for the ResNet; its ViT keeps its own width" in capsys.readouterr().out
     (folder,) = (tmp_path / "runs").iterdir()
     row = {"method": "mae", "encoder": "x", "parameters": 1, "device": "NVIDIA X"}
     row |= {"knn": 0.5, "knn_near": 0.5, "knn_interval": [0, 1], "linear": 0.5, "linear_interval": [0, 1]}
@@ -129,7 +129,7 @@ def test_rows_of_several_devices_and_a_width_that_is_not_theirs_are_told(tmp_pat
 def test_sigterm_outside_of_a_training_asks_to_be_run_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(ssl_table, "load", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     assert ssl_table.main(["--smoke", "--out", str(tmp_path)]) == RUN_AGAIN
-    assert "ended by SIGTERM. The same command goes on" in capsys.readouterr().err
+    assert "ended by SIGTERM. Run the same command again" in capsys.readouterr().err
 
 
 def test_images_without_labels_train_all_but_the_supervised_row(tmp_path, monkeypatch):

@@ -30,8 +30,8 @@ def test_folders_of_a_system_and_folders_without_images_stop_nothing(laid_out):
     names, notes = classes(folder)
     assert names == ("cat", "dog")
     assert [note.partition(":")[0] for note in notes] == [
-        "the folder bird is not taken for a class",
-        "the folder xml is not taken for a class",
+        "the folder bird is not a class",
+        "the folder xml is not a class",
     ]
     assert notes[1].endswith("but 1 of .xml")
 
@@ -47,14 +47,14 @@ def test_folders_beside_train_and_test_are_no_classes(laid_out):
         "the folder unlabeled beside train/ and test/ is not read",
         "1 images lie outside of class folders in train/ and are not read",
         "the folder test/d is a link, which is not followed",
-        "the folder train/c is not taken for a class",
+        "the folder train/c is not a class",
     ]
 
 
 @pytest.mark.parametrize(
     ("paths", "message"),
     [
-        (("a/1.png", "b/1.png", "test/1.png"), r"parts of a data set and not like classes.*\['test'\].*class_test"),
+        (("a/1.png", "b/1.png", "test/1.png"), r"parts of a dataset and not like classes.*\['test'\].*class_test"),
         (("a/1.png", "b/1.png", "unlabeled/1.png"), "Move these folders elsewhere"),
         (("train/a/1.png", "train/b/1.png"), r"none for the test.*Read .*/train instead"),
         (("train/a/1.png", "train/b/1.png", "unlabeled/1.png"), "none for the test"),

@@ -30,7 +30,7 @@ def test_a_pattern_finds_the_class_in_the_name(flat):
         assert bad.path == "other.png" and "no class is found in its name" in bad.reason
     with pytest.raises(UserError, match="`pattern` cannot be read"):
         scan(flat, pattern="(", progress=False)
-    with pytest.raises(UserError, match="no two classes"):
+    with pytest.raises(UserError, match="fewer than two classes"):
         scan(flat, pattern="(cat)", progress=False)
 
 

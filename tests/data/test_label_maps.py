@@ -32,7 +32,7 @@ def test_a_file_of_names(tmp_path):
     path.write_text("a\nb\n", encoding="utf-8-sig")
     assert kv.data.label_map(path).names == ("a", "b")
     for text, problem in {
-        "one\n": "no list of classes",
+        "one\n": "list of classes",
         "a\nb\na\n": "two classes of one name",
         "a\n\nb\n": "one on each line",
     }.items():
@@ -40,7 +40,7 @@ def test_a_file_of_names(tmp_path):
         with pytest.raises(UserError, match=problem):
             kv.data.label_map(path)
     path.write_bytes(b"\xff\xfe\x00b")
-    with pytest.raises(UserError, match="is no text"):
+    with pytest.raises(UserError, match="text file"):
         kv.data.label_map(path)
     with pytest.raises(UserError, match=r"`classes` names no file.*camvid, cityscapes, voc"):
         kv.data.label_map("camvit")

@@ -13,7 +13,7 @@ def test_lost_ones_are_stood_in_for_told_once_and_counted(capsys):
             raise UserError(f"row {row} is gone")
         return 10 * row
 
-    tolerant = Tolerant(read, lambda row: f"file{row}", count=20, fraction=0.1)
+    tolerant = Tolerant(read, lambda row: f"file{row}", count=20, lost_fraction=0.1)
     for _ in range(2):
         found, rows = tolerant(np.arange(6))
         assert found[:3] == [0, 10, 20] and found[4:] == [40, 50] and found[3] == 10 * rows[3] != 30
@@ -29,6 +29,6 @@ def test_a_batch_of_which_nothing_is_left_is_an_error():
         raise UserError("gone")
 
     with pytest.raises(UserError, match="no image of a batch is left"):
-        Tolerant(read, str, count=100, fraction=0.5)(np.arange(3))
+        Tolerant(read, str, count=100, lost_fraction=0.5)(np.arange(3))
     with pytest.raises(UserError, match="`lost_fraction`"):
-        Tolerant(read, str, count=100, fraction=1)
+        Tolerant(read, str, count=100, lost_fraction=1)

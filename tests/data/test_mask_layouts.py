@@ -86,7 +86,7 @@ def test_names_of_a_list_do_not_lead_out(tmp_path):
         with pytest.raises(UserError, match="names without folders"):
             pairs(tmp_path)
     (lists / "train.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match="a list that is no text"):
+    with pytest.raises(UserError, match="a list that is not text"):
         pairs(tmp_path)
 
 
@@ -110,13 +110,13 @@ def test_cityscapes(tmp_path):
 
 
 def test_others_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"`data` names no folder.*JPEGImages"):
+    with pytest.raises(UserError, match=r"`folder` names no folder.*JPEGImages"):
         pairs(tmp_path / "nowhere")
     (tmp_path / "photos").mkdir()
-    with pytest.raises(UserError, match=r"laid out in no known way.*with the folders photos"):
+    with pytest.raises(UserError, match=r"unknown layout.*with the folders photos"):
         pairs(tmp_path)
     (tmp_path / "train/images").mkdir(parents=True)
-    with pytest.raises(UserError, match="laid out in no known way"):
+    with pytest.raises(UserError, match="unknown layout"):
         pairs(tmp_path)
 
 

@@ -16,9 +16,9 @@ from kvision.data import parts
     ],
 )
 def test_folders_of_the_parts(names, found):
-    assert parts.folders(names) == found
+    assert parts.folders(names, argument="folder") == found
 
 
 def test_two_folders_of_one_part_are_refused():
     with pytest.raises(UserError, match=r"two folders for one part.*\['val', 'validation'\]"):
-        parts.folders(["train", "val", "validation"])
+        parts.folders(["train", "val", "validation"], argument="folder")

@@ -70,7 +70,7 @@ def test_bad_files_are_listed_with_the_reason(pictures, tmp_path, paint):
     assert reasons == {
         "cat/empty.JPG": "the file is empty",
         "dog/text.gif": "not a JPEG, PNG, GIF, BMP or WebP image",
-        "dog/out.png": "it is a link that leads out of the folder",
+        "dog/out.png": "it is a link to a file outside of the folder",
         "dog/broken.png": "No such file or directory",
         "dog/folder": "it is a link to a folder",
         "dog/pipe.png": "it is not a regular file",
@@ -145,7 +145,7 @@ def test_a_damaged_cache_is_made_anew(pictures, tmp_path, capsys, damage):
     )
     assert quietly(pictures, cache=cache).pixel_hashes == first.pixel_hashes
     out, err = capsys.readouterr()
-    assert "scan.csv is damaged" in err
+    assert "scan.csv cannot be used" in err
     assert out == ""
     assert cache.read_text(encoding="utf-8") == text
 
@@ -248,7 +248,7 @@ def test_without_labels_any_layout_will_do(pictures, paint):
 
 
 def test_without_labels_a_folder_without_images_is_said(tmp_path):
-    with pytest.raises(UserError, match="`unlabeled` names no folder"):
+    with pytest.raises(UserError, match="`folder` names no folder"):
         quietly(tmp_path / "none", labeled=False)
-    with pytest.raises(UserError, match="`unlabeled` has no image that can be used"):
+    with pytest.raises(UserError, match="`folder` has no image that can be used"):
         quietly(tmp_path, labeled=False)

@@ -92,7 +92,7 @@ def test_each_width_is_a_level_and_the_image_is_the_last():
     assert of((8, 7)) == {"up4_1_conv": 8, "up2_1_conv": 7}
     assert of((8, 7, 6, 5)) == of((8, 7, 6)), "more than needed"
     assert of((8,), strides=(4, 8)) == {"up4_1_conv": 8}
-    with pytest.raises(UserError, match=r"`widths`.*2 or more"):
+    with pytest.raises(UserError, match=r"`widths`.*at least 2"):
         of((8,))
 
 

@@ -6,7 +6,7 @@ import pytest
 import replicas
 import tensorflow as tf
 
-from kvision import distribute
+from kvision.distribute import values
 from kvision.distribute.conditional import if_finite
 
 BOTH = """
@@ -35,7 +35,7 @@ def both(numbers):
 def after(*numbers):
     both(tf.constant(numbers, "float32"))
     parts = strategy.experimental_local_results(total.value)
-    return [[part.numpy().tolist() for part in parts], kv.distribute.read(flags).tolist()]
+    return [[part.numpy().tolist() for part in parts], kv.distribute.values.read(flags).tolist()]
 
 answer(
     finite=after([1, 2], [3, 4]), nan=after([1, 2], [3, np.nan]), inf=after([-np.inf, 2], [3, 4]),
@@ -76,10 +76,10 @@ def test_one_replica_under_any_strategy(strategy):
         step(gradient) if own is None else own.run(step, args=(gradient,))
 
     run(tf.constant(3.0))
-    assert float(distribute.read(weight)) == -2 and distribute.read(flags).tolist() == [9, 9]
+    assert float(values.read(weight)) == -2 and values.read(flags).tolist() == [9, 9]
     for bad in (np.nan, np.inf, -np.inf):
         run(tf.constant(bad, tf.float32))
-        assert float(distribute.read(weight)) == -2 and distribute.read(flags).tolist() == [0, 1]
+        assert float(values.read(weight)) == -2 and values.read(flags).tolist() == [0, 1]
 
 
 def test_rows_of_an_embedding_count_too():
@@ -110,7 +110,7 @@ def after(*targets):
     kv.training.fit(model, tf.data.Dataset.from_tensor_slices(rows).batch(4), epochs=1, verbose=0)
     copies = [strategy.experimental_local_results(v.value) for v in model.trainable_variables]
     return [np.concatenate([part.numpy().ravel() for part in parts]).tolist() for parts in zip(*copies)], float(
-        kv.distribute.read(model.optimizer.dynamic_scale))
+        kv.distribute.values.read(model.optimizer.dynamic_scale))
 
 start = after(0, 0, 0, 0)
 # of 2 * 1000 / 4 * 1024 float16 makes infinity

@@ -41,7 +41,7 @@ def test_all_meet_in_any_order_and_the_port_is_free_for_tensorflow(workers):
 
 
 def test_who_has_not_come_is_named(workers):
-    assert meet(workers, [(0, 0), (2, 0)], 0.7) == [[workers[1]], [f"others than {workers[0]}"]]
+    assert meet(workers, [(0, 0), (2, 0)], 0.7) == [[workers[1]], [f"workers other than {workers[0]}"]]
     assert meet(workers, [(1, 0), (2, 0)], 0.5) == [[workers[0]]] * 2
 
 
@@ -55,8 +55,8 @@ def test_other_jobs_noise_and_those_that_left_do_not_count(workers):
     with ThreadPoolExecutor() as pool:
         first = pool.submit(missing, workers, 0, 4)
         pool.submit(disturb).result()
-        assert missing(workers, 1, 0.3) == [f"others than {workers[0]}"]  # gives up, and is gone
-        assert missing(workers, 2, 0.3) == [f"others than {workers[0]}"]
+        assert missing(workers, 1, 0.3) == [f"workers other than {workers[0]}"]  # gives up, and is gone
+        assert missing(workers, 2, 0.3) == [f"workers other than {workers[0]}"]
         late = [pool.submit(missing, workers, index, 3) for index in (1, 2)]
         assert first.result() == [] and [each.result() for each in late] == [[], []]
 

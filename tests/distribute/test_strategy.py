@@ -17,13 +17,14 @@ def refused(kind):
 
 inside = []
 with strategy.scope():
-    inside = [kv.distribute.replica_count(), kv.distribute.local_replica_count(), kv.distribute.current() is strategy]
+    places = kv.distribute.strategy
+    inside = [kv.distribute.replica_count(), places.local_replica_count(), places.current() is strategy]
 answer(
     kind=type(strategy).__name__,
     devices=len(strategy.extended.worker_devices),
     same=[kv.distribute.pick_strategy(kind) is strategy for kind in ("mirrored", "auto", strategy)],
     inside=inside,
-    outside=[kv.distribute.replica_count(), kv.distribute.worker_count(), kv.distribute.is_chief()],
+    outside=[kv.distribute.replica_count(), kv.distribute.strategy.worker_count(), kv.distribute.is_chief()],
     single=refused("single"),
     multiworker=refused("multiworker"),
 )
@@ -34,7 +35,7 @@ def test_two_devices_are_mirrored_and_nothing_else_in_that_process():
     (found,) = replicas.run(CODE, devices=2)
     assert (found["kind"], found["devices"]) == ("MirroredStrategy", 2)
     assert found["same"] == [True] * 3 and found["inside"] == [2, 2, True] and found["outside"] == [1, 1, True]
-    assert "`strategy` is chosen once a process. Expected 'mirrored'. Received: 'single'" in found["single"]
+    assert "`strategy` is chosen once in a process. Expected 'mirrored'. Received: 'single'" in found["single"]
     assert "kvision launch" in found["multiworker"]
 
 
@@ -42,8 +43,13 @@ def test_one_device_is_single(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     for kind in ("auto", "single"):
         assert kv.distribute.pick_strategy(kind) is tf.distribute.get_strategy()
-    assert kv.distribute.replica_count() == kv.distribute.worker_count() == kv.distribute.local_replica_count() == 1
-    assert kv.distribute.is_chief() and kv.distribute.current() is tf.distribute.get_strategy()
+    assert (
+        kv.distribute.replica_count()
+        == kv.distribute.strategy.worker_count()
+        == kv.distribute.strategy.local_replica_count()
+        == 1
+    )
+    assert kv.distribute.is_chief() and kv.distribute.strategy.current() is tf.distribute.get_strategy()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ def test_one_device_is_single(monkeypatch):
         ("mirorred", "one of: auto, single, mirrored, multiworker.*Did you mean 'mirrored'"),
         (2, "one of: auto"),
         ("mirrored", "needs several devices. Expected two GPUs or logical CPUs. Received: .'CPU:0'"),
-        ("multiworker", "names several machines. Expected TF_CONFIG, or a Slurm step.*kvision launch --workers N"),
+        ("multiworker", "needs several machines. Expected TF_CONFIG, or a Slurm step.*kvision launch --workers N"),
     ],
 )
 def test_what_cannot_be_is_refused(monkeypatch, kind, text):
@@ -65,10 +71,10 @@ def test_a_strategy_of_ones_own_is_taken_with_one_replica_too():
     own = tf.distribute.MirroredStrategy(["CPU:0"])
     assert kv.distribute.pick_strategy(own) is own
     with own.scope():
-        assert kv.distribute.current() is own and kv.distribute.replica_count() == 1
+        assert kv.distribute.strategy.current() is own and kv.distribute.replica_count() == 1
 
 
 def test_single_of_the_other_backends_does_nothing():
-    single = kv.distribute.Single()
+    single = kv.distribute.strategy.Single()
     with single.scope():
         assert single.num_replicas_in_sync == 1 and keras.Variable(1.0).shape == ()

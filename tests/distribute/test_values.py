@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import replicas
 
-from kvision import distribute
+from kvision.distribute import values
 
 WORKERS = """
 import pathlib, signal
@@ -12,13 +12,13 @@ from kvision.training import checkpoint
 
 index = strategy.cluster_resolver.task_id
 apart = None
-distribute = kv.distribute
-distribute.agree("--seed", 7)
+from kvision.distribute import strategy as places, values
+values.agree("--seed", 7)
 try:
-    distribute.agree("--seed", index)
+    values.agree("--seed", index)
 except UserError as problem:
     apart = str(problem)
-says = [distribute.anyone(False), distribute.anyone(index == 1), distribute.anyone(True)]
+says = [values.anyone(False), values.anyone(index == 1), values.anyone(True)]
 
 random = np.random.default_rng(0)
 x, y = random.normal(size=(45, 4)).astype("float32"), random.normal(size=(45, 1)).astype("float32")
@@ -36,7 +36,7 @@ def fit(name, **options):
         model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
     resume = kv.training.Resume(folder / name, every=2, keep=9)
     history = kv.training.fit(model, (x, y), epochs=1, batch_size=10, verbose=0, checkpoints=resume, **options)
-    return [distribute.read(v).tolist() for v in model.weights], history.history
+    return [values.read(v).tolist() for v in model.weights], history.history
 
 def files(name):
     return sorted(path.name for path in (folder / name).iterdir())
@@ -48,11 +48,11 @@ try:
     fit("struck", callbacks=[Strike()])
 except SystemExit as stop:
     code = stop.code
-distribute.barrier()
+values.barrier()
 left = files("struck")
 again = fit("struck")
 answer(
-    worker=[index, distribute.worker_count(), distribute.is_chief()], apart=apart, says=says, written=written,
+    worker=[index, places.worker_count(), places.is_chief()], apart=apart, says=says, written=written,
     code=code, left=left, same=again == whole, loss=whole[1]["loss"],
 )
 """
@@ -73,14 +73,14 @@ def test_workers_agree_and_their_checkpoints_hold_the_sums_of_all(tmp_path):
 
 def test_numbers_of_one_process():
     variable = keras.Variable([1.0, 2.0])
-    np.testing.assert_array_equal(distribute.read(variable), [1, 2])
-    distribute.write(variable, np.array([3, 4]))
-    np.testing.assert_array_equal(distribute.read(variable), [3, 4])
-    copy = distribute.read(variable)
+    np.testing.assert_array_equal(values.read(variable), [1, 2])
+    values.write(variable, np.array([3, 4]))
+    np.testing.assert_array_equal(values.read(variable), [3, 4])
+    copy = values.read(variable)
     variable.assign([0, 0])
     np.testing.assert_array_equal(copy, [3, 4])
     schedule = keras.optimizers.schedules.ExponentialDecay(0.5, 1, 0.5)
-    assert distribute.read(keras.optimizers.SGD(schedule).learning_rate) == 0.5
-    distribute.agree("anything", 3)
-    distribute.barrier()
-    assert distribute.anyone(True) and not distribute.anyone(False)
+    assert values.read(keras.optimizers.SGD(schedule).learning_rate) == 0.5
+    values.agree("anything", 3)
+    values.barrier()
+    assert values.anyone(True) and not values.anyone(False)

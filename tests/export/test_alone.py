@@ -1,6 +1,12 @@
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from kvision.checks import UserError
+from kvision.export import alone
+
 CODE = """
 import sys
 from kvision.export.alone import import_tensorflow
@@ -20,3 +26,11 @@ assert sys.modules == before
 def test_it_imports_neither_keras_nor_jax_and_hinders_neither():
     result = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_saved_model_is_loaded_and_a_damaged_one_is_named(exported, images, expected, tmp_path):
+    found = alone.load(exported).signatures["predict"](image=images.astype("float32"))
+    np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
+    (tmp_path / "saved_model.pb").write_bytes(b"no model")
+    with pytest.raises(UserError, match="`path` cannot be loaded"):
+        alone.load(tmp_path, argument="path")

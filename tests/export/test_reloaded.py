@@ -50,7 +50,7 @@ def test_other_answers_are_reported_for_each_file(exported, cases, other, images
 def test_an_export_that_was_not_finished_is_not_a_good_one(exported, cases, tmp_path):
     """A line comes for each part that is written; the exporting process may be killed in between."""
     result = outputs(exported, cases, tmp_path, lines="\n")
-    assert result.returncode == 1 and "not written to its end" in result.stdout
+    assert result.returncode == 1 and "not finished" in result.stderr
 
 
 def test_a_tflite_of_another_model_is_found(exported, cases, other, tmp_path):
@@ -59,9 +59,5 @@ def test_a_tflite_of_another_model_is_found(exported, cases, other, tmp_path):
     shutil.copytree(exported, copy)
     for kind in ("float32", "features"):
         saved_model.write_tflite(signatures.functions(other), copy / "assets.extra", kind, {"labels.txt": "a\nb\nc"})
-    result = outputs(copy, cases, tmp_path)
-    assert result.returncode == 1 and "model.tflite: other than labels.txt beside it" in result.stdout
-    (copy / "assets.extra/labels.txt").write_text("a\nb\nc\n")
-    (copy / "assets.extra/task.json").unlink()
     problems = differences(copy, cases, tmp_path)
     assert [problem.split(":")[0] for problem in problems] == ["model.tflite", "features.tflite"]

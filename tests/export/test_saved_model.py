@@ -149,7 +149,7 @@ def test_other_models_and_labels_are_refused(model, tmp_path):
 def test_what_an_export_cannot_hold_is_said_before(tmp_path):
     image = keras.Input((16, 16, 1), name="image")
     backbone = keras.Model(image, keras.layers.Conv2D(2, 3, name="conv")(image), name="gray")
-    with pytest.raises(UserError, match=r"\(B, S, S, 3\)"):
+    with pytest.raises(UserError, match=r"\(batch, size, size, 3\)"):
         kv.export.write(kv.transfer.attach(backbone, 2), tmp_path, task=kv.tasks.Classification())
     model = kv.transfer.attach(kv.backbones.create("ResNet20", image_size=16), 2)
     kv.training.mixed(model.get_layer("body"), "mixed_bfloat16")

@@ -1,5 +1,6 @@
 """A task that kvision does not know, image in and image out, is exported, checked, predicted and served."""
 
+import doctest
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -19,7 +20,10 @@ from kvision.commands import predict
 from kvision.export import Answer, CardText, Case
 from kvision.export.litert import Runner
 from kvision.pixels import graph, pillow
+from kvision.tasks.opened import open_model
 from kvision.tasks.parts import Picture, png
+
+FILES = {"float32": "model", "float16": "model_float16"}
 
 
 @dataclass(frozen=True)
@@ -174,5 +178,23 @@ def test_what_the_model_does_not_answer_is_not_exported(recolored, tmp_path):
     with pytest.raises(RuntimeError, match=r"predict: picture differs by 9[\s\S]*model.tflite: picture"):
         kv.export.write(model, tmp_path, task=Wrong())
     assert not list(tmp_path.iterdir())
-    with pytest.raises(UserError, match="`tflite` is not written for recoloring"):
+    with pytest.raises(UserError, match="`tflite` is not available for recoloring"):
         kv.export.write(model, tmp_path, task=Recoloring(), tflite=("int8",))
+
+
+def test_the_documented_example_is_a_whole_task(tmp_path, monkeypatch):
+    space = {"kv": kv, "np": np, "keras": keras}
+    exec("".join(example.source for example in doctest.DocTestParser().get_examples(kv.export.Task.__doc__)), space)
+    model, task = space["model"], space["task"]
+    model.layers[-1].set_weights([np.full((3, 1), 1 / 3), np.zeros(1)])
+    version = kv.export.write(model, tmp_path, task=task, tflite=("float16",))
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3)).astype("uint8")
+    monkeypatch.setitem(tasks.TASKS, "brightness", space["Brightness"])
+    for engine in ("tflite", "tensorflow"):
+        for answer, image in zip(open_model(version, engine=engine).answers([*map(png, images)]), images, strict=True):
+            assert answer.row["brightness"] == pytest.approx(image.mean(), abs=0.01)
+    files = {kind: Runner(version / f"assets.extra/{name}.tflite") for kind, name in FILES.items()}
+    table = task.measure(files, [(images, images.mean(axis=(1, 2, 3)) + 2)])
+    assert table["float32"]["mean_error"] == pytest.approx(2, abs=0.01) and table["float16"]["agreement"] == 1
+    facts = {"data": "noise", "command": "", "best": "mean", "results": {"mean": table["float32"]}}
+    assert "The brightness of an image." in kv.export.model_card(model, task, **facts)

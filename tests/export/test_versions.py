@@ -32,7 +32,9 @@ def test_one_that_is_required_is_found_or_named(tmp_path):
     make(tmp_path / "3")
     assert versions.require(tmp_path) == tmp_path / "3"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"`MODEL` names no model\. Expected a file, a SavedModel folder"):
+    with pytest.raises(UserError, match=r"`path` holds no model\. Expected a file, a SavedModel folder"):
         versions.require(tmp_path / "empty", or_a="a file, ")
-    with pytest.raises(UserError, match=r"`MODEL` does not exist\. Expected a SavedModel folder"):
+    with pytest.raises(UserError, match=r"`path` does not exist\. Expected a SavedModel folder"):
         versions.require(tmp_path / "absent")
+    with pytest.raises(UserError, match="`MODEL` does not exist"):
+        versions.require(tmp_path / "absent", argument="MODEL")

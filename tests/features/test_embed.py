@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -7,8 +8,7 @@ import pytest
 import kvision as kv
 from kvision.checks import UserError
 from kvision.features import engines
-from kvision.features.embed import cache_key
-from kvision.features.fastest import Choice
+from kvision.features.fastest import Chosen
 
 SIZE = 32
 embed_module = sys.modules["kvision.features.embed"]  # `kv.features.embed` is the function
@@ -22,6 +22,10 @@ def network(seed: int = 0) -> keras.Model:
     x = keras.layers.BatchNormalization(name="bn")(x)
     x = keras.layers.Dropout(0.5, name="drop")(x)
     return keras.Model(image, keras.layers.GlobalAveragePooling2D(name="pool")(x), name="small")
+
+
+def cache_key(model, images, engine: str) -> str:
+    return embed_module._entry(Path(), embed_module._fingerprint(model, images), engine).stem
 
 
 def photographs(count: int = 7) -> np.ndarray:
@@ -184,7 +188,7 @@ def test_auto_takes_the_engine_that_was_fastest_for_all_sets_and_says_so(monkeyp
 
     def fastest(model, batch, batches):
         asked.append((len(batch), batches))
-        return Choice("litert", engines.start(model, "keras", batch_size=len(batch)), {"keras": 1.0, "litert": 2.0})
+        return Chosen("litert", engines.start(model, "keras", batch_size=len(batch)), {"keras": 1.0, "litert": 2.0})
 
     monkeypatch.setattr(embed_module, "fastest", fastest)
     expected = [kv.features.embed(model, images, engine="keras", progress=False) for images in sets]
@@ -200,21 +204,6 @@ def test_auto_takes_the_engine_that_was_fastest_for_all_sets_and_says_so(monkeyp
     assert "engine litert (keras 1, litert 2 images a second)" in shown and "features (litert)" in shown
 
 
-def test_features_that_keras_made_while_it_was_timed_are_not_made_again(monkeypatch):
-    model, images, runs = network(), photographs(), []
-
-    def fastest(model, batch, batches):
-        return Choice(
-            "keras",
-            lambda batch: runs.append(len(batch)) or np.ones((len(batch), 4), "float32"),
-            features=np.zeros((3, 4)),
-        )
-
-    monkeypatch.setattr(embed_module, "fastest", fastest)
-    features = kv.features.embed(model, images, batch_size=3, progress=False)
-    assert runs == [3, 1] and features.sum(axis=1).tolist() == [0, 0, 0, 4, 4, 4, 4]
-
-
 def test_auto_finds_what_any_engine_left_in_the_cache(tmp_path, monkeypatch):
     model, images, few = network(), photographs(), photographs(3)
     first = kv.features.embed(model, images, engine="litert", cache=tmp_path, progress=False)
@@ -226,7 +215,7 @@ def test_auto_finds_what_any_engine_left_in_the_cache(tmp_path, monkeypatch):
     assert started == ["litert"], "the few that were missing are made by the same engine"
     many = np.concatenate([images + 1, images + 2])
     monkeypatch.setattr(
-        embed_module, "fastest", lambda model, batch, _: Choice("keras", start(model, "keras", batch_size=1))
+        embed_module, "fastest", lambda model, batch, _: Chosen("keras", start(model, "keras", batch_size=1))
     )
     kv.features.embed_each(model, [images, many], cache=tmp_path, progress=False)
     assert len(list(tmp_path.iterdir())) == 4, "where most are missing the fastest engine makes all"

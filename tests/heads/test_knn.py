@@ -58,7 +58,7 @@ def test_far_from_the_origin_float32_still_ranks_right():
 
 
 def test_more_neighbors_than_rows_are_refused():
-    with pytest.raises(kv.checks.UserError, match=r"`k`.*number of rows, 3"):
+    with pytest.raises(kv.checks.UserError, match=r"`n_neighbors`.*number of rows, 3"):
         kv.heads.KNNHead(5).fit(np.eye(3), [0, 1, 1])
 
 

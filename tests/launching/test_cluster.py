@@ -28,12 +28,12 @@ def test_ports_are_distinct_free_and_not_those_to_avoid(monkeypatch):
             listener.bind(("127.0.0.1", port))
     monkeypatch.setattr(cluster, "_CANDIDATES", range(ports[0], ports[0] + 1))
     assert cluster.free_ports(1) == [ports[0]]
-    with pytest.raises(checks.UserError, match="`--workers` is more than there are free ports"):
+    with pytest.raises(checks.UserError, match=r"`--workers` .*ports"):
         cluster.free_ports(1, avoid={ports[0]})
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", ports[0]))
         listener.listen()
-        with pytest.raises(checks.UserError, match="Received: '0 of them'"):
+        with pytest.raises(checks.UserError, match="Received: '0 free ports'"):
             cluster.free_ports(1)
 
 
@@ -57,7 +57,7 @@ def test_hosts():
 
 @pytest.mark.parametrize("text", ["", "a,,b", "a:0", "a:65536", "a:x", "a:", "a b", "a;b", "$(a)", "fe80::1", "a/b"])
 def test_what_names_no_host_is_refused(text):
-    with pytest.raises(checks.UserError, match="`--hosts` is not valid"):
+    with pytest.raises(checks.UserError, match="`--hosts`"):
         cluster.parse_hosts(text)
 
 
@@ -78,5 +78,5 @@ def test_the_commands_run_in_a_shell_and_reach_the_worker_as_they_were(tmp_path)
     result = subprocess.run(["sh", "-ec", script], env=environment, capture_output=True, text=True, check=True)
     seen = [json.loads(line) for line in result.stdout.splitlines()]
     assert seen == [[cluster.tf_config(["a:1", "b:2"], i), recipe] for i in range(2)]
-    assert "# on a: worker 0, the chief" in script and "# on b: worker 1\n" in script
+    assert "# On a: worker 0, the chief" in script and "# On b: worker 1\n" in script
     assert "--data and --out" in script and len([line for line in script.splitlines() if shlex.split(line, True)]) == 2

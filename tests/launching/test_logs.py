@@ -11,18 +11,10 @@ class Shown:
         self.log = Log(path, self.lines.append, clock=lambda: self.now)
 
     def write(self, data: bytes, after: float = 0.0) -> list[str]:
-        """What is shown by it, with a tick before and after."""
+        """What is shown by it."""
         before = len(self.lines)
         self.now += after
-        self.log.tick()
         self.log.feed(data)
-        self.log.tick()
-        return self.lines[before:]
-
-    def wait(self, seconds: float) -> list[str]:
-        before = len(self.lines)
-        self.now += seconds
-        self.log.tick()
         return self.lines[before:]
 
     def close(self) -> list[str]:
@@ -51,12 +43,9 @@ def test_lines_are_whole_however_the_bytes_are_cut(shown, tmp_path, size):
     assert (tmp_path / "log").read_bytes() == data + b"\n"
 
 
-def test_an_unfinished_line_is_shown_after_a_second_and_not_twice(shown):
-    assert shown.write(b"Loading ...") == []
-    assert shown.wait(0.9) == [] and shown.wait(0.2) == ["Loading ..."] and shown.wait(9) == []
-    assert shown.write(b"\n") == [], "its end adds no empty line"
-    assert shown.write(b"Question") == [] and shown.wait(1) == ["Question"]
-    assert shown.write(b" answered\n\n") == [" answered", ""]
+def test_an_unfinished_line_is_shown_when_it_ends(shown):
+    assert shown.write(b"Question") == [] and shown.write(b" answered\n\n") == ["Question answered", ""]
+    assert shown.write(b"no end") == [] and shown.close() == ["no end"]
 
 
 def test_a_progress_bar_is_shown_now_and_then_and_its_last_state_always(shown, tmp_path):
@@ -72,12 +61,6 @@ def test_a_bar_that_ends_its_states_with_a_carriage_return(shown):
     assert lines == ["0 of 30"]
     assert shown.write(b"\n") == ["29 of 30"]
     assert shown.write(b"\n") == [""]
-
-
-def test_a_slow_bar_is_shown_too(shown):
-    assert shown.write(b"\r 1%") == [] and shown.wait(1.1) == [" 1%"]
-    assert shown.write(b"\r 2%", after=3) == [] and shown.wait(1.1) == []
-    assert shown.wait(1) == [" 2%"]
 
 
 def test_the_end_of_a_bar_without_a_line_feed(shown):

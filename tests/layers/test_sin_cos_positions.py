@@ -36,5 +36,5 @@ def test_unknown_sizes_and_half_precision(tmp_path):
 
 @pytest.mark.parametrize("channels", [4, 18])
 def test_another_number_of_channels(channels):
-    with pytest.raises(UserError, match=r"`width`.*multiple of 4, at least 8"):
+    with pytest.raises(UserError, match=r"`tokens`.*multiple of 4, at least 8"):
         SinCosPositions()(np.zeros((1, 2, 2, channels), "float32"))

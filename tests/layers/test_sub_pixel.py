@@ -48,7 +48,7 @@ def test_frozen_it_stays_frozen():
 def test_arguments_are_checked():
     with pytest.raises(UserError, match=r"`factor`.*at least 1"):
         SubPixelConvolution(4, 0)
-    with pytest.raises(UserError, match=r"`shape`.*4 divides"):
+    with pytest.raises(UserError, match=r"`shape`.*multiple of 4"):
         ICNR(2)((3, 3, 1, 6))
     with pytest.raises(UserError, match=r"`factor`.*at least 1"):
         ICNR(0)

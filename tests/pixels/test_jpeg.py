@@ -25,7 +25,6 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_both_halves_find_it(name):
+def test_it_is_found(name):
     data, expected = CASES[name]
-    assert jpeg.exif(data) == expected
-    assert jpeg.exif_in_graph(tf.constant(data)).numpy() == expected
+    assert jpeg.exif(tf.constant(data)).numpy() == expected

@@ -50,5 +50,5 @@ def test_of_many_rows_a_sample_is_drawn_and_of_many_classes_no_legend(monkeypatc
 def test_few_rows_do_and_too_few_are_refused():
     assert len(drawn(FEATURES[:4], LABELS[:4]).collections) == 3
     for features, labels in ((FEATURES[:2], LABELS[:2]), (FEATURES, LABELS[:5]), (LABELS, LABELS)):
-        with pytest.raises(UserError, match=r"`features` .*N at least 3"):
+        with pytest.raises(UserError, match=r"`features` .*at least 3"):
             drawn(features, labels)

@@ -77,6 +77,6 @@ def test_the_command_exports_what_predict_draws(folder, tmp_path):
 
 
 def test_wrong_calls(config):
-    for flag in ("windows", "longest_side", "epochs", "learning_rate", "batch_size", "test_images"):
-        with pytest.raises(UserError, match=f"`--{flag.replace('_', '-')}`.*positive"):
-            convolutionalize.load(dataclasses.replace(config, **{flag: -1}))
+    for name in ("windows", "longest_side", "epochs", "learning_rate", "batch_size", "test_images"):
+        with pytest.raises(UserError, match=f"`{name}`.*positive"):
+            convolutionalize.load(dataclasses.replace(config, **{name: -1}))

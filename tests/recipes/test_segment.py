@@ -110,7 +110,7 @@ def test_the_command_reports_draws_exports_and_predicts(folder, tmp_path):
 def test_other_tflite_files_are_refused_before_the_training(folder, tmp_path):
     command = ["segment", "--smoke", "--data", folder, "--out", tmp_path]
     result = within(cli.main, *command, "--tflite", "float16")
-    assert result.returncode == 2 and "`--tflite` is not written by this recipe" in result.stderr
+    assert result.returncode == 2 and "`--tflite`" in result.stderr
     assert not [*tmp_path.glob("runs/*")]
 
 
@@ -128,26 +128,26 @@ def test_a_backbone_with_more_strides_and_one_with_fewer(folder):
 def test_wrong_calls_are_told_before_anything_is_read(folder):
     for options, text in [
         ({"decoders": ("unnet",)}, "Did you mean 'unet'"),
-        ({"loss": ("dyce",)}, "`--loss`"),
-        ({"merge": "sum"}, "`--merge`"),
-        ({"up": "big"}, "`--up`"),
-        ({"class_weights": "mean"}, "`--class-weights`"),
-        ({"class_weights": "median", "loss": ("dice",)}, "`--class-weights`.*cross_entropy or focal"),
-        ({"crop": "64"}, "`--crop`.*180x240"),
-        ({"crop": "16x64"}, "`--crop`"),
-        ({"scale": ("1",)}, "`--scale`"),
-        ({"scale": ("2", "1")}, "`--scale`"),
-        ({"epochs": 0}, "`--epochs`"),
-        ({"longest_side": -5}, "`--longest-side`"),
-        ({"data": str(folder / "train")}, "`--classes` is needed"),
+        ({"loss": ("dyce",)}, "`loss`"),
+        ({"merge": "sum"}, "`merge`"),
+        ({"up": "big"}, "`up`"),
+        ({"class_weights": "mean"}, "`class_weights`"),
+        ({"class_weights": "median", "loss": ("dice",)}, "`class_weights`.*cross_entropy or focal"),
+        ({"crop": "64"}, "`crop`.*180x240"),
+        ({"crop": "16x64"}, "`crop`"),
+        ({"scale": ("1",)}, "`scale`"),
+        ({"scale": ("2", "1")}, "`scale`"),
+        ({"epochs": 0}, "`epochs`"),
+        ({"longest_side": -5}, "`longest_side`"),
+        ({"data": str(folder / "train")}, "`classes` is needed"),
         ({"data": str(folder), "classes": "camvit"}, "`classes` names no file"),
-        ({"data": str(folder / "nowhere")}, "`--data` names no folder"),
+        ({"data": str(folder / "nowhere")}, "`data` names no folder"),
     ]:
         with pytest.raises(UserError, match=text):
             segment.load(dataclasses.replace(SMALL, **{"data": str(folder), **options}))
 
 
-def test_copies_are_not_held_out_and_trained_on(tmp_path):
+def test_copies_are_not_both_in_training_and_test(tmp_path):
     folder = scenes.split(tmp_path)
     for kind in ("images", "masks"):
         (folder / f"train/{kind}/copy.png").write_bytes((folder / f"val/{kind}/09.png").read_bytes())

@@ -137,15 +137,14 @@ def small() -> runs.Split:
     return runs.Split(train, test, names, (), "digits", "")
 
 
-def test_choices_do_not_see_the_held_out_images(small, eager):
-    """Other held-out labels change the accuracy and nothing else."""
-    val = small.test
-    wrong = val.subset(np.arange(len(val)))
-    wrong.labels = (val.labels + 1) % 10
+def test_choices_do_not_see_the_test_images(small, eager):
+    """Other test labels change the accuracy and nothing else."""
+    wrong = small.test.subset(np.arange(len(small.test)))
+    wrong.labels = (small.test.labels + 1) % 10
     results = []
-    for held_out in (val, wrong):
+    for test in (small.test, wrong):
         keras.utils.set_random_seed(0)  # of the backbone's weights
-        results.append(transfer.run(dataclasses.replace(small, test=held_out), SMALL))
+        results.append(transfer.run(dataclasses.replace(small, test=test), SMALL))
     honest, poisoned = results
     assert honest.best == poisoned.best
     for name in SMALL.heads:
@@ -206,8 +205,8 @@ def test_errors_before_any_work(tmp_path):
     for change, text in [
         ({"backbone": "EfficentNetLite0"}, "Did you mean 'EfficientNetLite0'"),
         ({"heads": ("knn", "forrest")}, "Did you mean 'forest'"),
-        ({"heads": ()}, "`--heads`"),
-        ({"epochs": 0}, "`--epochs`"),
+        ({"heads": ()}, "`heads`"),
+        ({"epochs": 0}, "`epochs`"),
         ({"data": str(tmp_path / "nowhere")}, "names no folder"),
         ({"data": str(tmp_path / "nowhere.npz")}, "cannot be read"),
         ({"train_per_class": 1}, "too few images"),
@@ -258,17 +257,17 @@ def test_on_two_devices_the_recipe_is_the_same():
 
 def test_a_preset_with_a_rate_that_is_looked_for_in_half_precision(folder, tmp_path):
     """The head begins as the probe's solution, the search is drawn, and the exported model is float32."""
-    arguments = ["--heads", "finetune", *ON_SMALL, "--epochs", "1", "--schedule", "lp_ft", "--find-rate"]
+    arguments = ["--heads", "finetune", *ON_SMALL, "--epochs", "1", "--schedule", "lp_ft", "--find-learning-rate"]
     arguments += ["--precision", "mixed_bfloat16", "--batch-size", "8"]
     result = within(cli.main, "transfer", "--data", folder, "--out", tmp_path, *arguments)
     assert result.returncode == 0, result.stderr
     (path,) = tmp_path.glob("runs/*/report.json")
     report = json.loads(path.read_text())
     assert "lp_ft at " in report["results"]["finetune"]["chosen"] and "learning rate found" in result.stdout
-    found = json.loads((path.parent / "rate.json").read_text())
-    assert found["rates"][0] < found["suggestion"] < found["rates"][-1]
+    found = json.loads((path.parent / "learning_rate.json").read_text())
+    assert found["learning_rates"][0] < found["suggestion"] < found["learning_rates"][-1]
     assert json.loads((path.parent / "probe.json").read_text())["chosen"].startswith("C=")
-    assert "rate.png" in "".join(report["pictures"]) or importlib.util.find_spec("matplotlib") is None
+    assert "learning_rate.png" in "".join(report["pictures"]) or importlib.util.find_spec("matplotlib") is None
     assert set(report["history"]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert report["history"]["val_accuracy"][0] > 0.6, "it begins with a head that knows"
 
@@ -314,13 +313,13 @@ def test_small_images_are_no_smaller_than_the_backbone_takes():
         config = dataclasses.replace(transfer.SMOKE, backbone=name, weights="none")
         sizes[name] = transfer.load(config).train.image_size
     assert sizes == {"InceptionV3": 75, "Xception": 71, "AlexNet": 67, "EfficientNetLite0": 64}
-    with pytest.raises(UserError, match=r"`--image-size`.*at least 75 .pixels. for InceptionV3"):
+    with pytest.raises(UserError, match=r"`image_size`.*at least 75 .pixels. for InceptionV3"):
         transfer.load(transfer.Config(backbone="InceptionV3", weights="none", image_size=74, data="nowhere"))
     assert transfer.load(dataclasses.replace(transfer.SMOKE, image_size=32)).train.image_size == 32
 
 
 def test_missing_weights_are_told_before_the_scan():
-    with pytest.raises(UserError, match=r"'imagenet' of AlexNet are not at hand.*--weights none"):
+    with pytest.raises(UserError, match=r"`weights` cannot be 'imagenet' for AlexNet"):
         transfer.load(transfer.Config(backbone="AlexNet"))
 
 

@@ -20,7 +20,7 @@ def test_quarantine_copies_a_mask_with_its_image(tmp_path, capsys):
     bad = BadFile("images/a.jpg", "its mask has another size", beside=("masks/a.png",))
     bad_images.copy(SimpleNamespace(bad_images=[bad]), tmp_path / "data", tmp_path / "bad_images")
     assert (tmp_path / "bad_images/masks/a.png").read_bytes() == b"masks/a.png"
-    assert (tmp_path / "bad_images/images/a.jpg").exists() and "1 of these 1 are files" in capsys.readouterr().err
+    assert (tmp_path / "bad_images/images/a.jpg").exists() and "1 of these 1 were copied" in capsys.readouterr().err
 
 
 def test_nothing_is_copied_out_of_the_quarantine(tmp_path, capsys):
@@ -33,4 +33,4 @@ def test_nothing_is_copied_out_of_the_quarantine(tmp_path, capsys):
     quarantine = tmp_path / "run/bad_images"
     bad_images.copy(SimpleNamespace(bad_images=bad), tmp_path / "data/labels.csv", quarantine)
     assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file()] == ["torn.png"]
-    assert "1 of these 3 are files" in capsys.readouterr().err
+    assert "1 of these 3 were copied" in capsys.readouterr().err

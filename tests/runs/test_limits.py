@@ -19,7 +19,7 @@ from kvision.runs import limits
         (limits.weights, "none", "/nowhere.keras", "names no file"),
     ],
 )
-def test_a_value_that_cannot_be_names_the_flag(check, good, bad, text):
-    check("--x", good)
-    with pytest.raises(UserError, match="`--x` .*" + text):
-        check("--x", bad)
+def test_a_value_that_is_not_valid_names_the_setting(check, good, bad, text):
+    check("x", good)
+    with pytest.raises(UserError, match="`x` .*" + text):
+        check("x", bad)

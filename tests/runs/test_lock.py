@@ -22,10 +22,10 @@ def test_another_process_is_told_and_the_end_of_the_first_gives_it_free(tmp_path
         assert other.stdout is not None and other.stdout.readline() == "ready\n"
         with alone(tmp_path, "another"):
             pass
-        text = r"`--out` holds this very run, and another process is at work on it"
+        text = "`out` is in use: another process is working on this run"
         with pytest.raises(UserError, match=text), alone(tmp_path, patience=0.1):
             pass
-        assert capsys.readouterr().err.count("waits for it") == 1
+        assert capsys.readouterr().err.count("Waiting for another process") == 1
         other.kill()
     for _ in range(2):
         with alone(tmp_path, patience=0):

@@ -35,9 +35,16 @@ def test_parts_lose_copies_of_later_parts():
     assert validation is None and len(test) == 10
 
 
+def test_training_images_that_are_all_test_images_are_told():
+    data = images(4)
+    twice = data.subset(np.array([0, 3, 0, 3]))
+    with pytest.raises(UserError, match="`data` has only train images that equal a test image"):
+        parted(twice, np.array(["train", "train", "test", "test"]), twice.labels, seed=0)
+
+
 @pytest.mark.parametrize("missing", ["train", "test"])
 def test_a_part_of_which_nothing_can_be_used_is_named(missing):
     data = images()
     part = np.array(["validation"] * 20 + ["train" if missing == "test" else "test"] * 20)
-    with pytest.raises(UserError, match=f"has no image that can be used in the part {missing}"):
+    with pytest.raises(UserError, match=f"`data` has no usable image in the part {missing}"):
         parted(data, part, data.labels, seed=0)

@@ -9,7 +9,7 @@ from PIL import Image
 import kvision as kv
 from kvision import runs
 from kvision.checks import UserError
-from kvision.distribute import read
+from kvision.distribute.values import read
 from kvision.recipes import simclr
 from kvision.runs import pretraining
 
@@ -19,18 +19,21 @@ SMALL = dataclasses.replace(simclr.SMOKE, image_size=16)
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"preset": "large"}, "`--preset` is not known"),
-        ({"encoder": "ResNet51"}, "`--encoder` is not known.*Did you mean 'ResNet56'"),
-        ({"precision": "half"}, "`--precision` is not known"),
-        ({"minutes": -1.0}, "`--minutes` is not valid"),
-        ({"minutes": float("nan")}, "`--minutes` is not valid"),
-        ({"minutes": 1.0, "epochs": 2}, "`--minutes` is not valid. Expected no --epochs beside it"),
-        ({"epochs": 0}, "`--epochs` is not valid"),
-        ({"learning_rate": 0.0}, "`--learning-rate` is not valid"),
-        ({"width": 0}, "`--width` is not valid"),
-        ({"width": 30}, "`--width` is not valid. Expected a multiple of 4, at least 8"),
-        ({"width": 8, "encoder": "ResNet20"}, "`--width` is not valid. Expected no --encoder beside it"),
-        ({"width": 8, "preset": "imagenet"}, "`--width` is not valid"),
+        ({"preset": "large"}, "`preset` is not known"),
+        ({"encoder": "ResNet51"}, "`encoder` is not known.*Did you mean 'ResNet56'"),
+        ({"precision": "half"}, "`precision` is not known"),
+        ({"minutes": -1.0}, "`minutes` is not valid"),
+        ({"minutes": float("nan")}, "`minutes` is not valid"),
+        ({"minutes": 1.0, "epochs": 2}, "`minutes` is not valid. Expected no `epochs` beside it"),
+        ({"epochs": 0}, "`epochs` is not valid"),
+        ({"learning_rate": 0.0}, "`learning_rate` is not valid"),
+        ({"width": 0}, "`width` is not valid"),
+        ({"width": 30}, "`width` is not valid. Expected a multiple of 4, at least 8"),
+        (
+            {"width": 8, "encoder": "ResNet20"},
+            "`width` is not valid. Expected neither `encoder` nor the preset imagenet beside it",
+        ),
+        ({"width": 8, "preset": "imagenet"}, "`width` is not valid"),
     ],
 )
 def test_settings_are_checked_before_the_data(change, text):
@@ -52,7 +55,7 @@ def test_steps_of_an_epoch_are_whole_where_the_tail_is_left_out():
 def test_more_images_a_step_than_there_are(tmp_path):
     config = dataclasses.replace(SMALL, batch_size=500)
     data = pretraining.load(config)
-    with pytest.raises(UserError, match=r"`--batch-size` is not valid. Expected at most the 120 training images"):
+    with pytest.raises(UserError, match=r"`batch_size` is not valid. Expected at most the 120 training images"):
         pretraining.pretrain("simclr", data.train, config, runs.Records())
 
 
@@ -99,13 +102,13 @@ def test_seconds_of_an_interrupted_training_count(small_encoders, tmp_path, monk
         (
             "moco",
             {"batch_size": 6},
-            "--batch-size` do not suit moco.*batches of 6.*a divisor of its size, 64",
+            "batch_size` do not suit moco.*batches of 6.*a divisor of 64",
         ),
         ("mae", {"encoder": "ResNet20"}, "do not suit mae.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
         ("simmim", {"encoder": "ResNet20"}, "do not suit simmim.*ResNet20, 16 pixels.*a model of kv.backbones.vit"),
     ],
 )
-def test_what_does_not_suit_a_method_names_flags(name, change, text):
+def test_what_does_not_suit_a_method_names_the_settings(name, change, text):
     config = dataclasses.replace(SMALL, **change)
     data = pretraining.load(config)
     with pytest.raises(UserError, match=text):
@@ -115,15 +118,15 @@ def test_what_does_not_suit_a_method_names_flags(name, change, text):
 def test_one_image_a_step_has_no_spread_to_watch():
     config = dataclasses.replace(SMALL, batch_size=1)
     data = pretraining.load(config)
-    with pytest.raises(UserError, match=r"`--batch-size` is not valid. Expected at least 2: .*whose spread"):
+    with pytest.raises(UserError, match=r"`batch_size` is not valid. Expected at least 2: .*whose spread"):
         pretraining.pretrain("mae", data.train, config, runs.Records())
 
 
-def test_one_held_out_image_is_said_before_the_training(tmp_path):
+def test_one_test_image_is_told_before_the_training(tmp_path):
     images, labels, names = kv.data.digits()
-    held_out = {"x_test": images[300:301], "y_test": labels[300:301], "class_names": np.array(names)}
-    np.savez(tmp_path / "one.npz", x_train=images[:300], y_train=labels[:300], **held_out)
-    with pytest.raises(UserError, match=r"`--data` cannot judge an encoder.*two held-out images"):
+    test = {"x_test": images[300:301], "y_test": labels[300:301], "class_names": np.array(names)}
+    np.savez(tmp_path / "one.npz", x_train=images[:300], y_train=labels[:300], **test)
+    with pytest.raises(UserError, match=r"`data` cannot judge an encoder.*, 1 test images"):
         pretraining.load(dataclasses.replace(SMALL, data=str(tmp_path / "one.npz")))
 
 
@@ -131,7 +134,7 @@ def test_too_few_labels_are_said_before_the_training(tmp_path):
     x, y, names = kv.data.digits()
     few = {"x_train": x[:10], "y_train": y[:10], "x_test": x[10:30], "y_test": y[10:30], "class_names": np.array(names)}
     np.savez(tmp_path / "few.npz", **few)
-    with pytest.raises(UserError, match=r"`--data` cannot judge an encoder.*two classes or more with two training"):
+    with pytest.raises(UserError, match=r"`data` cannot judge an encoder.*two classes or more with two training"):
         pretraining.load(dataclasses.replace(SMALL, data=str(tmp_path / "few.npz"), train_per_class=None))
 
 
@@ -206,10 +209,10 @@ def test_half_precision_scales_its_loss(small_encoders, eager):
 
 @pytest.fixture
 def photographs(tmp_path):
-    """No class folders; one is a copy of a held-out digit, one is torn."""
+    """No class folders; one is a copy of a test image, one is torn."""
     random = np.random.default_rng(0)
-    held_out = pretraining.load(SMALL).test.original(0)
-    for number, image in enumerate([held_out, *random.integers(0, 256, (40, 12, 12, 3), "uint8")]):
+    copy = pretraining.load(SMALL).test.original(0)
+    for number, image in enumerate([copy, *random.integers(0, 256, (40, 12, 12, 3), "uint8")]):
         path = tmp_path / "photographs" / str(number % 3) / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)

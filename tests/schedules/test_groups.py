@@ -13,19 +13,19 @@ def attached(name: str) -> keras.Model:
     return kv.transfer.attach(kv.backbones.create(name, image_size=64, pooling="avg"), 3)
 
 
-def factors(name: str, decay: float, *, by: str) -> tuple[keras.Model, dict[str, float]]:
+def factors(name: str, decay: float, *, layers: str) -> tuple[keras.Model, dict[str, float]]:
     """{layer: factor}; all variables of a layer have one."""
     model = attached(name)
-    rates, found = kv.schedules.rates(model, decay, by=by), {}
-    assert set(rates) == {id(v) for v in model.variables}
+    factors_of, found = kv.schedules.learning_rate_factors(model, decay, layers=layers), {}
+    assert set(factors_of) == {id(v) for v in model.variables}
     for layer in [*model.get_layer("body").backbone.layers, model.layers[-1]]:
         if layer.weights:
-            (found[layer.name],) = {rates[id(v)] for v in layer.variables}
+            (found[layer.name],) = {factors_of[id(v)] for v in layer.variables}
     return model, found
 
 
 def test_stages_fall_from_the_head():
-    model, found = factors("MobileNetV2", 0.5, by="stage")
+    model, found = factors("MobileNetV2", 0.5, layers="stage")
     stages = kv.backbones.stages(model.get_layer("body").backbone)
     order, expected, current = list(model.get_layer("body").backbone.layers), {}, ""
     starts = {layer: stage for stage, layer in stages.items()}
@@ -39,7 +39,7 @@ def test_stages_fall_from_the_head():
 
 def test_blocks_fall_one_by_one():
     """EfficientNet-Lite0: stem, 16 blocks, head convolution."""
-    _, found = factors("EfficientNetLite0", 0.9, by="block")
+    _, found = factors("EfficientNetLite0", 0.9, layers="block")
     assert found["probabilities"] == 1.0 and found["head_conv"] == pytest.approx(0.9)
     for block in range(16):
         inside = {value for name, value in found.items() if name.startswith(f"block{block}_")}
@@ -53,19 +53,20 @@ def test_blocks_of_a_network_that_names_none_are_chunks():
     for _ in range(20):
         x = keras.layers.Conv2D(2, 1)(x)
     model = kv.transfer.attach(keras.Model(image, x, name="mine"), 3)
-    rates = kv.schedules.rates(model, 0.5, by="block")
-    found = [rates[id(layer.kernel)] for layer in model.get_layer("body").backbone.layers[1:]]
+    factors_of = kv.schedules.learning_rate_factors(model, 0.5, layers="block")
+    found = [factors_of[id(layer.kernel)] for layer in model.get_layer("body").backbone.layers[1:]]
     assert found == [0.5**4] * 6 + [0.5**3] * 6 + [0.5**2] * 6 + [0.5] * 2  # six layers have twelve variables
 
 
 def test_a_transformers_last_normalization_goes_with_the_head():
     """Bao et al. 2022: scales of the head, of block 4, ..., of the patches."""
     model = kv.transfer.attach(kv.backbones.vit(depth=4, width=8, heads=2, patch_size=8, image_size=32), 3)
-    rates = kv.schedules.rates(model, 0.5, by="block")
+    factors_of = kv.schedules.learning_rate_factors(model, 0.5, layers="block")
     body = model.get_layer("body").backbone
-    found = {name: rates[id(body.get_layer(name).weights[0])] for name in ("norm", "block4_dense1", "block1_norm1")}
+    names = ("norm", "block4_dense1", "block1_norm1")
+    found = {name: factors_of[id(body.get_layer(name).weights[0])] for name in names}
     assert found == {"norm": 1.0, "block4_dense1": 0.5, "block1_norm1": 0.5**4}
-    assert rates[id(body.get_layer("patches").kernel)] == 0.5**5
+    assert factors_of[id(body.get_layer("patches").kernel)] == 0.5**5
 
 
 def test_names_of_parts_of_blocks_are_no_blocks():
@@ -77,17 +78,17 @@ def test_names_of_parts_of_blocks_are_no_blocks():
             x = keras.layers.Conv2D(2, 1, name=f"conv{block}{part}")(x)
         x = keras.layers.Conv2D(2, 1, name=f"block{block % 6}_{block}_conv")(x)
     model = kv.transfer.attach(keras.Model(image, x, name="mine"), 3)
-    assert min(kv.schedules.rates(model, 0.5, by="block").values()) == 0.5**6, "72 variables"
+    assert min(kv.schedules.learning_rate_factors(model, 0.5, layers="block").values()) == 0.5**6, "72 variables"
 
 
-@pytest.mark.parametrize("by", kv.schedules.groups.GROUPS)
-def test_no_decay_is_one_everywhere_and_more_slows_the_input_most(by):
-    assert set(factors("EfficientNetLite0", 1.0, by=by)[1].values()) == {1.0}
-    _, found = factors("EfficientNetLite0", 0.75, by=by)
+@pytest.mark.parametrize("layers", kv.schedules.groups.GROUPS)
+def test_no_decay_is_one_everywhere_and_more_slows_the_input_most(layers):
+    assert set(factors("EfficientNetLite0", 1.0, layers=layers)[1].values()) == {1.0}
+    _, found = factors("EfficientNetLite0", 0.75, layers=layers)
     values = list(found.values())
     assert values == sorted(values) and np.all(np.diff(sorted(set(values))) > 0)
 
 
 def test_a_model_without_a_body():
     with pytest.raises(UserError, match=r"kv\.transfer\.attach"):
-        kv.schedules.rates(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), 0.5)
+        kv.schedules.learning_rate_factors(keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), 0.5)

@@ -81,7 +81,7 @@ def test_values_are_checked_where_they_are_written():
         Phase(0, "top", 1e-3, layer_decay=2.6)
     with pytest.raises(UserError, match="Did you mean 'block'"):
         Phase(0, "top", 1e-3, layers="blocks")
-    with pytest.raises(UserError, match="a learning rate in the first"):
+    with pytest.raises(UserError, match="learning rate in the first"):
         kv.schedules.fit(attached(), (IMAGES, LABELS), [Phase(0, "top")], epochs=1)
     with pytest.raises(UserError, match=r"kv\.training\.Adam"):
         kv.schedules.fit(

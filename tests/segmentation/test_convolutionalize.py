@@ -173,9 +173,9 @@ class Cosine(layers.Dense):
         (lambda x: Cosine(3, name="cos")(layers.GlobalMaxPooling2D()(x)), r"'cos' \(Cosine\) cannot be moved"),
         (lambda x: layers.Dense(3)(layers.GlobalMaxPooling2D()(x)[:, :2]), r"\(GetItem\) cannot be moved"),
         (lambda x: layers.Dense(3)(layers.Activation("log_softmax", name="ls")(layers.Flatten()(x))), "'ls'"),
-        (lambda x: layers.Dense(3)(layers.Flatten("channels_first", name="cf")(x)), r"'cf' .*one size alone"),
+        (lambda x: layers.Dense(3)(layers.Flatten("channels_first", name="cf")(x)), r"'cf' .*images of one size"),
         (lambda x: layers.Dense(3)(layers.Flatten()(layers.CenterCrop(4, 4, name="cc")(x))), "'cc'"),
-        (lambda x: layers.Dense(3)(keras.ops.mean(x, axis=(1, 2))), r"\(Mean\) works on an image of one size"),
+        (lambda x: layers.Dense(3)(keras.ops.mean(x, axis=(1, 2))), r"\(Mean\) works only on images of one size"),
         (lambda x: layers.Flatten()(layers.Conv2D(3, 1)(keras.ops.mean(x, axis=(1, 2), keepdims=True))), r"\(Mean\)"),
         (lambda x: layers.Dense(3)(layers.GroupNormalization(2, name="g")(layers.GlobalMaxPooling2D()(x))), "'g'"),
         (lambda x: layers.Dense(3)(layers.GlobalMaxPooling2D()(layers.Softmax(axis=1, name="s")(x))), "'s'"),
@@ -234,17 +234,20 @@ def test_what_says_something_else_of_one_window_is_not_returned():
         return layers.Dense(3)(layers.Flatten()(Forgets(factor)(x)))
 
     assert convolutionalize(headed(lambda x: make(x, 1.0))).output_shape[-1] == 3
-    with pytest.raises(UserError, match=r"for one window 'headed_convolutional' says something else"):
+    with pytest.raises(UserError, match=r"'headed_convolutional' gives other scores for one window"):
         convolutionalize(headed(lambda x: make(x, 2.0)))
 
 
 @pytest.mark.parametrize(
     ("model", "text"),
     [
-        (built(layers.Reshape((49, 16), name="odd"), layers.Flatten()), r"'odd' \(Reshape\) works on an image of one"),
+        (
+            built(layers.Reshape((49, 16), name="odd"), layers.Flatten()),
+            r"'odd' \(Reshape\) works only on images of one",
+        ),
         (built(layers.Flatten(), layers.BatchNormalization(name="n")), r"'n' .* between Flatten and Dense.*Put it"),
         (built(layers.Flatten(), layers.Softmax(name="s")), r"'s' \(Softmax\) stands between"),
-        (attentive(), r"'a' \(MultiHeadAttention\) works on an image of one size alone"),
+        (attentive(), r"'a' \(MultiHeadAttention\) works only on images of one size"),
         (keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(name="f")]), r"'f' \(Flatten\) ends in numbers"),
         (keras.Sequential([keras.Input((None, None, 3)), layers.GlobalMaxPooling2D()]), "of a fixed size"),
         (built(), "of a fixed size"),

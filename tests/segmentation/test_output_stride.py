@@ -140,20 +140,20 @@ def sliced(make) -> keras.Model:
 @pytest.mark.parametrize(
     ("model", "stride", "text"),
     [
-        (valid(), 8, r"`model`.*\(B, h, w, D\)"),
+        (valid(), 8, r"`model`.*\(batch, h, w, features\)"),
         (deep(), 0, "`stride`.*at least 1"),
         (
             keras.Sequential(
                 [keras.Input((32, 32, 3)), layers.Conv2D(2, 3, strides=2), layers.UpSampling2D(name="up")]
             ),
             1,
-            r"'up' \(UpSampling2D\) cannot be spread out",
+            r"'up' \(UpSampling2D\) cannot be dilated",
         ),
         ("x", 8, "`model`"),
         (branched(), 4, r"'join' \(Add\) joins maps"),
         (sliced(lambda x: layers.Conv2D(2, 3, strides=3)(x)), 4, r"`stride`.*pass through, such as 2"),
-        (sliced(lambda x: x[:, ::2, ::2]), 1, r"\(GetItem\) cannot be spread out"),
-        (sliced(lambda x: keras.ops.max_pool(x, 3, 1)), 1, r"\(MaxPool\) cannot be spread out"),
+        (sliced(lambda x: x[:, ::2, ::2]), 1, r"\(GetItem\) cannot be dilated"),
+        (sliced(lambda x: keras.ops.max_pool(x, 3, 1)), 1, r"\(MaxPool\) cannot be dilated"),
         (sliced(lambda x: layers.AdaptiveAveragePooling2D(4, name="ad")(x)), 1, "'ad'"),
         (sliced(lambda x: kv.layers.SubPixelConvolution(2, name="sub")(x)), 1, "'sub'"),
         (sliced(lambda x: layers.Conv2DTranspose(2, 3, 2, name="t")(x)), 1, "'t'"),

@@ -33,7 +33,7 @@ def test_larger_images_go_through_small_and_come_back_by_their_logits():
 
 
 def test_refusals():
-    with pytest.raises(UserError, match=r"`image`.*\(H, W, 3\)"):
+    with pytest.raises(UserError, match=r"`image`.*\(height, width, 3\)"):
         predict(brightness(), np.zeros((4, 4)))
     many = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(256, 1)])
     with pytest.raises(UserError, match="at most 255 classes"):

@@ -58,8 +58,8 @@ def test_statistics_of_a_fixed_body_stay():
 
 
 def test_the_error_names_the_layer():
-    text = str(refuse(layers.Permute((2, 1), name="turn"), "turns", hint="Do not"))
-    assert "'turn' (Permute) turns" in text and text.endswith("Received: 'Permute'. Do not.")
+    with pytest.raises(UserError, match=r"'turn' \(Permute\) turns.*'Permute'. Do not\.$"):
+        refuse(layers.Permute((2, 1), name="turn"), "turns", hint="Do not")
 
 
 def test_adapted_statistics_come_with_the_copy():

@@ -23,7 +23,7 @@ def test_every_window_at_stride_1(head, batch_size):
 
 
 def test_an_image_smaller_than_a_window_is_refused():
-    with pytest.raises(UserError, match=r"`image`.*at least a window, \(32, 24\)"):
+    with pytest.raises(UserError, match=r"`image`.*at least 32 x 24"):
         shift_and_stitch(convolutionalize(valid()), IMAGE[:20], WindowGrid((32, 24), (4, 4)))
-    with pytest.raises(UserError, match=r"`image`.*\(H, W, 3\)"):
+    with pytest.raises(UserError, match=r"`image`.*\(height, width, 3\)"):
         shift_and_stitch(convolutionalize(valid()), IMAGE[..., 0], WindowGrid((32, 24), (4, 4)))

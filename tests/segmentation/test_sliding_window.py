@@ -57,7 +57,7 @@ def test_images_that_hold_no_window_are_refused(shape):
 def test_models_of_any_size_and_empty_batches_are_refused():
     with pytest.raises(UserError, match=r"`model`.*of a fixed size"):
         sliding_window(keras.Sequential([keras.Input((None, None, 3)), layers.GlobalMaxPooling2D()]), IMAGE, stride=4)
-    with pytest.raises(UserError, match=r"`batch_size`.*at least 1"):
+    with pytest.raises(UserError, match=r"`batch_size`.*positive"):
         sliding_window(valid(), IMAGE, stride=4, batch_size=0)
     assert sliding_window(valid(), IMAGE.tolist(), stride=np.int64(100)).scores.shape == (2, 2, 5)
 

@@ -71,7 +71,7 @@ def test_refusals():
         with pytest.raises(UserError, match=r"`tile, overlap`.*multiples of 64"):
             tiled(network(), photograph(64, 64), **options)
     for shape in ((64, 64), (64, 64, 4)):
-        with pytest.raises(UserError, match=r"`image`.*\(H, W, 3\)"):
+        with pytest.raises(UserError, match=r"`image`.*\(height, width, 3\)"):
             tiled(network(), np.zeros(shape, "uint8"))
     many = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(256, 1)])
     with pytest.raises(UserError, match="at most 255 classes"):

@@ -4,7 +4,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def blobs():
-    """Features of four overlapping classes: (train (240, 12), labels), (held out (200, 12), labels), float32."""
+    """Features of four overlapping classes: (train (240, 12), labels), (test (200, 12), labels), float32."""
     random = np.random.default_rng(0)
     centers = random.normal(0, 1.3, (4, 12))
     labels = (np.arange(440) % 4).astype("int32")

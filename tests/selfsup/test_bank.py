@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kvision.checks import UserError
-from kvision.distribute import read
+from kvision.distribute.values import read
 from kvision.ops import unit
 from kvision.selfsup import MemoryBank
 

@@ -39,21 +39,20 @@ def found(encoder, tmp_path_factory):
 def test_its_numbers_are_those_of_its_parts(encoder, found):
     bank, features = kv.features.embed_each(encoder, [TRAIN, TEST], progress=False)
     assert found.knn == kv.selfsup.knn_accuracy(bank, TRAIN.labels, features, TEST.labels)
-    near = {"k": 20, "temperature": 0.07}
+    near = {"n_neighbors": 20, "temperature": 0.07}
     assert found.knn_near == kv.selfsup.knn_accuracy(bank, TRAIN.labels, features, TEST.labels, **near)
     assert found.knn_near != found.knn
     assert found.knn_interval == kv.metrics.accuracy_interval(round(200 * found.knn), 200)
-    assert (found.linear, found.linear_interval, found.rate) == (
-        found.probe.accuracy,
-        found.probe.interval,
-        found.probe.rate,
-    )
+    probe = found.probe
+    expected = (probe.accuracy, probe.interval, probe.learning_rate)
+    assert (found.linear, found.linear_interval, found.learning_rate) == expected
     assert found.uniformity == kv.selfsup.uniformity(features) and found.spread == kv.selfsup.spread(features)
     assert (found.train_count, found.test_count) == (300, 200) and found.alignment is None
 
 
-def test_alignment_is_of_two_views_of_each_held_out_image(encoder):
-    options = {"epochs": 1, "progress": False, "batch_size": 64}
+def test_alignment_is_of_two_views_of_each_test_image(encoder, monkeypatch):
+    monkeypatch.setattr(sys.modules["kvision.selfsup.evaluate"], "_BATCH", 64)
+    options = {"epochs": 1, "progress": False}
     view = kv.augment.View([kv.augment.RandomResizedCrop(16, area=(0.3, 1.0))])
     pair = np.concatenate([batch for batch, _ in TEST]), TEST.labels
     found, again = (
@@ -96,7 +95,7 @@ def test_what_is_no_labeled_set_is_refused(encoder):
         kv.selfsup.evaluate(encoder, IMAGES, TEST)
     with pytest.raises(UserError, match=r"`view` .*one view.*MultiView"):
         kv.selfsup.evaluate(encoder, TRAIN, TEST, view=kv.augment.MultiView({"a": Still()}))
-    with pytest.raises(UserError, match=r"`test labels` .*200 integers"):
+    with pytest.raises(UserError, match=r"`test` .*200 integer"):
         kv.selfsup.evaluate(encoder, TRAIN, (np.zeros((200, 16, 16, 3), "uint8"), LABELS[:3]))
 
 

@@ -25,20 +25,20 @@ def test_what_is_no_pair_of_images_and_labels_is_refused(wrong):
 
 @pytest.mark.parametrize("wrong", [np.arange(4), np.arange(5) - 1, np.linspace(0, 1, 5)])
 def test_labels_are_one_integer_a_row(wrong):
-    with pytest.raises(UserError, match=r"`train labels` .*5 integers from 0"):
+    with pytest.raises(UserError, match=r"`train` .*5 integer labels"):
         images_and_labels("train", (IMAGES, wrong))
-    with pytest.raises(UserError, match=r"`truth` .*5 integers from 0"):
+    with pytest.raises(UserError, match=r"`truth` .*5 integer labels"):
         label_rows("truth", wrong, 5)
 
 
 def test_features_are_finite_rows_of_one_width():
     assert feature_rows("bank", np.ones((2, 3))).dtype == "float32"
     for wrong, width in ((np.ones(3), None), (np.ones((2, 3)), 4), (np.ones((0, 3)), None), (np.array([["a"]]), None)):
-        with pytest.raises(UserError, match=r"`bank` .*features \(N, "):
+        with pytest.raises(UserError, match=r"`bank` .*an array \(n, "):
             feature_rows("bank", wrong, width)
     rows = np.ones((4, 3))
     rows[2, 1], rows[3] = np.nan, np.inf
-    with pytest.raises(UserError, match=r"`bank` are not finite.*2 of 4 rows"):
+    with pytest.raises(UserError, match=r"`bank` .*finite.*2 of 4 rows"):
         feature_rows("bank", rows)
 
 

@@ -162,5 +162,5 @@ def test_two_colors_are_told_apart(name):
     method = made(name, 3e-3)
     kv.training.fit(method, source(train), epochs=50, verbose=0)  # 100 steps
     features = [np.asarray(method.encoder.predict(part["a"], verbose=0)) for part in (train, test)]
-    found = selfsup.knn_predict(features[0], labels, features[1], k=5)
+    found = selfsup.knn_predict(features[0], labels, features[1], n_neighbors=5)
     assert (np.asarray(found) == expected).mean() > 0.95

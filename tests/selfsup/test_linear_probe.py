@@ -75,16 +75,22 @@ def test_its_state_is_all_of_it(standardized):
 
 
 def test_the_rate_is_chosen_on_training_rows_and_the_head_is_plain(blobs):
-    (x, y), (held_out, truth) = blobs
-    x, held_out = x[:, :3], held_out[:, :3]  # in which the classes overlap
-    probe = kv.selfsup.linear_probe(x, y, held_out, truth, rates=(30.0, 0.3, 1e-6), epochs=3, batch_size=64, seed=4)
+    (x, y), (test, truth) = blobs
+    x, test = x[:, :3], test[:, :3]  # in which the classes overlap
+    probe = kv.selfsup.linear_probe(
+        x, y, test, truth, learning_rates=(30.0, 0.3, 1e-6), epochs=3, batch_size=64, seed=4
+    )
     fit, tune = kv.data.split(y, [f"{row:09}" for row in range(240)], fraction=0.2, seed=4)
     scaler, heads = StandardScaler().fit(x[fit]), Heads(3, 4, [1e-6, 0.3, 30.0])
     heads.train(scaler.transform(x[fit]), y[fit], epochs=3, batch_size=12, seed=4)
     right = [(scaler.transform(x[tune]) @ kernel + bias).argmax(axis=1) == y[tune] for kernel, bias in heads.arrays()]
-    assert probe.tuned == pytest.approx(dict(zip([1e-6, 0.3, 30.0], [r.mean() for r in right], strict=True)))
-    assert len(set(probe.tuned.values())) == 3 and probe.tuned[probe.rate] == max(probe.tuned.values())
-    found = np.asarray(probe.to_layer()(held_out))
+    assert probe.validation_accuracy == pytest.approx(
+        dict(zip([1e-6, 0.3, 30.0], [r.mean() for r in right], strict=True))
+    )
+    assert len(set(probe.validation_accuracy.values())) == 3 and probe.validation_accuracy[probe.learning_rate] == max(
+        probe.validation_accuracy.values()
+    )
+    found = np.asarray(probe.to_layer()(test))
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert (found.argmax(axis=1) == truth).mean() == pytest.approx(probe.accuracy)
     assert probe.interval == kv.metrics.accuracy_interval(round(200 * probe.accuracy), 200)
@@ -92,40 +98,40 @@ def test_the_rate_is_chosen_on_training_rows_and_the_head_is_plain(blobs):
 
 
 def test_it_separates_what_can_be_separated_as_scikit_learn_does(blobs):
-    (x, y), (held_out, truth) = blobs
-    probe = kv.selfsup.linear_probe(x, y, held_out, truth, rates=[0.1], epochs=10)
-    best = kv.heads.LogisticHead(1.0).fit(x, y).score(held_out, truth)
+    (x, y), (test, truth) = blobs
+    probe = kv.selfsup.linear_probe(x, y, test, truth, learning_rates=[0.1], epochs=10)
+    best = kv.heads.LogisticHead(1.0).fit(x, y).score(test, truth)
     assert best > 0.9 and probe.accuracy == pytest.approx(best, abs=0.015), "within three rows of 200"
 
 
 def test_the_folded_head_is_the_standardization_and_the_dense_layer(blobs):
-    (x, y), (held_out, truth) = blobs
-    probe = kv.selfsup.linear_probe(x, y, held_out, truth, rates=[0.3], epochs=2, batch_size=64, seed=3)
-    assert probe.tuned == {} and probe.rate == 0.3
+    (x, y), (test, truth) = blobs
+    probe = kv.selfsup.linear_probe(x, y, test, truth, learning_rates=[0.3], epochs=2, batch_size=64, seed=3)
+    assert probe.validation_accuracy == {} and probe.learning_rate == 0.3
     scaler, heads = StandardScaler().fit(x), Heads(12, 4, [0.3])
     heads.train(scaler.transform(x), y, epochs=2, batch_size=15, seed=3)  # 16 steps an epoch
     ((kernel, bias),) = heads.arrays()
-    expected = softmax(scaler.transform(held_out) @ kernel + bias, axis=1)
-    np.testing.assert_allclose(np.asarray(probe.to_layer()(held_out)), expected, atol=1e-5)
+    expected = softmax(scaler.transform(test) @ kernel + bias, axis=1)
+    np.testing.assert_allclose(np.asarray(probe.to_layer()(test)), expected, atol=1e-5)
 
 
 def test_permuted_labels_give_chance_and_of_equal_rates_the_lowest_is_taken(blobs):
-    (x, y), (held_out, truth) = blobs
+    (x, y), (test, truth) = blobs
     permuted = np.random.default_rng(2).permutation(y)
-    probe = kv.selfsup.linear_probe(x, permuted, held_out, truth, rates=[3e-7, 1e-7], epochs=1)
-    assert 0.14 < probe.accuracy < 0.36 and probe.rate == 1e-7
+    probe = kv.selfsup.linear_probe(x, permuted, test, truth, learning_rates=[3e-7, 1e-7], epochs=1)
+    assert 0.14 < probe.accuracy < 0.36 and probe.learning_rate == 1e-7
 
 
 def test_a_collapsed_encoder_gives_chance_and_no_error():
     same, labels = np.full((40, 3), 0.7), np.arange(40) % 4
-    probe = kv.selfsup.linear_probe(same, labels, same, labels, rates=[0.1, 1.0], epochs=1)
+    probe = kv.selfsup.linear_probe(same, labels, same, labels, learning_rates=[0.1, 1.0], epochs=1)
     assert probe.accuracy == 0.25 and np.isfinite(probe.kernel).all()
 
 
 def test_of_a_few_rows_batches_are_smaller(blobs):
     """Otherwise 40 rows would make one batch an epoch, and 8 steps in all."""
-    (x, y), (held_out, truth) = blobs
-    probe = kv.selfsup.linear_probe(x[:40], y[:40], held_out, truth, rates=[0.03], epochs=8)
+    (x, y), (test, truth) = blobs
+    probe = kv.selfsup.linear_probe(x[:40], y[:40], test, truth, learning_rates=[0.03], epochs=8)
     scaler = StandardScaler().fit(x[:40])
     found = probe.kernel * scaler.scale_[:, None]
 
@@ -140,18 +146,18 @@ def test_of_a_few_rows_batches_are_smaller(blobs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rates": []}, "`rates` .*above 0"),
-        ({"rates": [0.1, -1]}, "`rates` .*above 0"),
-        ({"epochs": 0}, "`epochs` .*at least 1"),
+        ({"learning_rates": []}, "`learning_rates`"),
+        ({"learning_rates": [0.1, -1]}, "`learning_rates`"),
+        ({"epochs": 0}, "`epochs`"),
         ({"train_labels": np.zeros(240, int)}, "`train_labels` .*two classes"),
         ({"train_labels": np.arange(240) // 239}, "too few images to split.*1: 1"),
-        ({"features": np.ones((3, 5))}, r"`features` .*\(N, 12\)"),
-        ({"truth": np.arange(3)}, "`truth` .*200 integers"),
+        ({"test_features": np.ones((3, 5))}, r"`test_features` .*\(n, 12\)"),
+        ({"test_labels": np.arange(3)}, "`test_labels` .*200 integer"),
     ],
 )
 def test_what_is_wrong_is_said(blobs, change, message):
-    (x, y), (held_out, truth) = blobs
-    given = {"train_features": x, "train_labels": y, "features": held_out, "truth": truth, **change}
+    (x, y), (test, truth) = blobs
+    given = {"train_features": x, "train_labels": y, "test_features": test, "test_labels": truth, **change}
     with pytest.raises(UserError, match=message):
         kv.selfsup.linear_probe(**given)
 
@@ -187,7 +193,13 @@ def test_rates_are_added_until_the_best_is_not_at_the_edge(monkeypatch, peak, ra
     monkeypatch.setattr(module, "Heads", Untrained)
     monkeypatch.setattr(module, "_accuracy", accuracy)
     x, y = np.eye(10, 3), np.arange(10) % 2
-    probe = kv.selfsup.linear_probe(x, y, x, y, rates=rates)
-    assert probe.rate == pytest.approx(rate)
-    assert (min(probe.tuned), max(probe.tuned), len(probe.tuned)) == pytest.approx(tried)
-    assert list(probe.tuned) == sorted(probe.tuned) and probe.tuned[probe.rate] == max(probe.tuned.values())
+    probe = kv.selfsup.linear_probe(x, y, x, y, learning_rates=rates)
+    assert probe.learning_rate == pytest.approx(rate)
+    assert (
+        min(probe.validation_accuracy),
+        max(probe.validation_accuracy),
+        len(probe.validation_accuracy),
+    ) == pytest.approx(tried)
+    assert list(probe.validation_accuracy) == sorted(probe.validation_accuracy) and probe.validation_accuracy[
+        probe.learning_rate
+    ] == max(probe.validation_accuracy.values())

@@ -15,7 +15,7 @@ import trainings
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.distribute import read
+from kvision.distribute.values import read
 
 NAMES = list(methods.METHODS)
 KINDS = ["moco_v2", "npid_noise", "swav_queue", "mae"]  # of state: the other methods' are among them
@@ -56,10 +56,10 @@ def as_dataset(rows: int, **options):
 @pytest.mark.parametrize(
     ("method", "data", "text"),
     [
-        (lambda: moco(queue_size=40, groups=8), methods.VIEWS, "a multiple of its groups, 8. Received: 10"),
-        (lambda: moco(queue_size=32, groups=1), methods.VIEWS, "a divisor of its size, 32. Received: 10"),
-        (lambda: swav(queue_size=32), methods.VIEWS, "a divisor of its size, 32. Received: 10"),
-        (lambda: moco(queue_size=30, groups=1), as_dataset(24, drop_remainder=True), "its size, 30. Received: 8"),
+        (lambda: moco(queue_size=40, groups=8), methods.VIEWS, "a multiple of `groups`, 8. Received: 10"),
+        (lambda: moco(queue_size=32, groups=1), methods.VIEWS, "a divisor of 32. Received: 10"),
+        (lambda: swav(queue_size=32), methods.VIEWS, "a divisor of 32. Received: 10"),
+        (lambda: moco(queue_size=30, groups=1), as_dataset(24, drop_remainder=True), "a divisor of 30. Received: 8"),
         (lambda: methods.METHODS["simclr"](), as_dataset(20), "another size.*of one size: .batch.SIZE, drop_remainder"),
     ],
 )
@@ -74,9 +74,13 @@ def test_a_batch_that_does_not_suit_a_method_is_refused_before_anything_trains(m
 @pytest.mark.parametrize(
     ("method", "data", "text"),
     [
-        ("simclr", {"image": methods.IMAGES}, r"`train` brings no 'a'.*Received: \['image'\].*views="),
-        ("npid", {"a": methods.IMAGES}, "`train` brings no 'index'.*fields="),
-        ("mae", methods.IMAGES, "`train` gives no dictionary"),
+        (
+            "simclr",
+            {"image": methods.IMAGES},
+            r"`views` is None, and the data brings no 'a'.*Received: \['image'\].*views=",
+        ),
+        ("npid", {"a": methods.IMAGES}, "`views` is None, and the data brings no 'index'.*fields="),
+        ("mae", methods.IMAGES, "`views` is None, and the data brings no dictionary"),
     ],
 )
 def test_what_a_batch_lacks_is_named(method, data, text):
@@ -87,7 +91,7 @@ def test_what_a_batch_lacks_is_named(method, data, text):
 def test_a_view_alone_is_no_views_of_a_batch():
     method = kv.selfsup.MAE(methods.vit(), kv.augment.mae(16), decoder_width=8, decoder_depth=1, decoder_heads=2)
     method.compile("sgd")
-    with pytest.raises(UserError, match=r"`images` are none.*MultiView"):
+    with pytest.raises(UserError, match=r"`images` .*MultiView"):
         kv.training.fit(method, {"image": methods.IMAGES}, epochs=1, batch_size=8, verbose=0)
 
 
@@ -165,7 +169,7 @@ methods.METHODS["moco_v2"] = lambda: kv.selfsup.MoCo(
 def trained(name, scope):
     with strategy.scope() if scope else contextlib.nullcontext():
         method = methods.trained(name, eager=not scope)
-    return [kv.distribute.read(v) for v in method.variables]
+    return [kv.distribute.values.read(v) for v in method.variables]
 
 far = {}
 for name in sys.argv[1:]:

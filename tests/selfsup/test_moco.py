@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.distribute import read
+from kvision.distribute.values import read
 from kvision.selfsup import MoCo
 
 RANDOM = np.random.default_rng(0)
@@ -121,10 +121,12 @@ def test_versions_differ_in_the_head_and_temperature_alone():
 
 
 def test_what_does_not_fit_is_said():
-    with pytest.raises(UserError, match=r"`batch_size` does not suit the queue.*its size, 10. Received: 4"):
+    with pytest.raises(UserError, match=r"`batch_size` .*queue.*divisor of 10. Received: 4"):
         made(queue_size=10)(BATCHES[0], training=True)
-    with pytest.raises(UserError, match=r"`batch_size` does not suit the momentum twin.*its groups, 3. Received: 4"):
+    with pytest.raises(UserError, match=r"`batch_size` .*`groups`, 3. Received: 4"):
         made(groups=3)(BATCHES[0], training=True)
+    with pytest.raises(UserError, match="`queue_size`"):
+        made(queue_size=0)
     with pytest.raises(UserError, match="`momentum`"):
         made(momentum=-0.1)
     with pytest.raises(UserError, match="`sizes`"):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kvision.checks import UserError
-from kvision.distribute import read
+from kvision.distribute.values import read
 from kvision.selfsup import Prototypes
 from kvision.selfsup.prototypes import UnitColumns
 
@@ -54,5 +54,5 @@ def test_units_stay_as_they_are_and_others_become_units():
 def test_what_does_not_fit_is_said():
     with pytest.raises(UserError, match="`count`"):
         Prototypes(0, 5)
-    with pytest.raises(UserError, match="`steps`"):
+    with pytest.raises(UserError, match="`frozen_steps`"):
         Prototypes(3, 5, frozen_steps=-1)

@@ -142,7 +142,7 @@ def test_gray_images():
 
 @pytest.mark.parametrize("unit", [0, 2, 6, 16, 28, -4])
 def test_a_unit_that_does_not_fit_is_refused(unit):
-    with pytest.raises(UserError, match=r"`unit` is not valid. Expected a multiple of the patch size, 4"):
+    with pytest.raises(UserError, match=r"`unit` .*a multiple of the patch size, 4"):
         made(unit=unit)
 
 
@@ -168,5 +168,5 @@ def test_the_norm_of_all_gradients_together_is_clipped():
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 0.95, -0.5])
 def test_a_ratio_that_hides_all_or_nothing_is_refused(ratio):
-    with pytest.raises(UserError, match=r"`ratio` is not valid. Expected a share that hides some squares, not all"):
+    with pytest.raises(UserError, match=r"`ratio` .*a share that hides some of the 9 squares"):
         made(ratio=ratio)

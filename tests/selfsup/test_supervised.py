@@ -89,7 +89,7 @@ def test_a_label_of_no_class_makes_the_loss_nan_and_stops_a_training(label, smoo
 
 
 def test_what_does_not_fit_is_said():
-    with pytest.raises(UserError, match=r"`classes` is not valid. Expected a count of at least 2. Received: 1"):
+    with pytest.raises(UserError, match=r"`classes` .*at least 2.*Received: 1"):
         made(classes=1)
     for smoothing in (-0.1, 1.0):
         with pytest.raises(UserError, match="`smoothing`"):

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from kvision.checks import UserError
-from kvision.distribute import read
+from kvision.distribute.values import read
 from kvision.selfsup import MomentumTwin
 
 X = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
@@ -115,7 +115,7 @@ def test_no_gradient_goes_through():
 
 
 def test_what_does_not_fit_is_said():
-    with pytest.raises(UserError, match=r"`batch_size` does not suit the momentum twin.*a multiple of its groups, 5"):
+    with pytest.raises(UserError, match=r"`batch_size` .*a multiple of `groups`, 5"):
         MomentumTwin(network(), groups=5)(X, training=True)
     with pytest.raises(UserError, match="`momentum`"):
         MomentumTwin(network(), momentum=1.5)

@@ -13,9 +13,9 @@ def test_two_servers_do_not_share_a_port(version):
     running, port = server.start(service, "127.0.0.1", 0)
     try:
         assert port > 0
-        with pytest.raises(UserError, match="`--port` cannot be listened on"):
+        with pytest.raises(UserError, match="`port` cannot be listened on"):
             server.start(service, "127.0.0.1", port)
-        with pytest.raises(UserError, match="`--port` cannot be listened on"):
+        with pytest.raises(UserError, match="`port` cannot be listened on"):
             server.start(service, "no such host", 0)
     finally:
         running.stop(None).wait()

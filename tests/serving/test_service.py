@@ -39,7 +39,7 @@ def test_only_the_outputs_asked_for(service):
     message.output_filter.append("label")
     assert list(service.predict(message).outputs) == ["label"]
     message.output_filter.append("lable")
-    with pytest.raises(UserError, match=r"`output_filter` is not known.*Did you mean 'label'"):
+    with pytest.raises(UserError, match=r"`request.output_filter` is not known.*Did you mean 'label'"):
         service.predict(message)
 
 
@@ -66,5 +66,5 @@ def test_a_folder_without_a_number_is_version_1(version, tmp_path):
 
 def test_what_cannot_be_loaded(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"no model")
-    with pytest.raises(UserError, match="`MODEL` cannot be loaded"):
+    with pytest.raises(UserError, match="`folder` cannot be loaded"):
         Service(tmp_path, "x")

@@ -25,9 +25,9 @@ def test_both_files_answer_alike_and_say_why_not(exported, images):
 
 
 def test_what_is_no_model_is_named(tmp_path):
-    with pytest.raises(UserError, match="`MODEL` does not exist"):
+    with pytest.raises(UserError, match="`path` does not exist"):
         open_model(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="`MODEL` names no model"):
+    with pytest.raises(UserError, match="`path` holds no model"):
         open_model(tmp_path)
 
 
@@ -42,4 +42,4 @@ def test_an_image_that_is_too_small_is_named_and_the_next_is_answered(tmp_path):
     for engine in choices.ENGINES:
         first, refused, last = open_model(version, engine=engine).answers([large, small, large])
         assert list(first.row["shares"]) == ["0", "1"] and first.row == last.row
-        assert refused.startswith("it is too small for this model: 16 x 9 pixels"), refused
+        assert refused.startswith("the image is too small for this model: 16 x 9 pixels"), refused

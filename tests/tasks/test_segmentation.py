@@ -242,14 +242,14 @@ def test_what_differs_is_not_written(tmp_path):
 
 def test_refusals(tmp_path):
     model = network()
-    with pytest.raises(UserError, match=r"`tflite` is not written for segmentation"):
+    with pytest.raises(UserError, match=r"`tflite` is not available for segmentation"):
         kv.export.write(model, tmp_path, task=TASK, tflite=("float16",))
     with pytest.raises(UserError, match=r"`labels`.*4 names"):
         kv.export.write(model, tmp_path, task=kv.tasks.Segmentation(["a"]))
-    with pytest.raises(UserError, match=r"`colors`.*4 of them"):
+    with pytest.raises(UserError, match=r"`colors`.*4 colors"):
         kv.export.write(model, tmp_path, task=kv.tasks.Segmentation(colors=[(0, 0, 0)]))
     fixed = keras.Model(image := keras.Input((32, 32, 3), name="image"), keras.layers.Conv2D(2, 1)(image))
-    with pytest.raises(UserError, match=r"`model`.*\(B, None, None, K\)"):
+    with pytest.raises(UserError, match=r"`model`.*\(batch, None, None, classes\)"):
         kv.export.write(fixed, tmp_path, task=kv.tasks.Segmentation())
 
 

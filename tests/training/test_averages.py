@@ -4,6 +4,7 @@ import pytest
 
 import kvision as kv
 from kvision.training.averages import averaged
+from kvision.training.resume import resuming
 
 X = np.random.default_rng(0).normal(size=(32, 2)).astype("float32")
 Y = (X @ np.array([[1.0], [-2.0]])).astype("float32")
@@ -65,14 +66,17 @@ def test_the_raw_weights_go_on_training():
 
 def test_not_final_leaves_the_raw_weights():
     net, raw = model(), Raw()
-    kv.training.fit(net, (X, Y), epochs=1, batch_size=8, callbacks=[raw], verbose=0, final=False)
+    with resuming(None, net) as run:
+        run.final = False
+        kv.training.fit(net, (X, Y), epochs=1, batch_size=8, callbacks=[raw], verbose=0, checkpoints=run)
     np.testing.assert_array_equal(net.get_weights()[0], raw.steps[-1])
 
 
 def test_an_error_while_the_averages_are_in_takes_them_out():
     net = model()
-    kv.training.fit(net, (X, Y), epochs=1, batch_size=8, verbose=0, final=False)
+    kv.training.fit(net, (X, Y), epochs=1, batch_size=8, verbose=0)
     before = net.get_weights()[0]
+    net.optimizer._model_variables_moving_average[0].assign(before + 1)
     with pytest.raises(ZeroDivisionError), averaged(net) as (first, _):
         first[0].on_test_begin()
         assert np.abs(net.get_weights()[0] - before).max() > 0
@@ -91,8 +95,10 @@ def test_nothing_without_averages():
 def test_the_best_epochs_averages_that_a_callback_puts_back_stay(final):
     net, raw = model(), Raw()
     worst = keras.callbacks.EarlyStopping("val_loss", mode="max", patience=2, restore_best_weights=True)
-    options = {"validation_data": (X, Y), "callbacks": [raw, worst], "final": final}
-    history = kv.training.fit(net, (X, Y), epochs=9, batch_size=8, verbose=0, **options).history
+    options = {"validation_data": (X, Y), "callbacks": [raw, worst]}
+    with resuming(None, net) as run:
+        run.final = final
+        history = kv.training.fit(net, (X, Y), epochs=9, batch_size=8, verbose=0, checkpoints=run, **options).history
     assert len(history["loss"]) == 3 and len(raw.ends) == 3, "the first was the best"
     np.testing.assert_array_equal(net.get_weights()[0], raw.ends[0])
     assert np.abs(raw.ends[0] - raw.ends[-1]).max() > 1e-3, "control"

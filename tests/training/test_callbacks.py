@@ -1,3 +1,4 @@
+import sys
 import time
 
 import keras
@@ -8,7 +9,7 @@ import tensorflow as tf
 import kvision as kv
 from kvision.checks import UserError
 from kvision.training import Clock, KeepBest, PhaseRate, PhaseValue
-from kvision.training.callbacks import Callbacks
+from kvision.training.callbacks import Callbacks, verbosity
 
 
 class Given(keras.callbacks.Callback):
@@ -96,8 +97,8 @@ X = np.ones((6, 1), "float32")
 
 
 def seen(m: keras.Model, count: int) -> np.ndarray:
-    assert int(kv.distribute.read(m.layers[0].step)) == count
-    return kv.distribute.read(m.layers[0].seen)[:count]
+    assert int(kv.distribute.values.read(m.layers[0].step)) == count
+    return kv.distribute.values.read(m.layers[0].seen)[:count]
 
 
 @pytest.mark.parametrize("parts", [(3,), (1, 3), (2, 3)])
@@ -148,7 +149,7 @@ def test_an_epoch_of_unknown_length_is_refused_before_it_moves_a_rate():
     unknown = tf.data.Dataset.from_generator(pairs, output_signature=(spec, spec))
     m, rate = model(), PhaseRate(value, epochs=2)
     before = float(m.optimizer.learning_rate)
-    with pytest.raises(UserError, match="`train` does not say how many steps an epoch has, which PhaseRate follows"):
+    with pytest.raises(UserError, match="`epochs` of PhaseRate have an unknown number of steps"):
         kv.training.fit(m, unknown, epochs=2, verbose=0, callbacks=[rate])
     with pytest.raises(UserError, match="steps_per_epoch"):
         m.fit(pairs(), epochs=1, shuffle=False, verbose=0, callbacks=[rate])
@@ -231,23 +232,12 @@ class Diary(keras.callbacks.Callback):
 def test_several_fits_are_one_training_for_callbacks():
     diary, m, x = Diary(), model(), np.ones((4, 1))
     every = Callbacks([diary], model=m, verbose=0, epochs=2, steps=5)
-    order = []
-    every.restore(lambda: order.append(len(diary.said)), before_beginning=False)
     every.offset, every.last = 3, False
     m.fit(x, x, batch_size=2, epochs=1, callbacks=every)
     every.last = True
     m.fit(x, x, batch_size=2, initial_epoch=1, epochs=2, callbacks=every)
     assert diary.said == ["begin", "epoch 0", 3, -3, 4, -4, "epoch 1", 0, 0, 1, -1, "end"]
-    assert order == [1], "put back once, after the beginning"
     assert every.history.epoch == [0, 1]
-
-
-def test_what_was_kept_can_be_put_back_before_the_beginning():
-    diary, m, x, order = Diary(), model(), np.ones((2, 1)), []
-    every = Callbacks([diary], model=m, verbose=0, epochs=1, steps=1)
-    every.restore(lambda: order.append(len(diary.said)), before_beginning=True)
-    m.fit(x, x, epochs=1, callbacks=every)
-    assert order == [0] and diary.said[0] == "begin"
 
 
 def test_control_keras_own_list_begins_and_ends_twice():
@@ -297,3 +287,14 @@ def test_keep_best_asks_the_metric_and_says_what_it_cannot_know(eager):
         m.fit(x, x, epochs=2, callbacks=[Logs([1.0, 2.0]), KeepBest("val_mine")], verbose=0)
     with pytest.raises(UserError, match="Did you mean 'max'"):
         KeepBest(mode="maxi")
+
+
+@pytest.mark.parametrize(
+    ("terminal", "verbose", "bar"), [(False, "auto", False), (True, "auto", True), (False, 1, True), (True, 2, False)]
+)
+def test_a_bar_is_for_terminals_and_where_it_is_asked_for(eager, terminal, verbose, bar, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    kv.training.fit(model(), (X, X), epochs=2, verbose=verbose)
+    out = capsys.readouterr().out
+    assert "Epoch 1/2" in out and "loss: " in out and ("━" in out) == bar
+    assert verbosity("auto") == ("auto" if terminal else 2) and verbosity(0) == 0

@@ -71,7 +71,7 @@ def test_when_all_are_damaged_there_is_none(tmp_path, capsys):
         path.write_bytes(b"")
     assert kept.latest() is None
     first, second = capsys.readouterr().err.splitlines()
-    assert first.endswith("the one before is used.") and second.endswith("the training begins anew.")
+    assert "the one before" in first and "again" in second
 
 
 def test_what_was_passed_over_does_not_push_out_what_is_written_after_it(tmp_path):
@@ -103,7 +103,7 @@ def little_room():
 
 def test_a_full_disk_leaves_the_old_ones_and_says_so(tmp_path, little_room):
     kept = written(tmp_path)
-    expected = r"`checkpoints` could not be written: File too large. Expected room .*from 000-000001-00000001.npz"
+    expected = r"`folder` could not be written: File too large. Expected room .*continues from 000-000001-00000001.npz"
     with pytest.raises(UserError, match=expected):
         kept.write(Position(0, 2, 0), {"a": np.zeros(100_000)}, {})
     assert sorted(tmp_path.iterdir()) == kept.files() and equal(kept.latest(), 1)
@@ -111,5 +111,5 @@ def test_a_full_disk_leaves_the_old_ones_and_says_so(tmp_path, little_room):
 
 def test_a_folder_that_cannot_be_is_an_error_of_the_user(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"could not be written: .*goes on from its beginning"):
+    with pytest.raises(UserError, match=r"could not be written: .*continues from its beginning"):
         Checkpoints(tmp_path / "file").write(Position(), ARRAYS, {})

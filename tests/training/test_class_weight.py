@@ -3,8 +3,7 @@ import pytest
 import tensorflow as tf
 
 from kvision.checks import UserError
-from kvision.distribute import inputs
-from kvision.training.class_weight import table_of, weighted
+from kvision.training.class_weight import table_of, weighted, weighted_dataset
 from kvision.training.source import from_arrays
 
 X, Y = np.arange(6.0).reshape(6, 1), np.array([0, 1, 2, 3, 1, 0])
@@ -32,7 +31,8 @@ def test_samples_weigh_what_their_class_does(kind, own):
     *_, found = source.read(np.arange(len(x)))
     np.testing.assert_allclose(found, expected)
     assert len(source.spec) == 3 and source.spec[2].shape == (None, *expected.shape[1:])
-    dataset = inputs.class_weighted(tf.data.Dataset.from_tensor_slices(arrays).batch(6), table)
+    dataset = weighted_dataset(tf.data.Dataset.from_tensor_slices(arrays).batch(6), table)
+    assert dataset.element_spec[2].shape == source.spec[2].shape
     *_, found = next(iter(dataset))
     np.testing.assert_allclose(found, expected)
 
@@ -51,4 +51,4 @@ def test_classes_need_labels():
     with pytest.raises(UserError, match="`class_weight` needs a label"):
         weighted(from_arrays((X,), batch_size=2, seed=None), table)
     with pytest.raises(UserError, match="`class_weight` needs a label"):
-        inputs.class_weighted(tf.data.Dataset.from_tensor_slices(X).batch(2), table)
+        weighted_dataset(tf.data.Dataset.from_tensor_slices(X).batch(2), table)

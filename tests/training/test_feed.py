@@ -100,7 +100,7 @@ def test_a_dataset_without_a_batch_or_an_end_is_refused():
         feed(dataset.take(0), batch_size=1, seed=0)
     with pytest.raises(UserError, match=r"`train` has no end.*Leave out .repeat"):
         feed(dataset.repeat(), batch_size=1, seed=0)
-    with pytest.raises(UserError, match=r"`train` gives single examples.*\.batch\(SIZE\)"):
+    with pytest.raises(UserError, match=r"`train` gives single examples, not batches.*\.batch\(SIZE\)"):
         feed(tf.data.Dataset.from_tensor_slices((X, Y)), batch_size=1, seed=0)
 
 
@@ -167,7 +167,7 @@ answer(
 
 def test_two_devices_refuse_batches_that_a_loss_across_examples_would_see_twice():
     (found,) = replicas.run(UNEVEN, devices=2)
-    text = "`batch_size` does not divide by the 2 replicas, and this loss goes across examples. "
+    text = "`batch_size` is not divisible by the 2 replicas, and this loss compares examples. "
     assert found["fit"] == text + "Expected 4 or 6. Received: 5."
     assert found["evaluate"] == text + "Expected 2. Received: 1."
     assert found["passed"] == [5, 4], "control: batches that divide, and a loss of each example alone"
@@ -208,5 +208,5 @@ def test_a_pydataset_that_ends_begins_anew():
 
 
 def test_what_cannot_be_trained_on_is_said():
-    with pytest.raises(UserError, match=r"`data` is nothing that can be trained on.*kv\.data\.Images.*'object'"):
+    with pytest.raises(UserError, match=r"`data` cannot be trained on.*kv\.data\.Images.*'object'"):
         feed(object(), batch_size=4, seed=None, argument="data")

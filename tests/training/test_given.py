@@ -41,11 +41,11 @@ def test_structures_of_arrays_are_several_inputs():
 def test_other_data_stays_and_brings_its_own_labels():
     data = iter([])
     assert given(data) is data
-    with pytest.raises(UserError, match=r"`y` comes with arrays alone.*`train` brings its own"):
+    with pytest.raises(UserError, match=r"`y` is only for arrays.*`train` brings its own"):
         given(data, Y)
-    with pytest.raises(UserError, match="`sample_weight` comes with arrays alone"):
+    with pytest.raises(UserError, match="`sample_weight` is only for arrays"):
         given(data, None, W)
-    with pytest.raises(UserError, match="`data` holds lists of several lengths"):
+    with pytest.raises(UserError, match="`data` holds lists of different lengths"):
         given([[1, 2], [3]], argument="data")
 
 
@@ -55,7 +55,7 @@ def test_the_last_rows_are_for_validation():
     alike(last, (X[7:], Y[7:]))
     with pytest.raises(UserError, match=r"`validation_split`.*share in \(0, 1\)"):
         divided((X, Y), 1.5)
-    with pytest.raises(UserError, match="leaves a part of 10 rows empty"):
+    with pytest.raises(UserError, match="leaves one part of the 10 rows empty"):
         divided((X, Y), 0.99)
-    with pytest.raises(UserError, match=r"splits arrays alone.*kv\.data\.split"):
+    with pytest.raises(UserError, match=r"splits only arrays.*kv\.data\.split"):
         divided(iter([]), 0.2)

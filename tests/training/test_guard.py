@@ -35,7 +35,9 @@ def made(optimizer=None, activation="tanh", **options):
 
 
 def state(model):
-    return [kv.distribute.read(v) for v in [*model.variables, *model.optimizer.variables, *model.metrics_variables]]
+    return [
+        kv.distribute.values.read(v) for v in [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    ]
 
 
 def fit(model, x=X, y=Y, **options):
@@ -104,8 +106,8 @@ def test_what_float16s_scaling_leaves_out_leaves_statistics_and_metrics_too():
     rows = [*range(8), *range(12, 24)]
     assert fit(without, X[rows], Y[rows]).history == history and np.isfinite(history["loss"]).all()
     for ours, theirs in zip(model.variables, without.variables, strict=True):
-        np.testing.assert_array_equal(kv.distribute.read(ours), kv.distribute.read(theirs))
-    assert [float(kv.distribute.read(each.dynamic_scale)) for each in scaled] == [64, 128]
+        np.testing.assert_array_equal(kv.distribute.values.read(ours), kv.distribute.values.read(theirs))
+    assert [float(kv.distribute.values.read(each.dynamic_scale)) for each in scaled] == [64, 128]
 
 
 def test_control_stock_keras_keeps_what_is_not_finite():
@@ -222,7 +224,7 @@ try:
     fit(stopped, bad, y)
 except kv.training.NonFinite as problem:
     text = str(problem)
-iterations = [int(kv.distribute.read(model.optimizer.iterations)) for model in (skipped, stopped)]
+iterations = [int(kv.distribute.values.read(model.optimizer.iterations)) for model in (skipped, stopped)]
 answer(logs=logs, expected=expected, same=same, text=text, iterations=iterations)
 """
 

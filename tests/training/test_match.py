@@ -96,4 +96,7 @@ def test_labels_that_are_right_or_another_losss():
 
 def test_what_tensorflow_says_of_a_label():
     text = "Received a label value of 3 which is outside the valid range of [0, 3).  Label values: 1 2 3"
-    assert "0 to 2" in str(match.wrong_label(ValueError(text))) and match.wrong_label(ValueError("else")) is None
+    assert (
+        "0 to 2" in str(match.wrong_label(ValueError(text), argument="y"))
+        and match.wrong_label(ValueError("else"), argument="y") is None
+    )

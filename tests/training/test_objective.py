@@ -108,7 +108,7 @@ def trained(kind, scope):
         model = kind()
         model.compile(keras.optimizers.SGD(0.5, momentum=0.9))
     logs = kv.training.fit(model, source(), epochs=2, verbose=0).history
-    return [kv.distribute.read(v).tolist() for v in model.weights], logs
+    return [kv.distribute.values.read(v).tolist() for v in model.weights], logs
 
 answer(two=trained(Rotation, True), one=trained(Rotation, False), undivided=trained(Undivided, True))
 """

@@ -51,9 +51,8 @@ def test_a_slow_pipeline_is_named_with_both_rates(clock, capsys, parts):
     assert watched.share == pytest.approx(0.75)
     text = capsys.readouterr().err
     assert text.startswith(
-        "Epoch 4: the input pipeline starves the model: 8 images/s come, and the model alone takes 32"
+        "Epoch 4: the model waits for its data 75% of the time: 8 images/s are read, and the model could take 32."
     )
-    assert "75% of the time" in text
 
 
 @pytest.mark.parametrize(
@@ -91,6 +90,6 @@ def test_in_a_training(capsys):
     model.compile("sgd", "mse")
     source = kv.training.Source(read, 32, 2, spec)
     kv.training.fit(model, source, epochs=1, verbose=0)
-    slow = "starves the model" in capsys.readouterr().err
+    slow = "waits for its data" in capsys.readouterr().err
     kv.training.fit(model, (np.zeros((32, 2)), np.zeros((32, 1))), epochs=1, batch_size=2, verbose=0)
     assert slow and capsys.readouterr().err == ""

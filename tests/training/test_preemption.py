@@ -19,9 +19,9 @@ def noticed_and_the_handler_put_back():
     before = outside()
     try:
         with watch() as notice:
-            assert not notice.given()
+            assert not notice.is_set()
             signal.raise_signal(signal.SIGTERM)
-            assert notice.given() and before == []
+            assert notice.is_set() and before == []
             raise Preempted(Path("here"))
     except Preempted:
         signal.raise_signal(signal.SIGTERM)
@@ -61,7 +61,7 @@ def test_in_another_thread_nothing_is_noticed():
 
     def run():
         with watch() as notice:
-            seen.append(notice.given())
+            seen.append(notice.is_set())
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -72,4 +72,4 @@ def test_in_another_thread_nothing_is_noticed():
 def test_the_exit_says_run_me_again():
     stop = Preempted(Path("folder/x.npz"))
     assert isinstance(stop, SystemExit) and stop.code == RUN_AGAIN == 75
-    assert str(stop) == "Ended by SIGTERM after folder/x.npz was written. The same command goes on."
+    assert str(stop) == "Ended by SIGTERM after folder/x.npz was written. Run the same command again to continue."

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import kvision as kv
-from kvision import distribute
 from kvision.checks import UserError
+from kvision.distribute.values import read
 from kvision.training import resume as resuming
 from kvision.training.checkpoint import Checkpoints
-from kvision.training.resume import Resume
+from kvision.training.resume import Resume, Run
 from kvision.training.source import Position
 
 pytestmark = pytest.mark.usefixtures("eager")  # the fixtures of the module train in a graph
@@ -86,7 +86,7 @@ def run(folder, *strikes, epochs=10, every=2):
             )
         except Struck:
             continue
-        state = [distribute.read(v) for v in [*model.variables, *model.optimizer.variables]]
+        state = [read(v) for v in [*model.variables, *model.optimizer.variables]]
         return state, callbacks, history.history
     raise AssertionError("struck to the end")
 
@@ -125,14 +125,15 @@ def test_struck_anywhere_it_ends_bit_equal_with_its_callbacks(whole, struck):
 
 @pytest.mark.slow
 def test_control_without_what_the_callbacks_kept_it_ends_elsewhere(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(Resume, "restore_callbacks", lambda self, callbacks: None)
+    monkeypatch.setattr(resuming.callback_state, "put", lambda *given: None)
     with pytest.raises(AssertionError):
         equal(run(tmp_path, (7, 2)), whole)
 
 
 @pytest.mark.slow
 def test_control_without_the_sums_the_interrupted_epochs_logs_differ(whole, tmp_path, monkeypatch):
-    monkeypatch.setattr(Resume, "restore_metrics", lambda self, model: None)
+    put = Run._put
+    monkeypatch.setattr(Run, "_put", lambda self, kind, to: put(self, kind, to) if kind == "variable" else None)
     other = run(tmp_path, (1, 3))
     for a, b in zip(other[0], whole[0], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -162,6 +163,13 @@ def test_settings_are_those_at_hand_and_counts_go_on(tmp_path):
     assert (second.patience, second.min_delta, second.wait, second.best, epochs) == (9, -0.7, 3, first.best, 4)
 
 
+def kept(folder) -> tuple[Position, dict]:
+    """Position and record of the last checkpoint."""
+    found = Resume(folder).checkpoints.latest()
+    assert found is not None
+    return found[0], found[2]
+
+
 def fitted(folder, epochs, *, model=None, callbacks=(), **options):
     model = made() if model is None else model
     options = {"batch_size": 4, "verbose": 0, "callbacks": callbacks, "checkpoints": folder, **options}
@@ -172,10 +180,12 @@ def test_a_rate_that_was_asked_for_anew_is_taken_and_one_that_training_lowered_g
     lower = keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=0, min_delta=9)  # after each but the first
     fitted(tmp_path, 2, callbacks=[lower])
     same, _ = fitted(tmp_path, 2)
-    assert float(same.optimizer.learning_rate) == np.float32(0.1) and "with a rate" not in capsys.readouterr().err
+    assert (
+        float(same.optimizer.learning_rate) == np.float32(0.1) and "with a learning rate" not in capsys.readouterr().err
+    )
     other, _ = fitted(tmp_path, 3, model=made(0.05))
     assert float(other.optimizer.learning_rate) == np.float32(0.05)
-    assert "with a rate of 0.05 in place of 0.2" in capsys.readouterr().err
+    assert "with a learning rate of 0.05 in place of 0.2" in capsys.readouterr().err
     again, _ = fitted(tmp_path, 4, model=made(0.05))
     assert float(again.optimizer.learning_rate) == np.float32(0.05)
 
@@ -219,8 +229,8 @@ def test_one_resume_for_two_calls_is_like_its_folder(tmp_path):
     _, history_by_folder = fitted(tmp_path / "folder", 4, model=twice)
     assert len(history["loss"]) == 4 and history == history_by_folder and expected is not twice
     for a, b in zip(model.variables, twice.variables, strict=True):
-        np.testing.assert_array_equal(distribute.read(a), distribute.read(b))
-    assert Resume(tmp_path / "object").position == Position(0, 4, 0)
+        np.testing.assert_array_equal(read(a), read(b))
+    assert kept(tmp_path / "object")[0] == Position(0, 4, 0)
 
 
 def test_another_seed_or_within_an_epoch_another_batch_is_refused(tmp_path):
@@ -240,15 +250,22 @@ def test_a_metric_of_several_numbers_is_kept(tmp_path):
     model = made()
     model.compile("sgd", "binary_crossentropy", metrics=[keras.metrics.F1Score(threshold=0.5)])
     _, history = fitted(tmp_path, 2, model=model)
-    assert np.shape(history["f1_score"]) == (2, 1) and Resume(tmp_path).history == history
+    assert np.shape(history["f1_score"]) == (2, 1) and kept(tmp_path)[1]["history"] == history
 
 
 def test_what_was_put_back_is_not_held_for_the_whole_training(tmp_path):
     fitted(tmp_path, 1, callbacks=[kv.training.KeepBest("loss")])
-    resume = Resume(tmp_path)
-    assert resume._arrays
-    fitted(resume, 2, callbacks=[kv.training.KeepBest("loss")])
-    assert not resume._arrays
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(sorted(run._arrays))
+
+    model = made()
+    model.optimizer.build(model.trainable_variables)
+    with resuming.resuming(tmp_path, model) as run:
+        fitted(run, 2, model=model, callbacks=[kv.training.KeepBest("loss"), Look()])
+    assert seen == [[]]
 
 
 def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
@@ -261,7 +278,7 @@ def test_where_it_goes_on_is_told_even_past_a_damaged_file(tmp_path, capsys):
     capsys.readouterr()
     kv.training.fit(made(), (X, Y), epochs=2, batch_size=4, verbose=0, checkpoints=tmp_path)
     told = capsys.readouterr().err
-    assert f"{newest} is damaged" in told and "Goes on at epoch 2, from 000-000001-00000000.npz" in told
+    assert f"{newest} is damaged" in told and "continues at epoch 2, from 000-000001-00000000.npz" in told
 
 
 class Slow(keras.callbacks.Callback):
@@ -305,17 +322,17 @@ def test_epochs_that_were_passed_over_are_trained_again_to_the_same_end(tmp_path
     def trained(*strike):
         model, resume = made(), Resume(tmp_path, share=1e-9)
         history = kv.training.fit(model, (X, Y), epochs=6, verbose=0, callbacks=[*strike], checkpoints=resume)
-        return [distribute.read(v) for v in model.variables], history.history["loss"]
+        return [read(v) for v in model.variables], history.history["loss"]
 
     with pytest.raises(Struck):
         trained(Strike(4, 0))
-    assert Resume(tmp_path).position == Position(0, 1, 0)
+    assert kept(tmp_path)[0] == Position(0, 1, 0)
     again, losses = trained()
     model = made()
     whole = kv.training.fit(model, (X, Y), epochs=6, verbose=0).history["loss"]
     assert losses == whole
     for a, b in zip(again, model.variables, strict=True):
-        np.testing.assert_array_equal(a, distribute.read(b))
+        np.testing.assert_array_equal(a, read(b))
 
 
 def test_a_stopped_training_is_kept_as_stopped(tmp_path):
@@ -324,7 +341,8 @@ def test_a_stopped_training_is_kept_as_stopped(tmp_path):
             self.model.stop_training = epoch == 2
 
     kv.training.fit(made(), (X, Y), epochs=9, verbose=0, callbacks=[Stop()], checkpoints=Resume(tmp_path, share=1e-9))
-    assert Resume(tmp_path).position.epoch == 3 and Resume(tmp_path).record["stopped"]
+    position, record = kept(tmp_path)
+    assert position.epoch == 3 and record["stopped"]
 
 
 def test_another_models_checkpoint_is_refused(tmp_path):
@@ -339,10 +357,13 @@ def test_weights_that_are_not_finite_are_not_written(tmp_path):
     model = made()
     kv.training.fit(model, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    resume = Resume(tmp_path)
-    model.layers[0].kernel.assign(np.full((4, 8), np.nan))
-    with pytest.raises(UserError, match=r"`loss` has led to weights that are not finite.*kernel"):
-        resume.write(model, Position(0, 2, 0), {"history": {}, "stopped": False}, [])
+
+    class Break(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.layers[0].kernel.assign(np.full((4, 8), np.nan))
+
+    with pytest.raises(UserError, match=r"`checkpoints` were not written: a weight is not finite.*kernel"):
+        fitted(tmp_path, 2, model=model, batch_size=32, callbacks=[Break()])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -354,21 +375,21 @@ def test_bfloat16_comes_back(tmp_path):
         kv.training.fit(one, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
         kv.training.fit(other, (X, Y), epochs=1, verbose=0, checkpoints=tmp_path)
         for a, b in zip(one.variables, other.variables, strict=True):
-            np.testing.assert_array_equal(distribute.read(a).astype("float32"), distribute.read(b).astype("float32"))
+            np.testing.assert_array_equal(read(a).astype("float32"), read(b).astype("float32"))
     finally:
         keras.config.set_dtype_policy(before)
 
 
 def test_a_record_is_json_and_every_is_a_count(tmp_path):
     kv.training.fit(made(), (X, Y), epochs=1, verbose=0, callbacks=[kv.training.KeepBest("loss")], checkpoints=tmp_path)
-    record = Resume(tmp_path).record
+    _, record = kept(tmp_path)
     assert json.loads(json.dumps(record)) == record
-    (kept,) = record["callbacks"]
-    assert kept["kind"] == ["KeepBest", "loss"] and kept["values"]["epoch"] == 0 and kept["lists"]["weights"] > 0
+    (best,) = record["callbacks"]
+    assert best["kind"] == ["KeepBest", "loss"] and best["values"]["epoch"] == 0 and best["lists"]["weights"] > 0
     with pytest.raises(UserError, match=r"`every` .*at least 1"):
         Resume(tmp_path, every=0)
     for share in (0, 1, 5.0):
         with pytest.raises(UserError, match=r"`share` .*between 0 and 1"):
             Resume(tmp_path, share=share)
-    with pytest.raises(UserError, match=r"`share` .*None where `every` says when"):
+    with pytest.raises(UserError, match=r"`share` .*None beside `every`"):
         Resume(tmp_path, every=2, share=0.5)

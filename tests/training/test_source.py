@@ -38,7 +38,7 @@ def test_rows_from_any_step_are_the_tail_of_the_whole(count, drop):
 def test_arrays_of_any_structure_become_batches_and_doubles_singles():
     x = {"a": np.arange(6.0).reshape(3, 2), "b": np.arange(3, dtype="uint8")}
     y = [1, 2, 3]
-    some = from_arrays((x, np.array(y), None), batch_size=2, seed=None)
+    some = from_arrays((x, np.array(y)), batch_size=2, seed=None)
     assert some.steps == 2 and some.count == 3
     spec, labels = some.spec
     assert (spec["a"].shape, spec["a"].dtype, spec["b"].dtype) == ((None, 2), "float32", "uint8")
@@ -54,7 +54,7 @@ def test_arrays_of_any_structure_become_batches_and_doubles_singles():
     [
         ((np.zeros((3, 2)), np.zeros(4)), r"arrays of one length. Received: \[\(3, 2\), \(4,\)\]"),
         ((np.zeros((3, 2)), None, np.zeros(3)), "without a gap. Received: .*NoneType"),
-        ((np.zeros((0, 2)), np.zeros(0)), "gives no batch. Expected at least one row. Received: 0"),
+        ((np.zeros((0, 2)), np.zeros(0)), "`train` gives no batch. Expected at least one row"),
         ((), "arrays of one length"),
     ],
 )
@@ -66,7 +66,7 @@ def test_what_is_no_data_is_refused(arrays, text):
 def test_batches_that_cannot_be_are_refused():
     with pytest.raises(UserError, match=r"`batch_size` .*at least 1"):
         source(batch_size=0)
-    with pytest.raises(UserError, match=r"gives no batch. Expected at least 4 rows. Received: 3"):
+    with pytest.raises(UserError, match=r"`batch_size` .*at most the 3 rows.*Received: 4"):
         source(3, drop_remainder=True)
 
 

@@ -1,4 +1,4 @@
-"""Fitted scikit-learn estimators become Keras layers: one file for each family, one table of all."""
+"""Converts fitted scikit-learn estimators into Keras layers. Each family has a module. Tables list all converters."""
 
 from kvision.heads.converters import boosting, linear, neighbors, networks, support_vectors, transformers, trees
 from kvision.heads.converters.contract import Converter

@@ -1,4 +1,4 @@
-"""What every converter is and how it refuses."""
+"""The shared parts of all converters: their type, their error, and the layers at the end of most conversions."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,29 +9,33 @@ import numpy as np
 from kvision import checks
 from kvision.layers import Chain, Decision
 
-__all__ = ["NO_PROBABILITIES", "Converter", "Layers", "decided", "dense", "refused"]
+__all__ = ["Converter", "Layers", "decided", "dense", "refused"]
 
-Layers = Sequence[keras.layers.Layer]  # called one after the other
-# From a fitted scikit-learn estimator of one class to the layers that compute its answer. It reads every parameter that
-# changes the answer, and raises `refused(...)` for a value that it cannot convert.
+Layers = Sequence[keras.layers.Layer]  # The layers are called in this order.
+# A converter takes a fitted scikit-learn estimator and returns layers that compute the same numbers. A converter reads
+# every parameter that changes the result, and raises `refused(...)` for a value that it cannot convert.
 Converter = Callable[[Any], Layers]
 
-NO_PROBABILITIES = (
-    "{name} of scikit-learn has no probabilities: `probabilities` is the softmax of its decision function. The order"
-    " of the classes is right, the values are not calibrated."
+_NOTE = (
+    "{name} of scikit-learn computes no probabilities: `probabilities` is the softmax of its decision function. The"
+    " order of the classes is right, the values are not calibrated."
 )
 
 
 def refused(estimator: Any, problem: str, *, expected: str, hint: str = "") -> checks.UserError:
-    """Builds the error for an estimator that cannot be converted; the caller raises it."""
+    """Returns the error for an estimator that cannot be converted. The caller raises it."""
     name = type(estimator).__name__
-    return checks.error(
-        "head", problem=f"cannot become a layer: {name} {problem}", expected=expected, received=estimator, hint=hint
+    return checks.UserError(
+        "estimator",
+        problem=f"cannot become a layer: {name} {problem}",
+        expected=expected,
+        received=estimator,
+        hint=hint,
     )
 
 
 def dense(kernel: np.ndarray, bias: np.ndarray | None, activation: str | None = None, name: str | None = None):
-    """Creates a float32 Dense layer with a kernel `(width, units)` and a bias `(units,)`, built and ready to train."""
+    """Returns a built float32 Dense layer with a kernel `(width, units)` and a bias `(units,)`."""
     layer = keras.layers.Dense(
         kernel.shape[1], activation=activation, use_bias=bias is not None, dtype="float32", name=name
     )
@@ -41,6 +45,5 @@ def dense(kernel: np.ndarray, bias: np.ndarray | None, activation: str | None = 
 
 
 def decided(estimator: Any, scores: Layers) -> Layers:
-    """The layers of an estimator without `predict_proba`: softmax of its scores, and the note for the model card."""
-    note = NO_PROBABILITIES.format(name=type(estimator).__name__)
-    return [Chain([*scores, Decision("softmax")], note=note)]
+    """Returns the layers of an estimator without `predict_proba`: the softmax of its scores, with a note about this."""
+    return [Chain([*scores, Decision("softmax")], note=_NOTE.format(name=type(estimator).__name__))]

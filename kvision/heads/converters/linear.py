@@ -21,37 +21,38 @@ from kvision.layers import Chain, ColumnScaling, Decision
 
 __all__ = ["CONVERTERS", "linear_arrays", "linear_layer", "standardizer"]
 
-_LARGEST = 8  # of mean times weight: float32 loses 5e-7 of the score where a larger one is folded into the bias
+# The largest product of mean and weight that is folded into the bias. At this limit float32 loses 5e-7 of the score.
+_LARGEST = 8
 
 
 def standardizer(features: np.ndarray) -> StandardScaler:
-    """Fits a scaler whose means are float32 numbers, so that `linear_arrays` folds exactly what it subtracts."""
+    """Returns a fitted scaler with means that are exact in float32, so that folding them loses no digits."""
     scaler = StandardScaler().fit(features)
     scaler.mean_ = scaler.mean_.astype("float32").astype("float64")
     return scaler
 
 
 def linear_arrays(coef, intercept, scaler: StandardScaler | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Kernel, bias and center of a linear classifier on raw features.
+    """Returns the arrays of a linear classifier on raw features, with the scaler in front of it folded in.
 
     Args:
-        coef: `(classes, width)`, or one row for two classes, of which the first then gets 0.
+        coef: `(classes, width)`. If there is one row, it gives the score of the second of two classes, and the first
+            class gets the score 0.
         intercept: `(classes,)`.
-        scaler: The standardization in front of the classifier, folded in.
+        scaler: The scaler that `standardizer` returned. If None, the classifier was fitted on raw features.
 
     Returns:
-        Kernel `(width, classes)`, bias `(classes,)` and center `(width,)`, float32: the scores are
-        `(x - center) @ kernel + bias`. The center is 0 but for columns so far from 0 that float32 would notice.
+        Kernel `(width, classes)`, bias `(classes,)` and center `(width,)`, all float32. The scores are
+        `(x - center) @ kernel + bias`. The center is 0 except in columns that are so far from 0 that folding the mean
+        into the bias would lose digits.
     """
     coef, intercept = np.atleast_2d(coef).astype("float64"), np.atleast_1d(intercept).astype("float64")
     center = np.zeros(coef.shape[1], "float32")
-    if scaler is not None:  # (x - mean) / scale is linear too
-        scale = scaler.scale_ if scaler.with_std else np.ones(coef.shape[1])
-        coef = coef / scale
-        if scaler.with_mean:
-            far = np.abs(scaler.mean_ * coef).max(axis=0) > _LARGEST
-            center = np.where(far, scaler.mean_, 0).astype("float32")
-            intercept = intercept - coef @ (scaler.mean_ - center)
+    if scaler is not None:
+        coef = coef / scaler.scale_
+        far = np.abs(scaler.mean_ * coef).max(axis=0) > _LARGEST
+        center = np.where(far, scaler.mean_, 0).astype("float32")
+        intercept = intercept - coef @ (scaler.mean_ - center)
     if len(coef) == 1:
         coef = np.concatenate([np.zeros_like(coef), coef])
         intercept = np.concatenate([np.zeros_like(intercept), intercept])
@@ -59,10 +60,15 @@ def linear_arrays(coef, intercept, scaler: StandardScaler | None = None) -> tupl
 
 
 def linear_layer(kernel: np.ndarray, bias: np.ndarray, center: np.ndarray) -> keras.layers.Layer:
-    """Softmax of `(x - center) @ kernel + bias`, built and ready to train on.
+    """Returns a built layer that computes the softmax of `(x - center) @ kernel + bias` and can be trained further.
+
+    Args:
+        kernel: `(width, classes)`.
+        bias: `(classes,)`.
+        center: `(width,)`.
 
     Returns:
-        A plain Dense layer where the center is 0, else a `kvision.layers.Chain` that ends in one.
+        A plain Dense layer if the center is 0, otherwise a `kvision.layers.Chain` that ends in a Dense layer.
     """
     if not center.any():
         return dense(kernel, bias, "softmax", "probabilities")
@@ -72,8 +78,8 @@ def linear_layer(kernel: np.ndarray, bias: np.ndarray, center: np.ndarray) -> ke
 
 
 def _coefficients(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Of the decision function: `(scores, width)` and `(scores,)`; one score for two classes."""
-    # `sparsify` leaves a sparse matrix
+    """Returns weights `(scores, width)` and biases `(scores,)` of the decision function: one score for two classes."""
+    # The matrix is sparse after a call of scikit-learn's `sparsify()`.
     coef = estimator.coef_.toarray() if hasattr(estimator.coef_, "toarray") else estimator.coef_
     coef = np.atleast_2d(coef)
     return coef, np.broadcast_to(estimator.intercept_, len(coef))
@@ -86,13 +92,13 @@ def _scores(estimator: Any) -> keras.layers.Layer:
 
 def _softmax(estimator: Any) -> Layers:
     classes = len(estimator.classes_)
-    rule = getattr(estimator, "multi_class", "auto")  # until scikit-learn 1.7
-    apart = rule == "ovr" or getattr(estimator, "solver", None) == "liblinear"
-    if (classes > 2 and apart) or (classes == 2 and rule == "multinomial"):
+    rule = getattr(estimator, "multi_class", "auto")  # the parameter exists until scikit-learn 1.7
+    one_against_rest = rule == "ovr" or getattr(estimator, "solver", None) == "liblinear"
+    if (classes > 2 and one_against_rest) or (classes == 2 and rule == "multinomial"):
         raise refused(
             estimator,
-            f"with solver={estimator.solver!r}, multi_class={rule!r} for {classes} classes is no softmax of its scores",
-            expected="the default multi_class, and another solver than 'liblinear' for more than two classes",
+            f"with solver={estimator.solver!r} and multi_class={rule!r} is not a softmax of its scores",
+            expected="the default multi_class, and for more than two classes another solver than 'liblinear'",
         )
     return [linear_layer(*linear_arrays(*_coefficients(estimator)))]
 
@@ -104,19 +110,11 @@ def _stochastic(estimator: SGDClassifier) -> Layers:
 
 
 def _margins(estimator: Any) -> Layers:
-    labels = getattr(estimator, "_label_binarizer", None)
-    if labels is not None and labels.y_type_.startswith("multilabel"):
-        raise refused(estimator, "was fitted on several labels for each row", expected="one label for each row")
     return decided(estimator, [_scores(estimator)])
 
 
 CONVERTERS: dict[type, Converter] = {
-    LogisticRegression: _softmax,
-    LogisticRegressionCV: _softmax,
-    LinearDiscriminantAnalysis: _softmax,
+    **dict.fromkeys((LogisticRegression, LogisticRegressionCV, LinearDiscriminantAnalysis), _softmax),
+    **dict.fromkeys((LinearSVC, RidgeClassifier, RidgeClassifierCV, Perceptron), _margins),
     SGDClassifier: _stochastic,
-    LinearSVC: _margins,
-    RidgeClassifier: _margins,
-    RidgeClassifierCV: _margins,
-    Perceptron: _margins,
 }

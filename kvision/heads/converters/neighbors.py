@@ -1,4 +1,4 @@
-"""The nearest neighbors of scikit-learn become a `NearestNeighbors` layer."""
+"""The nearest-neighbor classifier of scikit-learn becomes a `NearestNeighbors` layer."""
 
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
@@ -8,18 +8,18 @@ from kvision.layers import ColumnScaling, NearestNeighbors
 
 __all__ = ["CONVERTERS", "neighbors_layer"]
 
-_FAR = 4  # standard deviations: values about a mean that far from 0 lie within a factor of 2, and differ exactly
-_QUERIES = 64
-_ROUNDINGS = 4
-_OFTEN = 0.05  # share of the queries: few have two neighbors as near as that by chance
-_MOST = 256  # candidates: (256, 256, 1280) float32 are 335 MB
-_EXPECTED = "metric 'euclidean', 'minkowski' with p=2 (columns may have weights `w`) or 'cosine'"
+_FAR = 4  # a mean is far from 0 beyond this many standard deviations: most differences are then exact
+_QUERIES = 64  # rows of the bank that are used to find the number of candidates
+_ROUNDINGS = 4  # largest error of a matrix product, in roundings of float32
+_OFTEN = 0.05  # share of the queries: so few have two neighbors at nearly the same distance by chance
+_MOST = 256  # candidates: their differences to 256 queries, (256, 256, 1280) float32, take 335 MB
+_EXPECTED = "metric 'euclidean', 'minkowski' with p=2 (with or without weights `w` of the columns) or 'cosine'"
 
 
 def neighbors_layer(
     bank: np.ndarray, targets: np.ndarray, *, classes: int, k: int, weights: str, metric: str
 ) -> NearestNeighbors:
-    """The layer for a bank `(rows, width)` of features and targets `(rows,)` in [0, classes)."""
+    """Returns the layer for features `(rows, width)` and their classes `(rows,)` in [0, classes)."""
     bank = np.asarray(bank, "float64")
     empty = np.zeros(len(bank))
     if metric == "cosine":
@@ -35,10 +35,11 @@ def neighbors_layer(
 
 
 def _center(bank: np.ndarray) -> np.ndarray:
-    """What is subtracted from each column, so that the squares and what float32 loses of them are small.
+    """Returns the number to subtract from each column, so that float32 keeps the digits of the squared distances.
 
-    0 for a column near 0; else its mean, rounded to a power of two: the differences of most values are then exact in
-    float32, and those of integers are integers, so that equal distances stay equal.
+    The number is 0 for a column near 0. For the other columns it is the mean, rounded to a multiple of a power of two.
+    Most differences are then exact in float32. Differences of integers are integers, so that equal distances stay
+    equal.
     """
     mean, spread = bank.mean(axis=0), bank.std(axis=0)
     step = 2.0 ** np.ceil(np.log2(np.maximum(spread, np.finfo("float32").tiny)))
@@ -46,10 +47,10 @@ def _center(bank: np.ndarray) -> np.ndarray:
 
 
 def _candidates(bank: np.ndarray, k: int) -> int:
-    """How many rows have to be compared by their differences, see `NearestNeighbors`; tried on rows of the bank.
+    """Returns the number of rows that `NearestNeighbors` compares by differences, found with rows of the bank.
 
-    A matrix product in float32 is off by some roundings of the squared features. Rows that are farther than the last
-    neighbor by less than this can take its place.
+    A matrix product in float32 has an error of some roundings of the squared features. A row that is farther than the
+    last neighbor by less than this error can take the place of that neighbor.
     """
     queries = bank[np.linspace(0, len(bank) - 1, min(_QUERIES, len(bank))).astype(int)]
     lengths = np.square(bank).sum(axis=1)
@@ -81,13 +82,10 @@ def _neighbors(estimator: KNeighborsClassifier) -> Layers:
         raise refused(estimator, "weights neighbors by a function", expected="weights 'uniform' or 'distance'")
     if not isinstance(bank, np.ndarray):
         raise refused(estimator, f"was fitted on {type(bank).__name__}", expected="a dense array of features")
-    if estimator.n_neighbors > len(bank):
-        problem = f"asks for n_neighbors={estimator.n_neighbors} of {len(bank)} rows"
-        raise refused(estimator, problem, expected=f"n_neighbors of at most {len(bank)}")
     options = {"classes": len(estimator.classes_), "k": estimator.n_neighbors, "weights": weights, "metric": metric}
     if importance is None:
         return [neighbors_layer(bank, estimator._y, **options)]
-    factor = np.sqrt(np.asarray(importance, "float64"))  # sum of w (x - b)^2
+    factor = np.sqrt(np.asarray(importance, "float64"))  # The distance is the sum of w (x - b)^2.
     return [ColumnScaling.of(len(factor), factor=factor), neighbors_layer(bank * factor, estimator._y, **options)]
 
 

@@ -2,7 +2,7 @@
 
 from sklearn.neural_network import MLPClassifier
 
-from kvision.heads.converters.contract import Converter, Layers, dense, refused
+from kvision.heads.converters.contract import Converter, Layers, dense
 from kvision.layers import Decision
 
 __all__ = ["CONVERTERS"]
@@ -11,8 +11,6 @@ _ACTIVATIONS = {"identity": None, "logistic": "sigmoid", "tanh": "tanh", "relu":
 
 
 def _perceptron(estimator: MLPClassifier) -> Layers:
-    if estimator._label_binarizer.y_type_.startswith("multilabel"):
-        raise refused(estimator, "was fitted on several labels for each row", expected="one label for each row")
     activations = [_ACTIVATIONS[estimator.activation]] * (len(estimator.coefs_) - 1) + [None]
     layers = zip(estimator.coefs_, estimator.intercepts_, activations, strict=True)
     return [*(dense(kernel, bias, activation) for kernel, bias, activation in layers), Decision("softmax")]

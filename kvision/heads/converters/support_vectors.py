@@ -13,30 +13,30 @@ from kvision.layers.support_vectors import KERNELS
 __all__ = ["CONVERTERS"]
 
 _NOTE = (
-    "{name} of scikit-learn has no probabilities here: `probabilities` is the softmax of its decision function"
-    " of shape 'ovr'. They are not calibrated. Where classes have equally many votes, the summed scores decide"
-    " (break_ties=True)."
+    "{name} of scikit-learn computes no probabilities: `probabilities` is the softmax of its decision function of shape"
+    " 'ovr'. The values are not calibrated. If classes have equally many votes, the summed scores decide, as with"
+    " break_ties=True."
 )
 
 
 def _machine(estimator: Any) -> Layers:
-    kernel, name = estimator.kernel, type(estimator).__name__
+    kernel = estimator.kernel
     if kernel not in ("linear", *KERNELS):
         shown = kernel if isinstance(kernel, str) else "a function"
         raise refused(estimator, f"has the kernel {shown}", expected="kernel 'linear', 'rbf', 'poly' or 'sigmoid'")
     if estimator.probability not in (False, "deprecated"):
         raise refused(
             estimator,
-            "with probability=True couples probabilities of pairs by an iteration that no layer repeats",
+            "with probability=True computes probabilities by an iteration that no layer repeats",
             expected="probability=False",
-            hint="Fit it with probability=False: `probabilities` is then the softmax of its decision function",
+            hint="Fit it with probability=False: the layer then computes the softmax of its decision function",
         )
     if not isinstance(estimator.support_vectors_, np.ndarray):
         raise refused(estimator, "was fitted on a sparse matrix", expected="a dense array of features")
     scores = _linear(estimator) if kernel == "linear" else _vectors(estimator)
     if len(estimator.classes_) == 2:
         return decided(estimator, [scores])
-    return [Chain([scores, Decision("votes")], note=_NOTE.format(name=name))]
+    return [Chain([scores, Decision("votes")], note=_NOTE.format(name=type(estimator).__name__))]
 
 
 def _linear(estimator: Any) -> keras.layers.Layer:
@@ -53,7 +53,7 @@ def _vectors(estimator: Any) -> SupportVectors:
         coef0=estimator.coef0,
         degree=estimator.degree,
     )
-    # distances do not depend on the origin, and float32 keeps more of them near it; inner products do
+    # Distances do not depend on the origin (inner products do), and float32 keeps more of their digits near the origin.
     center = vectors.mean(axis=0).astype("float32") if estimator.kernel == "rbf" else np.zeros(vectors.shape[1])
     layer.center.assign(center)
     layer.bank.assign(vectors - center)
@@ -63,7 +63,7 @@ def _vectors(estimator: Any) -> SupportVectors:
 
 
 def _against_each_class(dual: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """`dual` `(classes - 1, vectors)` leaves each vector's own class out; `(vectors, classes)` with 0 there."""
+    """Returns coefficients `(vectors, classes)` from `dual` `(classes - 1, vectors)`: 0 for the class of the vector."""
     own = np.repeat(np.arange(len(counts)), counts)
     return np.stack([np.insert(column, place, 0.0) for column, place in zip(dual.T, own, strict=True)])
 

@@ -1,4 +1,4 @@
-"""Transformers of scikit-learn that stand in front of a classifier become layers."""
+"""Transformers before the classifier of a scikit-learn pipeline become layers."""
 
 from typing import Any
 
@@ -26,7 +26,8 @@ def _standard(scaler: StandardScaler) -> Layers:
     width, factor = scaler.n_features_in_, 1 / scaler.scale_ if scaler.with_std else 1.0
     if not scaler.with_mean:
         return [ColumnScaling.of(width, factor=factor)]
-    # Features are float32, and newer versions of scikit-learn round the mean to it: what is left there tells.
+    # Newer versions of scikit-learn round the mean to float32, the type of the features. Older versions do not round
+    # it. In both cases the scaler transforms the rounded mean to the offset that remains.
     near = scaler.mean_.astype("float32")
     return [ColumnScaling.of(width, center=near, factor=factor, offset=scaler.transform(near[None])[0])]
 
@@ -38,15 +39,12 @@ def _robust(scaler: RobustScaler) -> Layers:
 
 
 def _min_max(scaler: MinMaxScaler) -> Layers:
-    low, clip = scaler.feature_range[0], scaler.feature_range if scaler.clip else None
-    layer = ColumnScaling.of(
-        scaler.n_features_in_, center=scaler.data_min_, factor=scaler.scale_, offset=low, clip=clip
-    )
-    return [layer]
+    settings = {"offset": scaler.feature_range[0], "clip": scaler.feature_range if scaler.clip else None}
+    return [ColumnScaling.of(scaler.n_features_in_, center=scaler.data_min_, factor=scaler.scale_, **settings)]
 
 
 def _max_abs(scaler: MaxAbsScaler) -> Layers:
-    clip = (-1, 1) if getattr(scaler, "clip", False) else None  # new in scikit-learn 1.9
+    clip = (-1, 1) if getattr(scaler, "clip", False) else None  # the parameter exists since scikit-learn 1.9
     return [ColumnScaling.of(scaler.n_features_in_, factor=1 / scaler.scale_, clip=clip)]
 
 
@@ -80,11 +78,7 @@ TRANSFORMERS: dict[type, Converter] = {
     Normalizer: _normalizer,
     PCA: _components,
     TruncatedSVD: _singular,
-    VarianceThreshold: _selection,
-    SelectKBest: _selection,
-    SelectPercentile: _selection,
-    SelectFpr: _selection,
-    SelectFdr: _selection,
-    SelectFwe: _selection,
-    SelectFromModel: _selection,
+    **dict.fromkeys(
+        (VarianceThreshold, SelectKBest, SelectPercentile, SelectFpr, SelectFdr, SelectFwe, SelectFromModel), _selection
+    ),
 }

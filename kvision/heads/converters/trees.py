@@ -1,6 +1,7 @@
 """Decision trees and forests of scikit-learn become a `DecisionForest`."""
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
@@ -9,86 +10,77 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from kvision.heads.converters.contract import Converter, Layers
 from kvision.layers import DecisionForest
 
-__all__ = ["CONVERTERS", "forest_arrays", "forest_layer", "joined", "rounded_down", "tree_arrays"]
+__all__ = ["CONVERTERS", "Tree", "forest_arrays", "forest_layer", "joined", "tree_of"]
 
 _VECTORS = ("roots", "feature", "threshold", "left", "right", "leaf", "values")
 
 
-def tree_arrays(tree: Any, values: np.ndarray) -> dict[str, np.ndarray]:
-    """The vectors of one tree for `joined`.
+class Tree(NamedTuple):
+    """One decision tree.
 
-    Args:
-        tree: The `tree_` of a scikit-learn tree.
-        values: `(nodes, columns)`: what each leaf says; rows of other nodes are ignored.
+    Attributes:
+        feature: `(nodes,)`, the column of the feature that a node compares.
+        threshold: `(nodes,)`. A row goes to the left child if the feature is at most the threshold.
+        left: `(nodes,)`, the left child; negative for a leaf.
+        right: `(nodes,)`, the right child.
+        values: `(leaves, columns)` float32, the output of each leaf in the order of the nodes.
+        depth: Number of comparisons on the way to the lowest leaf.
     """
-    is_leaf = tree.children_left < 0
-    here = np.arange(tree.node_count)
+
+    feature: np.ndarray
+    threshold: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    values: np.ndarray
+    depth: int
+
+
+def tree_of(tree: Any, values: np.ndarray) -> Tree:
+    """Returns a `Tree` from an estimator's `tree_` and the output of every node `(nodes, columns)`."""
+    leaves = values[tree.children_left < 0].astype("float32")
+    return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, leaves, tree.max_depth)
+
+
+def joined(trees: Sequence[Tree]) -> dict[str, np.ndarray]:
+    """Returns the arrays of a `DecisionForest` and its `depth`. Equal leaves share a row of `values`."""
+    feature, threshold, left, right, values = (np.concatenate(part) for part in list(zip(*trees, strict=True))[:5])
+    sizes = [len(tree.left) for tree in trees]
+    roots = np.cumsum([0, *sizes[:-1]])
+    first = np.repeat(roots, sizes)  # the root of each node's tree
+    is_leaf, here = left < 0, np.arange(len(left))
+    rows: dict[bytes, int] = {}
+    leaf = np.zeros(len(left), "int32")
+    leaf[is_leaf] = [rows.setdefault(row.tobytes(), len(rows)) for row in values]
     return {
-        "feature": np.where(is_leaf, 0, tree.feature),
-        "threshold": rounded_down(np.where(is_leaf, 0.0, tree.threshold)),
-        "left": np.where(is_leaf, here, tree.children_left),
-        "right": np.where(is_leaf, here, tree.children_right),
-        "leaf": np.where(is_leaf, np.cumsum(is_leaf) - 1, 0),
-        "values": values[is_leaf],
-        "depth": np.array(tree.max_depth),
+        "roots": roots.astype("int32"),
+        "feature": np.where(is_leaf, 0, feature).astype("int32"),
+        "threshold": _rounded_down(np.where(is_leaf, 0.0, threshold)),
+        "left": np.where(is_leaf, here, first + left).astype("int32"),
+        "right": np.where(is_leaf, here, first + right).astype("int32"),
+        "leaf": leaf,
+        "values": np.frombuffer(b"".join(rows), "float32").reshape(len(rows), -1),
+        "depth": np.array(max(tree.depth for tree in trees), "int32"),
     }
 
 
-def joined(trees: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of `DecisionForest` for the vectors of its trees, and `depth`; equal leaves share a row."""
-    nodes = np.cumsum([0, *(len(tree["feature"]) for tree in trees)])
-    rows, place = _shared_rows([tree["values"] for tree in trees])
-    leaves = np.cumsum([0, *(len(tree["values"]) for tree in trees)])
-    flat = {
-        "roots": nodes[:-1],
-        "feature": np.concatenate([tree["feature"] for tree in trees]),
-        "threshold": np.concatenate([tree["threshold"] for tree in trees]),
-        "left": np.concatenate([start + tree["left"] for start, tree in zip(nodes, trees, strict=False)]),
-        "right": np.concatenate([start + tree["right"] for start, tree in zip(nodes, trees, strict=False)]),
-        "leaf": place[np.concatenate([start + tree["leaf"] for start, tree in zip(leaves, trees, strict=False)])],
-        "values": rows,
-        "depth": np.array(max(int(tree["depth"]) for tree in trees)),
-    }
-    real = {"threshold", "values"}
-    return {name: array.astype("float32" if name in real else "int32") for name, array in flat.items()}
-
-
-def _shared_rows(parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows without repetition, float32, and for each row of the parts its place among them."""
-    values = np.concatenate([part.astype("float32") for part in parts])
-    pure = np.count_nonzero(values, axis=1) == 1  # nearly all leaves of a forest: a class and a number say the same
-    column = values[pure].argmax(axis=1)
-    number = values[pure, column]
-    keys, first, pure_place = np.unique(
-        column.astype("uint64") << 32 | number.view("uint32"), return_index=True, return_inverse=True
-    )
-    mixed, mixed_place = np.unique(values[~pure], axis=0, return_inverse=True)
-    rows = np.zeros((len(keys) + len(mixed), values.shape[1]), "float32")
-    rows[np.arange(len(keys)), column[first]] = number[first]
-    rows[len(keys) :] = mixed
-    place = np.empty(len(values), int)
-    place[pure], place[~pure] = pure_place, len(keys) + mixed_place.ravel()
-    return rows, place
-
-
-def rounded_down(threshold: np.ndarray) -> np.ndarray:
-    """Thresholds in float32 that send each float32 feature to the side to which those in float64 send it."""
+def _rounded_down(threshold: np.ndarray) -> np.ndarray:
+    """Returns float32 thresholds that split float32 features exactly as the float64 thresholds do."""
     with np.errstate(over="ignore"):
         near = threshold.astype("float32")
     return np.where(near > threshold, np.nextafter(near, np.float32(-np.inf)), near)
 
 
-def forest_arrays(trees: list) -> dict[str, np.ndarray]:
-    """The arrays of `DecisionForest` for fitted decision trees of scikit-learn, and `depth`."""
-    parts = []
-    for tree in (each.tree_ for each in trees):
+def forest_arrays(estimators: Iterable) -> dict[str, np.ndarray]:
+    """Returns the arrays and `depth` of a `DecisionForest` that averages fitted decision trees of scikit-learn."""
+    trees = []
+    for tree in (estimator.tree_ for estimator in estimators):
         value = tree.value[:, 0, :]
-        parts.append(tree_arrays(tree, value / value.sum(axis=1, keepdims=True)))
-    return joined(parts)
+        trees.append(tree_of(tree, value / value.sum(axis=1, keepdims=True)))
+    return joined(trees)
 
 
 def forest_layer(arrays: dict[str, np.ndarray], *, side_by_side: int = 1, total: bool = False) -> DecisionForest:
-    """The layer with the given arrays; the options are those of `DecisionForest`."""
+    """Returns a `DecisionForest` with the given arrays and options."""
     layer = DecisionForest(
         trees=len(arrays["roots"]),
         nodes=len(arrays["feature"]),
@@ -107,9 +99,6 @@ def _forest(estimator: Any) -> Layers:
     return [forest_layer(forest_arrays(getattr(estimator, "estimators_", [estimator])))]
 
 
-CONVERTERS: dict[type, Converter] = {
-    DecisionTreeClassifier: _forest,
-    ExtraTreeClassifier: _forest,
-    RandomForestClassifier: _forest,
-    ExtraTreesClassifier: _forest,
-}
+CONVERTERS: dict[type, Converter] = dict.fromkeys(
+    (DecisionTreeClassifier, ExtraTreeClassifier, RandomForestClassifier, ExtraTreesClassifier), _forest
+)

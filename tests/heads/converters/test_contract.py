@@ -6,7 +6,7 @@ from kvision.heads.converters.contract import decided, dense, refused
 
 def test_a_refusal_names_the_estimator_and_what_would_do():
     error = str(refused(LinearSVC(), "does something else", expected="another thing", hint="Take it"))
-    for part in ("`head`", "LinearSVC does something else.", "Expected another thing.", "LinearSVC()", "Take it."):
+    for part in ("`estimator`", "LinearSVC does something else.", "Expected another thing.", "LinearSVC()", "Take it."):
         assert part in error
 
 

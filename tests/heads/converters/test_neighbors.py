@@ -54,9 +54,7 @@ def test_other_metrics_and_weights_are_refused_by_name(blobs, estimator, named):
         kv.heads.from_sklearn(estimator.fit(features, labels))
 
 
-def test_trees_given_as_features_and_too_many_neighbors_are_refused(blobs):
+def test_trees_given_as_features_are_refused(blobs):
     (features, labels), _ = blobs
     with pytest.raises(UserError, match="dense array"):
         kv.heads.from_sklearn(KNeighborsClassifier(4).fit(KDTree(features), labels))
-    with pytest.raises(UserError, match="n_neighbors=200 of 160 rows"):
-        kv.heads.from_sklearn(KNeighborsClassifier(200).fit(features, labels))

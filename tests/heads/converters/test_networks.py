@@ -17,5 +17,5 @@ def test_perceptrons(converted, activation, classes):
 def test_several_labels_are_refused(blobs):
     (features, labels), _ = blobs
     several = MLPClassifier((3,), max_iter=5).fit(features, np.stack([labels > 1, labels % 2], axis=1))
-    with pytest.raises(UserError, match=r"MLPClassifier .*several labels"):
+    with pytest.raises(UserError, match=r"MLPClassifier .*several outputs"):
         kv.heads.from_sklearn(several)

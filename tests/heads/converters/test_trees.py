@@ -39,9 +39,9 @@ def test_pure_leaves_share_a_row_for_each_class(converted, blobs):
 def test_several_outputs_are_refused(blobs):
     (features, labels), _ = blobs
     several = DecisionTreeClassifier().fit(features, np.stack([labels, labels % 2], axis=1))
-    with pytest.raises(UserError, match=r"DecisionTreeClassifier.*one output"):
+    with pytest.raises(UserError, match=r"DecisionTreeClassifier.*several outputs"):
         kv.heads.from_sklearn(several)
-    with pytest.raises(UserError, match="two classes"):
+    with pytest.raises(UserError, match="one class"):
         kv.heads.from_sklearn(DecisionTreeClassifier().fit(features, 0 * labels))
 
 

@@ -28,7 +28,7 @@ def numbers(batches) -> list[int]:
 
 
 def test_labels_stay_with_their_images_in_every_epochs_order(photographs):
-    source = kv.data.pipeline(photographs, seed=1).source
+    source = kv.data.batches(photographs, seed=1).source
     epochs = [read(source, epoch) for epoch in (0, 1)]
     for batches in epochs:
         assert [len(labels) for _, labels in batches] == [6] * 6 + [4]
@@ -37,22 +37,22 @@ def test_labels_stay_with_their_images_in_every_epochs_order(photographs):
         np.testing.assert_array_equal(labels, np.array(numbers(batches)) >= 20)
         assert labels.dtype == np.int32 and batches[0][0].dtype == np.uint8 and batches[0][0].shape == (6, 8, 8, 3)
     assert numbers(epochs[0]) != numbers(epochs[1])
-    assert numbers(read(kv.data.pipeline(photographs, seed=1).source, 1)) == numbers(epochs[1])
-    assert numbers(read(kv.data.pipeline(photographs).source, 5)) == list(range(40))
-    whole = kv.data.pipeline(photographs, drop_remainder=True).source
+    assert numbers(read(kv.data.batches(photographs, seed=1).source, 1)) == numbers(epochs[1])
+    assert numbers(read(kv.data.batches(photographs).source, 5)) == list(range(40))
+    whole = kv.data.batches(photographs, drop_remainder=True).source
     assert whole.steps == 6 and len(numbers(read(whole, 0))) == 36
 
 
 def test_they_are_the_images_of_the_stream(photographs):
     for (ours, labels), (expected, theirs) in zip(
-        read(kv.data.pipeline(photographs).source, 0), photographs, strict=True
+        read(kv.data.batches(photographs).source, 0), photographs, strict=True
     ):
         np.testing.assert_array_equal(ours, expected)
         np.testing.assert_array_equal(labels, theirs)
 
 
 def test_a_file_that_vanishes_is_told_once_and_another_of_its_batch_stands_in(photographs, tmp_path, capsys):
-    pipe = kv.data.pipeline(photographs, lost_fraction=0.05)  # two of forty
+    pipe = kv.data.batches(photographs, lost_fraction=0.05)  # two of forty
     gone = tmp_path / "dark" / "03.png"
     gone.unlink()
     for epoch in range(2):
@@ -76,25 +76,25 @@ def test_a_file_that_vanishes_is_told_once_and_another_of_its_batch_stands_in(ph
 def test_by_default_few_images_may_lose_none(photographs, tmp_path):
     (tmp_path / "dark" / "03.png").unlink()
     with pytest.raises(UserError, match=r"03.png"):
-        read(kv.data.pipeline(photographs).source, 0)
+        read(kv.data.batches(photographs).source, 0)
 
 
 def test_a_batch_without_an_image_and_wrong_fractions_are_errors(photographs, tmp_path):
-    pipe = kv.data.pipeline(photographs, lost_fraction=0.5)
+    pipe = kv.data.batches(photographs, lost_fraction=0.5)
     for number in range(6):
         (tmp_path / "dark" / f"{number:02}.png").unlink()
-    with pytest.raises(UserError, match="`data` has changed: no image of a batch is left"):
+    with pytest.raises(UserError, match="no image of a batch is left"):
         read(pipe.source, 0)
     for fraction in (-0.1, 1.0):
         with pytest.raises(UserError, match="`lost_fraction`"):
-            kv.data.pipeline(photographs, lost_fraction=fraction)
+            kv.data.batches(photographs, lost_fraction=fraction)
 
 
 def test_a_training_takes_it_and_tells_of_what_it_lost(photographs, tmp_path):
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.layers[1].kernel.assign(np.zeros((192, 2)))
-    pipe = kv.data.pipeline(photographs, seed=0, lost_fraction=0.03)
+    pipe = kv.data.batches(photographs, seed=0, lost_fraction=0.03)
     (tmp_path / "dark" / "03.png").unlink()
     history = kv.training.fit(model, pipe, epochs=1, validation_data=pipe, verbose=0).history
     assert len(history["val_loss"]) == 1 and len(pipe.lost) == 1
@@ -106,7 +106,7 @@ def test_a_training_takes_it_and_tells_of_what_it_lost(photographs, tmp_path):
 
 @pytest.mark.parametrize("seed", [None, 1])
 def test_an_index_stays_with_its_image_in_every_epochs_order(photographs, seed):
-    source = kv.data.pipeline(photographs, seed=seed, fields=("image", "index", "label")).source
+    source = kv.data.batches(photographs, seed=seed, fields=("image", "index", "label")).source
     orders = []
     for epoch in (0, 1):
         batches = [batch for batch, *_ in read(source, epoch)]
@@ -122,7 +122,7 @@ def test_an_index_stays_with_its_image_in_every_epochs_order(photographs, seed):
 
 @pytest.mark.parametrize("fields", [("image",), ("image", "index"), ("index",)])
 def test_no_label_leaves_the_data_unless_asked_for(photographs, fields):
-    source = kv.data.pipeline(photographs, fields=fields).source
+    source = kv.data.batches(photographs, fields=fields).source
     photographs.labels = None  # so that a look at them would fail
     (batch,) = source.read(np.array([3, 30]))
     assert set(batch) == set(fields) == set(source.spec[0])
@@ -132,7 +132,7 @@ def test_no_label_leaves_the_data_unless_asked_for(photographs, fields):
 
 
 def test_a_stand_in_brings_its_own_index_and_label(photographs, tmp_path):
-    pipe = kv.data.pipeline(photographs, seed=2, lost_fraction=0.05, fields=("image", "index", "label"))
+    pipe = kv.data.batches(photographs, seed=2, lost_fraction=0.05, fields=("image", "index", "label"))
     (tmp_path / "dark" / "03.png").unlink()
     (tmp_path / "light" / "30.png").unlink()
     batches = [batch for batch, *_ in read(pipe.source, 0)]
@@ -148,7 +148,30 @@ def test_a_field_that_is_not_known_is_refused(photographs):
     with pytest.raises(
         UserError, match=r"`fields` is not known. Expected one of: image, index, label\. Received: 'labels'"
     ):
-        kv.data.pipeline(photographs, fields=("image", "labels"))
+        kv.data.batches(photographs, fields=("image", "labels"))
+
+
+def test_augmentation_and_dataset_suit_each_other(photographs, tmp_path):
+    with pytest.raises(UserError, match=r"`augment`.*kv\.augment"):
+        kv.data.batches(photographs, augment=kv.data.JointAugment(8, 8))
+    scenes.write(tmp_path / "scenes", 3)
+    masked = kv.data.from_masks(
+        tmp_path / "scenes", kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False
+    )
+    with pytest.raises(UserError, match=r"`augment`.*JointAugment"):
+        kv.data.batches(masked)
+    fields = ("image", "index", "label")
+    (batch,) = kv.data.batches(masked, augment=kv.data.JointAugment(8, 8), fields=fields).source.read(np.array([4]))
+    assert batch["image"].shape == (1, 8, 8, 3) and batch["label"].shape == (1, 8, 8) and batch["index"].tolist() == [1]
+
+
+def test_a_tf_dataset_is_the_epochs_of_the_source(photographs):
+    made = kv.data.batches(photographs, seed=3, fields=("index",))
+    for first in (0, 2):
+        dataset = made.tf_dataset(first_epoch=first)
+        for epoch in (first, first + 1):
+            found = [batch["index"].tolist() for (batch,) in dataset.as_numpy_iterator()]
+            assert found == [rows.tolist() for rows in made.source.rows(Position(epoch=epoch))]
 
 
 def test_a_method_takes_the_fields_it_wants(photographs):
@@ -157,9 +180,9 @@ def test_a_method_takes_the_fields_it_wants(photographs):
     views = kv.augment.MultiView({"a": kv.augment.RandomResizedCrop(8)})
     method = kv.selfsup.NPID(encoder, views, count=40, width=4, momentum=0.0)
     method.compile("sgd")
-    before = kv.distribute.read(method.bank.rows)
-    kv.training.fit(method, kv.data.pipeline(photographs, fields=("image", "index")), epochs=1, verbose=0)
-    assert np.abs(kv.distribute.read(method.bank.rows) - before).max(axis=1).min() > 1e-4, "every row has moved"
+    before = kv.distribute.values.read(method.bank.rows)
+    kv.training.fit(method, kv.data.batches(photographs, fields=("image", "index")), epochs=1, verbose=0)
+    assert np.abs(kv.distribute.values.read(method.bank.rows) - before).max(axis=1).min() > 1e-4, "every row has moved"
 
 
 def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
@@ -168,7 +191,7 @@ def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
     augment = kv.data.JointAugment(32, 48)
 
     def epoch(number: int, batch_size: int = 3):
-        source = kv.data.mask_pipeline(images, augment, size=(32, 48), batch_size=batch_size, seed=5).source
+        source = kv.data.batches(images, augment=augment, batch_size=batch_size, seed=5).source
         assert source.steps == -(-7 // batch_size)
         batches = read(source, number)
         order = source.order(number) % 7
@@ -185,7 +208,8 @@ def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
 def test_a_mask_that_vanishes_is_stood_in_for(tmp_path, capsys):
     scenes.write(tmp_path, 6)
     images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
-    pipe = kv.data.mask_pipeline(images, kv.data.JointAugment(32, 32), size=(32, 32), batch_size=3, lost_fraction=0.2)
+    augment = kv.data.JointAugment(32, 32)
+    pipe = kv.data.batches(images, augment=augment, batch_size=3, lost_fraction=0.2)
     (tmp_path / "masks/04.png").unlink()
     assert sum(len(batch[0]) for epoch in (0, 1) for batch in read(pipe.source, epoch)) == 12
     assert [lost.path for lost in pipe.lost] == [str(tmp_path / "images/04.png")]
@@ -197,11 +221,12 @@ def test_no_image_is_drawn_from_the_stream_of_the_order(tmp_path):
     images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
     first = []
 
-    def augment(image, labels, random):
-        first.append(random.bit_generator.state["state"]["state"])
-        return image, labels
+    class Augment(kv.data.JointAugment):
+        def __call__(self, image, labels, random):
+            first.append(random.bit_generator.state["state"]["state"])
+            return image, labels
 
-    source = kv.data.mask_pipeline(images, augment, size=(40, 56), batch_size=3, seed=5).source
+    source = kv.data.batches(images, augment=Augment(40, 56), batch_size=3, seed=5).source
     read(source, 2)
     order = np.random.default_rng([5, 2])
     assert len(set(first)) == 3 and order.bit_generator.state["state"]["state"] not in first
