@@ -1,4 +1,4 @@
-"""Serves an exported model over gRPC, like TensorFlow Serving, to test clients.
+"""Serves an exported model over gRPC, like TensorFlow Serving. For tests.
 
 MODEL is the folder of an exported model or of one version. The newest version is served.
 The server answers `PredictionService.Predict` and `GetModelMetadata`. It has no batching, no reload

@@ -14,6 +14,7 @@ from kvision.data.hidden import hidden
 __all__ = ["IMAGE_SUFFIXES", "LAYOUT", "Layout", "classes", "named_image", "read"]
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+_UNREADABLE = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2"}  # images that are listed as bad, and not passed over
 LAYOUT = "one sub-folder per class with images in it (or folders `train` and `test`, or `val`, laid out so)"
 _PARTS = {"training", "testing", "unlabeled", "unlabelled", *(name for names in parts.NAMES.values() for name in names)}
 _SHOWN = 10
@@ -109,8 +110,8 @@ def classes(layout: Layout, holding: Collection[str]) -> tuple[tuple[str, ...], 
 
 
 def named_image(path: Path) -> bool:
-    """Returns whether the name of a file has the suffix of an image that can be read."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not hidden(path.name)
+    """Returns whether the name of a file has the suffix of an image, of a kind that can be read or not."""
+    return path.suffix.lower() in IMAGE_SUFFIXES | _UNREADABLE and not hidden(path.name)
 
 
 def _folders(folder: Path) -> list[str]:

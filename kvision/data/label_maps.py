@@ -48,7 +48,7 @@ class LabelMap:
             object.__setattr__(self, "colors", palette(len(self.names)))
 
     def classes(self, mask: np.ndarray) -> np.ndarray:
-        """Converts the numbers of a file to classes.
+        """Converts the pixel values of a mask file to class numbers.
 
         Args:
             mask: Numbers `(height, width)` uint8.

@@ -14,7 +14,7 @@ __all__ = ["LAYOUTS", "Pair", "pairs", "unread"]
 _IMAGES, _MASKS = ("images",), ("masks", "labels", "annotations")
 _MASK_ENDINGS = ("", "_mask", "_label")
 _CITYSCAPES = "_gtFine_labelIds"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")  # TIFF files are reported as bad
 MASK_SUFFIXES = (".png", ".bmp", ".gif", ".jpg", ".jpeg")  # JPEG files are included so that they are reported as bad
 LAYOUTS = (
     "images/ and masks/ (or labels/, annotations/) with equal file names; train/ with val/, test/ or both laid out so, "

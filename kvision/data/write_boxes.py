@@ -33,7 +33,7 @@ def write_boxes(dataset: BoxedImages, folder: str | Path, *, layout: str) -> Pat
     if folder.exists():
         raise checks.UserError("folder", expected="a new folder", received=str(folder))
     if dataset.rotated and layout != "dota":
-        raise checks.UserError("layout", problem="has no rotated boxes", expected="dota", received=layout)
+        raise checks.UserError("layout", problem="cannot store rotated boxes", expected="dota", received=layout)
     if layout == "dota" and (spaced := [name for name in dataset.class_names if len(name.split()) != 1]):
         raise checks.UserError("dataset", expected="class names without spaces", received=spaced)
     LAYOUTS[layout].write(dataset, folder)

@@ -34,7 +34,7 @@ class ICNR(keras.initializers.Initializer):
 
     def __init__(self, factor: int = 2, initializer="glorot_uniform"):
         if not isinstance(factor, int) or factor < 1:
-            raise checks.UserError("factor", expected="a count of pixels, at least 1", received=factor)
+            raise checks.UserError("factor", expected="an integer of at least 1", received=factor)
         self.factor, self.initializer = factor, keras.initializers.get(initializer)
 
     def __call__(self, shape, dtype=None):

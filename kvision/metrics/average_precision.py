@@ -150,7 +150,7 @@ class AveragePrecision:
         values: Average precision of each class at each intersection over union `(classes, ious)`. NaN for a class
             without objects.
         ious: The intersections over union.
-        matches: The matches of each class at each of `ious`, `matches[label][i]`.
+        matches: Nested lists: `matches[label][i]` has the matches of class `label` at `ious[i]`.
         method: `"voc07"`, `"voc10"` or `"coco"`.
     """
 

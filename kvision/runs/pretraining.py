@@ -50,7 +50,7 @@ class Pretraining(LabelSettings):
     )
     width: int | None = setting(
         None,
-        "channels of the preset's encoder (default: 16 for a ResNet, published: 64; 128 for a ViT)",
+        "channels of the preset's encoder (default: ResNet 16, ViT 128)",
         group="model",
         check=limits.positive,
     )

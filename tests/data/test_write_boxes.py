@@ -13,7 +13,7 @@ def test_wrong_arguments(tmp_path):
         write_boxes(dataset, tmp_path, layout="voc")
     with pytest.raises(checks.UserError, match="`layout` is not known"):
         write_boxes(dataset, tmp_path / "new", layout="vok")
-    with pytest.raises(checks.UserError, match="`layout` has no rotated"):
+    with pytest.raises(checks.UserError, match="`layout` cannot store rotated"):
         write_boxes(dataclasses.replace(dataset, rotated=True), tmp_path / "new", layout="voc")
     with pytest.raises(checks.UserError, match="`dataset`"):
         write_boxes(dataclasses.replace(dataset, class_names=("a cat", "dog")), tmp_path / "new", layout="dota")
