@@ -67,7 +67,9 @@ def _parser() -> flags.Parser:
         description=__doc__ or "",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="number of processes (or of nodes, with --slurm)")
-    parser.add_argument("--hosts", metavar="A,B,...", help="start nothing; print the command for each HOST or HOST:PORT")
+    parser.add_argument(
+        "--hosts", metavar="A,B,...", help="start nothing; print the command for each HOST or HOST:PORT"
+    )
     parser.add_argument("--slurm", action="store_true", help="print a script for sbatch instead")
     parser.add_argument(
         "--restarts", type=int, default=3, metavar="N", help="how often the job is started again (default: 3)"

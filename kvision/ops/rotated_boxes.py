@@ -102,9 +102,8 @@ def _enclosed(start, end, half):
     safe = ops.where(flat, 1.0, step)
     shares = [ops.clip((edge - start) / safe, 0.0, 1.0) for edge in (-half, half)]
     low, high = ops.minimum(*shares), ops.maximum(*shares)  # where the side crosses the two limits of an axis
-    (y_low, x_low), (y_high, x_high) = ops.split(low, 2, -1), ops.split(high, 2, -1)
-    first, second = ops.minimum(y_low, x_low), ops.maximum(y_low, x_low)
-    third, fourth = ops.minimum(y_high, x_high), ops.maximum(y_high, x_high)
+    first, second = ops.minimum(low[..., :1], low[..., 1:]), ops.maximum(low[..., :1], low[..., 1:])
+    third, fourth = ops.minimum(high[..., :1], high[..., 1:]), ops.maximum(high[..., :1], high[..., 1:])
     middle = ops.minimum(second, third), ops.maximum(second, third)
     points = [ops.clip(start + share * step, -half, half) for share in (first, *middle, fourth)]
     points = [ops.clip(start, -half, half), *points, ops.clip(end, -half, half)]
