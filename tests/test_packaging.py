@@ -28,4 +28,4 @@ def test_a_wheel_holds_each_file_once_and_finds_its_recipes(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     code = "import kvision, kvision.cli; print(kvision.__file__); kvision.cli.main(['list'])"
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert str(tmp_path / "site") in result.stdout and "transfer " in result.stdout, result.stderr
+    assert str(tmp_path / "site") in result.stdout and "\n  transfer  " in result.stdout, result.stderr

@@ -73,16 +73,27 @@ def read(folder: Path) -> Iterator[Annotated]:
         rows: dict[int, list[dict]] = {}
         for row in content["annotations"]:
             rows.setdefault(row.get("image_id"), []).append(row)
-        found = {file.name: file for file in _images(folder, path)}
         for image in sorted(content["images"], key=lambda row: str(row["file_name"])):
-            name = Path(str(image["file_name"])).name
-            file = found.get(name, path.parent / name)
+            file = _image(folder, path, str(image["file_name"]))
             yield _read(file, image, rows.get(image["id"], []), categories, part)
 
 
-def _images(folder: Path, path: Path) -> Iterator[Path]:
-    place = path.parent if path.name == _ROBOFLOW else folder
-    return (file for file in sorted(place.rglob("*")) if file.is_file() and file.suffix != ".json")
+def _image(folder: Path, path: Path, name: str) -> Path:
+    """Returns the path of an image that the annotation file `path` lists.
+
+    It can be in the folder of the annotation file, in a folder whose name is part of the name of the annotation file
+    (`train2017` for `instances_train2017.json`), in `images`, or in the data folder. Images of different parts may have
+    equal names, so only these places are searched.
+
+    Raises:
+        ValueError: If the name leads out of the folder.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"the file name {name!r} leads out of the folder")
+    inner = [place for place in (folder, folder / "images") if place.is_dir()]
+    own = [place for top in inner for place in sorted(top.iterdir()) if place.is_dir() and place.name in path.stem]
+    places = [place / name for place in (path.parent, *own, folder / "images", folder)]
+    return next((place for place in places if place.is_file()), places[0])
 
 
 def _read(file: Path, image: dict, rows: list[dict], categories: dict, part: str | None) -> Annotated:

@@ -31,7 +31,10 @@ def read(folder: Path) -> Iterator[Annotated]:
     The parts come from `ImageSets/Main/train.txt`, `val.txt` and `test.txt`, if these files exist.
     """
     listed = _listed(folder)
-    images = {path.stem: path for path in sorted((folder / "JPEGImages").iterdir()) if path.name[0] != "."}
+    images: dict[str, Path] = {}
+    for path in sorted((folder / "JPEGImages").iterdir()):
+        if path.name[0] != "." and images.setdefault(path.stem, path) != path:
+            yield _nothing(path, None, f"{images[path.stem].name} has the same name, and its annotation is used for it")
     files = {path.stem: path for path in sorted((folder / "Annotations").glob("*.xml"))}
     for name in sorted({*images, *files} if listed is None else listed):
         part = None if listed is None else listed[name]

@@ -1,5 +1,6 @@
 """Writes images with boxes in the layout of Pascal VOC, COCO, YOLO or DOTA."""
 
+from collections import Counter
 from pathlib import Path
 
 from kvision import checks
@@ -22,7 +23,8 @@ def write_boxes(dataset: BoxedImages, folder: str | Path, *, layout: str) -> Pat
 
     Raises:
         UserError: If the folder exists, or if `layout` is unknown. Also if boxes are rotated and `layout` is not
-            `"dota"`, or if a class name contains a space and `layout` is `"dota"`.
+            `"dota"`, if a class name contains a space and `layout` is `"dota"`, or if the names of two images differ
+            only in their suffix.
 
     Example:
         >>> dataset = kv.data.from_boxes("cells")  # doctest: +SKIP
@@ -36,5 +38,8 @@ def write_boxes(dataset: BoxedImages, folder: str | Path, *, layout: str) -> Pat
         raise checks.UserError("layout", problem="cannot store rotated boxes", expected="dota", received=layout)
     if layout == "dota" and (spaced := [name for name in dataset.class_names if len(name.split()) != 1]):
         raise checks.UserError("dataset", expected="class names without spaces", received=spaced)
+    stems = Counter(Path(name).with_suffix("").as_posix().replace("/", "_") for name in dataset.names)
+    if twice := [stem for stem, count in stems.items() if count > 1]:
+        raise checks.UserError("dataset", expected="images with different names without their suffixes", received=twice)
     LAYOUTS[layout].write(dataset, folder)
     return folder

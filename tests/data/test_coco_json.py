@@ -40,3 +40,23 @@ def test_a_file_that_is_no_annotation_is_refused(tmp_path):
     (tmp_path / "annotations.json").write_text("[1]")
     with pytest.raises(checks.UserError, match="cannot be read"):
         from_boxes(tmp_path, progress=False)
+
+
+def test_images_of_equal_names_in_two_parts_are_not_mixed_up(tmp_path):
+    content = {"annotations": [], "categories": [{"id": 1, "name": "cat"}]}
+    content["images"] = [{"id": 1, "file_name": "a.png"}]
+    (tmp_path / "annotations").mkdir()
+    for value, part in {10: "train2017", 200: "val2017"}.items():
+        picture(tmp_path / part / "a.png", value=value)
+        (tmp_path / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
+    found = from_boxes(tmp_path, progress=False)
+    assert found.names == ("train2017/a.png", "val2017/a.png")
+    assert [int(found.original(i)[0, 0, 0]) for i in range(2)] == [10, 200]
+
+
+def test_a_file_name_that_leads_out_of_the_folder_is_refused(tmp_path):
+    picture(tmp_path / "images" / "a.png")
+    content = {"images": [{"id": 1, "file_name": "../a.png"}], "annotations": [], "categories": []}
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    with pytest.raises(checks.UserError, match="leads out"):
+        from_boxes(tmp_path, progress=False)

@@ -30,3 +30,10 @@ def test_lists_name_the_parts(tmp_path):
     (lists / "val.txt").write_text("b 1\n")
     (lists / "cat_train.txt").write_text("c 1\n")
     assert from_boxes(folder, progress=False).part.tolist() == ["train", "test"]
+
+
+def test_two_images_of_one_name_are_not_mixed_up(tmp_path):
+    folder = voc(tmp_path, {"a": [("cat", 0, 1, 1, 9, 9)]})
+    picture(folder / "JPEGImages" / "a.jpg", value=9)
+    found = from_boxes(folder, progress=False)
+    assert len(found) == 1 and [bad.path for bad in found.bad] == ["JPEGImages/a.png"]

@@ -17,3 +17,5 @@ def test_wrong_arguments(tmp_path):
         write_boxes(dataclasses.replace(dataset, rotated=True), tmp_path / "new", layout="voc")
     with pytest.raises(checks.UserError, match="`dataset`"):
         write_boxes(dataclasses.replace(dataset, class_names=("a cat", "dog")), tmp_path / "new", layout="dota")
+    with pytest.raises(checks.UserError, match="`dataset`"):
+        write_boxes(dataclasses.replace(dataset, names=("a.png", "a.jpg", "b.png")), tmp_path / "new", layout="voc")
