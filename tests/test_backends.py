@@ -185,6 +185,35 @@ print("ok")
 )
 
 
+REGIONS = (
+    ALONE
+    + """
+import numpy as np, keras
+import kvision as kv
+
+assert keras.backend.backend() == "jax"
+keras.utils.set_random_seed(0)
+entrance = keras.Input((32, 32, 3), name="image")
+tensor = entrance
+for width in (4, 6):
+    tensor = keras.layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(tensor)
+found = kv.detection.rcnn(keras.Model(entrance, tensor, name="two"), 2, width=4, features=4)
+images = np.random.default_rng(0).uniform(0, 255, (2, 32, 48, 3)).astype("float32")
+objects = np.array([[[4, 4, 20, 30, 1]], [[0, 0, 0, 0, -1]]], "float32")
+loss = {"regions": kv.losses.RegionLoss(), "candidates": kv.losses.CandidateLoss(side=found.side, stride=found.stride)}
+options = {"loss": loss, "metrics": (), "batch_size": 2, "verbose": 0}
+steps = [kv.schedules.Phase(0, "all", 1e-2)]
+logs = kv.schedules.fit(
+    found.training, ({"image": images}, {"regions": objects, "candidates": objects}), steps, epochs=3, **options
+).history
+assert np.isfinite(logs["loss"]).all() and logs["loss"][-1] < logs["loss"][0], logs
+rows = np.asarray(kv.detection.detector(found, 10, limit=5)(images[:1]))
+assert rows.shape == (1, 5, 6) and (rows[0, :, -1] >= 0).any(), rows
+print("ok")
+"""
+)
+
+
 def on_jax(code: str, folder) -> None:
     result = forks.run(
         [sys.executable, "-c", code, str(folder)], env=forks.jax_environment(), capture_output=True, text=True
@@ -198,6 +227,10 @@ def test_jax_embeds_attaches_trains_through_phases_and_resumes(tmp_path):
 
 def test_jax_slides_windows_in_one_pass_and_upscales_and_trains_a_unet(tmp_path):
     on_jax(DENSE, tmp_path)
+
+
+def test_jax_trains_an_rcnn_and_finds_objects(tmp_path):
+    on_jax(REGIONS, tmp_path)
 
 
 @pytest.mark.slow

@@ -88,6 +88,12 @@ BAD = [
     convolutionalize --windows 0
     convolutionalize --learning-rate 0
     convolutionalize --data nowhere
+    locate --head dense
+    locate --image-size 3
+    locate --zoom 0.5
+    locate --epochs 0
+    locate --tflite int8
+    locate --data nowhere
     simclr --preset large
     simclr --encoder ResNet51
     simclr --encoder InceptionV3 --image-size 32

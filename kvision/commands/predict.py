@@ -1,8 +1,14 @@
-"""Classifies images, or labels their pixels, with an exported model.
+"""Classifies images, labels pixels or finds objects with an exported model.
 
 MODEL is a .tflite file, or the folder of an exported model. The newest version in it is used.
 A bad image is listed with the reason, and the exit status is then 1. Segmentation writes pictures
 into --out: NAME.overlay.png with colors over the image, and NAME.mask.png with the labels.
+Detection writes NAME.boxes.png with the boxes, classes and scores of the objects.
+
+A detector makes large images smaller, so small objects may get lost. --tile N cuts such an image
+into tiles of N x N pixels and merges the boxes. Neighboring tiles share a fifth of their side.
+Choose N so that all objects are smaller than a fifth of N, because a larger object may be found in
+parts.
 
 A .tflite file contains no code. With --engine tensorflow the command loads the SavedModel instead.
 A SavedModel is code that can read and write your files. Load it only if you know where the model
@@ -11,6 +17,7 @@ comes from.
 Run:      kvision predict saved_models/transfer photo.jpg
           kvision predict model.tflite photo.jpg --top 5
           kvision predict saved_models/segment photo.jpg --out pictures --json
+          kvision predict saved_models/rcnn aerial.jpg --tile 640
 """
 
 import json
@@ -29,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 # The flag or argument of this command for each parameter of the library.
-_FLAGS = {"engine": "--engine", **dict.fromkeys(("path", "size", "labels", "outputs"), "MODEL")}
+_FLAGS = {"engine": "--engine", "tile": "--tile", **dict.fromkeys(("path", "size", "labels", "outputs"), "MODEL")}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,6 +55,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--top", type=int, default=3, metavar="N", help="number of classes to print (default: 3)")
     parser.add_argument("--json", action="store_true", help="print all values of the answers as JSON")
     parser.add_argument("--out", metavar="FOLDER", default=".", help="folder for pictures (default: the current one)")
+    parser.add_argument("--tile", type=int, metavar="N", help="detection: cut images into tiles of N pixels")
     parser.add_argument(
         "--engine",
         default="tflite",
@@ -57,7 +65,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Otherwise oneDNN logs many lines.
     try:
-        checks.positive({"--top": arguments.top})
+        checks.positive({"--top": arguments.top, "--tile": arguments.tile})
         checks.one_of("--engine", arguments.engine, choices.ENGINES)
         from kvision.tasks.opened import open_model
 
@@ -66,7 +74,8 @@ def main(argv: Sequence[str]) -> int:
             writable.require(arguments.out, argument="--out")
         rows, lines = [], []
         width, taken = max(map(len, arguments.images)), set()
-        for name, answer in zip(arguments.images, _answers(arguments.images, opened), strict=True):
+        answers = _answers(arguments.images, opened, arguments.tile)
+        for name, answer in zip(arguments.images, answers, strict=True):
             files = _write_pictures(name, answer, Path(arguments.out), taken)
             rows.append(_row(name, answer, files))
             lines.append(f"{name:<{width}}  {_words(answer, files, arguments.top)}")
@@ -78,16 +87,18 @@ def main(argv: Sequence[str]) -> int:
     return int(any("error" in row for row in rows))
 
 
-def _answers(images: list[str], opened: "Opened") -> Iterator["Answer | str"]:
+def _answers(images: list[str], opened: "Opened", tile: int | None) -> Iterator["Answer | str"]:
     """Yields the answer for each image, or the reason why the image has no answer."""
     from kvision.progress import Bar
+    from kvision.tasks import tiles
 
     with Bar(total=len(images), unit=" images", disable=len(images) <= 2 * opened.batch_size) as bar:
         for start in range(0, len(images), opened.batch_size):
             contents = [_read(name) for name in images[start : start + opened.batch_size]]
-            readable = opened.answers([content for content in contents if isinstance(content, bytes)])
+            readable = [content for content in contents if isinstance(content, bytes)]
+            found = opened.answers(readable) if tile is None else tiles.answers(opened, readable, tile=tile)
             for content in contents:
-                yield next(readable) if isinstance(content, bytes) else content
+                yield next(found) if isinstance(content, bytes) else content
             bar.update(len(contents))
 
 

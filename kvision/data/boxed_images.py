@@ -5,7 +5,9 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +16,12 @@ from kvision.data import coco_json, dota_txt, voc_xml, yolo_txt
 from kvision.data.annotated import Annotated, checked
 from kvision.data.scan import BadFile, pixel_hash
 from kvision.data.unchanged import read_unchanged
-from kvision.objects import Objects
+from kvision.objects import Objects, countable, rows
 from kvision.pixels import MAX_BYTES, BadImage, pillow
 from kvision.progress import Bar
+
+if TYPE_CHECKING:  # scanning a folder does not wait for Keras
+    import keras
 
 __all__ = ["LAYOUTS", "BoxedImages", "from_boxes"]
 
@@ -105,6 +110,24 @@ class BoxedImages:
         factors[:4] = self.scale(index)
         return image, objects._replace(boxes=objects.boxes * factors)
 
+    @cached_property
+    def most(self) -> int:
+        """The largest number of objects in an image, at least 1. Difficult objects are not counted."""
+        return max([1, *(len(countable(one).labels) for one in self.objects)])
+
+    def stack(self, examples: Sequence[tuple[np.ndarray, Objects]]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a batch: images `(n, height, width, 3)` uint8, and objects `(n, most, 5 or 6)`; see `rows`."""
+        images, objects = zip(*examples, strict=True)
+        return np.stack(images), rows(objects, self.most)
+
+    def spec(self, height: int, width: int) -> tuple["keras.KerasTensor", "keras.KerasTensor"]:
+        """Returns a batch of this size as `keras.KerasTensor` objects; see `kv.data.Augmentable`."""
+        import keras
+
+        columns = 6 if self.rotated else 5
+        images = keras.KerasTensor((None, height, width, 3), "uint8")
+        return images, keras.KerasTensor((None, self.most, columns), "float32")
+
 
 def from_boxes(
     folder: str | Path,
@@ -112,6 +135,7 @@ def from_boxes(
     class_names: Sequence[str] | None = None,
     longest_side: int | None = None,
     progress: bool = True,
+    argument: str = "folder",
 ) -> BoxedImages:
     """Reads every image and every box in a folder once, and keeps all usable images.
 
@@ -126,6 +150,7 @@ def from_boxes(
             define the order of the classes. For the remaining layouts, the classes are sorted.
         longest_side: Longest side in pixels. Larger images are made smaller for training; see `BoxedImages`.
         progress: Whether to show a progress bar.
+        argument: Name of the argument with the folder, for errors.
 
     Returns:
         The images that can be used.
@@ -135,11 +160,10 @@ def from_boxes(
     """
     folder = Path(folder)
     checks.positive({"longest_side": longest_side})
-    layout = next((one for one in LAYOUTS.values() if folder.is_dir() and one.fits(folder)), None)
-    if layout is None:
-        problem = "is laid out in no known way"
-        raise checks.UserError("folder", problem=problem, expected=_EXPECTED, received=str(folder))
-    found, names = _annotations(layout, folder, class_names)
+    try:
+        layout, found, names = _annotations(folder, class_names)
+    except checks.UserError as error:
+        raise error.renamed(argument) from error.__cause__
 
     def look(one: Annotated):
         try:
@@ -162,7 +186,7 @@ def from_boxes(
     if not good:
         hint = f"{bad[0].path}: {bad[0].reason}" if bad else ""
         raise checks.UserError(
-            "folder", problem="has no image that can be used", expected=_EXPECTED, received=str(folder), hint=hint
+            argument, problem="has no image that can be used", expected=_EXPECTED, received=str(folder), hint=hint
         )
     part = [one.part for _, one, _ in good]
     notes = [f"{cut} boxes reach outside of their image and were cut at its border"] if cut else []
@@ -182,12 +206,17 @@ def from_boxes(
     )
 
 
-def _annotations(layout, folder: Path, class_names: Sequence[str] | None) -> tuple[list[Annotated], tuple[str, ...]]:
+def _annotations(folder: Path, class_names: Sequence[str] | None) -> tuple:
+    """Returns the layout of the folder, all annotations and the class names."""
+    layout = next((one for one in LAYOUTS.values() if folder.is_dir() and one.fits(folder)), None)
+    if layout is None:
+        problem = "is laid out in no known way"
+        raise checks.UserError("folder", problem=problem, expected=_EXPECTED, received=str(folder))
     try:
         found = list(layout.read(folder))
         if class_names is None and hasattr(layout, "class_names"):
             class_names = layout.class_names(folder)
-        return found, tuple(class_names or sorted({name for one in found for name in one.names}))
+        return layout, found, tuple(class_names or sorted({name for one in found for name in one.names}))
     except checks.UserError:
         raise
     except (OSError, KeyError, TypeError, ValueError) as reason:

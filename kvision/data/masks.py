@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from kvision.data.scan import BadFile, pixel_hash
 from kvision.data.unchanged import read_unchanged
 from kvision.pixels import MAX_BYTES, BadImage, header, orientation, pillow
 from kvision.progress import Bar
+
+if TYPE_CHECKING:  # scanning a folder does not wait for Keras
+    import keras
 
 __all__ = ["MaskedImages", "from_masks"]
 
@@ -138,6 +142,17 @@ class MaskedImages:
         image, labels = self.original(index), self.mask(index)
         small = pillow.fit(image, self.longest_side)
         return small, pillow.fit_labels(labels, small.shape[:2])
+
+    def stack(self, examples: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a batch: images `(n, height, width, 3)` uint8, and labels `(n, height, width)` int32."""
+        images, labels = zip(*examples, strict=True)
+        return np.stack(images), np.stack(labels).astype("int32")
+
+    def spec(self, height: int, width: int) -> tuple["keras.KerasTensor", "keras.KerasTensor"]:
+        """Returns a batch of this size as `keras.KerasTensor` objects; see `kv.data.Augmentable`."""
+        import keras
+
+        return keras.KerasTensor((None, height, width, 3), "uint8"), keras.KerasTensor((None, height, width), "int32")
 
     def counts(self) -> tuple[np.ndarray, np.ndarray]:
         """Counts pixels for `kv.segmentation.median_frequency`. Ignored pixels are not counted.

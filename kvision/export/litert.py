@@ -121,7 +121,8 @@ class Runner:
                     raise ValueError("a signature names a graph that does not exist")
             self.signature = "predict" if "predict" in found else next(iter(found), "predict")
             self._run = found[self.signature]
-            self.image_size = _image_size(self._run.get_input_details()["image"])
+            image = self._run.get_input_details()["image"]
+            self.image_size, self._single = _image_size(image), image["shape_signature"].tolist()[:1] == [1]
         except (ValueError, RuntimeError, KeyError) as reason:
             raise self._refusal(
                 "is no TFLite model with a signature `predict` and an input `image`", reason
@@ -137,7 +138,7 @@ class Runner:
         """Runs the model on a batch.
 
         Args:
-            images: RGB `(batch, height, width, 3)` in [0, 255].
+            images: RGB `(batch, height, width, 3)` in [0, 255]. A model that takes one image is run for each image.
 
         Returns:
             The outputs of the signature by name.
@@ -146,8 +147,12 @@ class Runner:
             UserError: If the model is damaged.
         """
         try:
+            images = np.asarray(images, "float32")
             with self._lock:  # All calls share the interpreter's memory for inputs and outputs.
-                return self._run(image=np.asarray(images, "float32"))
+                if not self._single or len(images) == 1:
+                    return self._run(image=images)
+                found = [self._run(image=image[None]) for image in images]
+            return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
         except (ValueError, RuntimeError) as reason:
             raise self._refusal("cannot be run", reason) from reason
 

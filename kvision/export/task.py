@@ -12,18 +12,20 @@ to `kvision.tasks.TASKS`. The docstring of `Task` holds a complete example. The 
 2. A recipe calls `measure` for the table of TFLite models, and `card` for the model card.
 3. `kvision predict` reads `task.json` of a version and calls `from_facts`. A TFLite model gets images from `read`. A
    SavedModel decodes files itself. `decode` converts the outputs for one image to an `Answer`.
+
+A task that also has the method of `Tiled` supports `kvision predict --tile`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Answer", "CardText", "Case", "Part", "Task"]
+__all__ = ["Answer", "CardText", "Case", "Part", "Task", "Tiled"]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -44,7 +46,7 @@ class Case:
 
 
 class Part(Protocol):
-    """A visible part of an answer. `kvision.tasks.parts` has bars, a mask and a picture."""
+    """A visible part of an answer. `kvision.tasks.parts` has bars, boxes, a mask and a picture."""
 
     def text(self, top: int) -> str:
         """Returns a short text for a table, or an empty text.
@@ -350,5 +352,26 @@ class Task(Protocol):
 
         Args:
             model: The model that is exported.
+        """
+        ...
+
+
+@runtime_checkable
+class Tiled(Protocol):
+    """The contract of a task that can also answer for a photograph that was cut into tiles."""
+
+    def merge(self, outputs: Sequence[Arrays], places: np.ndarray, size: tuple[int, int]) -> Arrays:
+        """Merges the outputs of overlapping tiles.
+
+        Args:
+            outputs: The outputs of each tile, in the form that `Task.decode` takes.
+            places: `(tiles, 4)` int: ymin, xmin, ymax and xmax of each tile in the photograph.
+            size: Height and width of the photograph in pixels.
+
+        Returns:
+            The outputs for the photograph, for `Task.decode`.
+
+        Raises:
+            UserError: If the outputs do not belong to this task.
         """
         ...

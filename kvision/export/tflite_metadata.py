@@ -24,7 +24,7 @@ _UNIT_KIND, _UNIT = 0, 1
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES, _NORMALIZATION = 1, 2, 1  # members of the unions in the schema
 _MAX, _MIN = 0, 1
 _MEAN, _STD = 0, 1
-_RGB, _AXIS_LABELS = 1, 2  # members of the enumerations in the schema
+_RGB, _AXIS_LABELS, _VALUE_LABELS = 1, 2, 3  # members of the enumerations in the schema
 
 
 def write(
@@ -34,30 +34,33 @@ def write(
 
     Args:
         path: The file to write.
-        content: A flatbuffer from the converter, with one subgraph that has one input and one output.
+        content: A flatbuffer from the converter, whose first subgraph has one input and one output.
         signature: The name of the only signature.
         output: The name of the only output. It is used in the signature, the subgraph and the metadata.
         texts: Texts by file name. They follow the flatbuffer in a zip archive, the format of TFLite Metadata for
-            associated files. `labels.txt` holds the names of the values along the last axis of the output.
+            associated files. `labels.txt` holds the names of the values along the last axis of the output. If the
+            output is a list of objects `(batch, objects, columns)`, it holds the names of the labels in its rows.
         side: For a model that takes images of any size: the height and width in pixels for programs that do not choose
             a size. Otherwise the converter writes 1, and MediaPipe shrinks photographs to one pixel.
     """
     from tensorflow.lite.python import schema_py_generated as schema
 
     model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
-    (graph,) = model.subgraphs
+    graph = model.subgraphs[0]  # The others are the bodies of loops, such as the suppression of rotated boxes.
     ((image,), (answer,)) = graph.inputs, graph.outputs
     graph.tensors[image].name, graph.tensors[answer].name = "image", output
     if side is not None:
         for index in (image, answer):
-            graph.tensors[index].shape = np.array([1, side, side, graph.tensors[index].shape[-1]], "int32")
+            if len(graph.tensors[index].shape) == 4:  # an image, or values for each pixel
+                graph.tensors[index].shape = np.array([1, side, side, graph.tensors[index].shape[-1]], "int32")
     definition = schema.SignatureDefT()
     definition.signatureKey, definition.subgraphIndex = signature, 0
     definition.inputs = [_tensor_map(schema, "image", image)]
     definition.outputs = [_tensor_map(schema, output, answer)]
     model.signatureDefs = [definition]
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(_metadata(output, labels=LABELS in texts), np.uint8)
+    labels = _VALUE_LABELS if len(graph.tensors[answer].shape) == 3 else _AXIS_LABELS
+    buffer.data = np.frombuffer(_metadata(output, labels if LABELS in texts else None), np.uint8)
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or ()), entry]
@@ -83,7 +86,7 @@ def _packed(model: Any) -> memoryview:
     return memoryview(builder.Bytes)[builder.Head() :]
 
 
-def _metadata(output: str, *, labels: bool) -> bytes:
+def _metadata(output: str, labels: int | None) -> bytes:
     """Returns the metadata as a flatbuffer: raw RGB pixels as input, numbers as output, and the class names."""
     import flatbuffers
 
@@ -95,8 +98,8 @@ def _metadata(output: str, *, labels: bool) -> bytes:
         _TENSOR_STATS: {_MAX: [255.0], _MIN: [0.0]},
     }
     answer = {_TENSOR_NAME: output, _TENSOR_CONTENT: {_CONTENT_KIND: _FEATURE_PROPERTIES, _CONTENT: {}}}
-    if labels:
-        answer[_TENSOR_FILES] = [{0: LABELS, 1: "Names of the classes.", 2: _AXIS_LABELS}]
+    if labels is not None:
+        answer[_TENSOR_FILES] = [{0: LABELS, 1: "Names of the classes.", 2: labels}]
     graph = {_GRAPH_INPUTS: [image], _GRAPH_OUTPUTS: [answer]}
     builder = flatbuffers.Builder()
     model = {_MODEL_NAME: "kvision", _MODEL_SUBGRAPHS: [graph], _MODEL_PARSER: "1.0.0"}

@@ -7,13 +7,21 @@ from kvision.layers.column_scaling import ColumnScaling
 from kvision.layers.crop_like import CropLike
 from kvision.layers.decision import Decision
 from kvision.layers.decision_forest import DecisionForest
+from kvision.layers.detections import Detections
 from kvision.layers.dilated_pooling import DilatedPooling
+from kvision.layers.grid import Grid
 from kvision.layers.local_response_norm import LocalResponseNorm
+from kvision.layers.located_object import LocatedObject
+from kvision.layers.moved_boxes import MovedBoxes
 from kvision.layers.nearest_neighbors import NearestNeighbors
 from kvision.layers.preprocess import Preprocess
+from kvision.layers.proposals import Candidates, Proposals
 from kvision.layers.pyramid import Pyramid
+from kvision.layers.regions import Regions
+from kvision.layers.regroup import Regroup
 from kvision.layers.resize_like import ResizeLike
 from kvision.layers.sin_cos_positions import SinCosPositions
+from kvision.layers.soft_argmax import SoftArgmax
 from kvision.layers.sub_pixel import ICNR, SubPixelConvolution
 from kvision.layers.support_vectors import SupportVectors
 from kvision.layers.transposed_convolution import BilinearKernel, TransposedConvolution
@@ -25,20 +33,29 @@ __all__ = [
     "BedOfNails",
     "BilinearKernel",
     "Body",
+    "Candidates",
     "Chain",
     "ColumnScaling",
     "CropLike",
     "Decision",
     "DecisionForest",
+    "Detections",
     "DilatedPooling",
+    "Grid",
     "ICNR",
     "LocalResponseNorm",
+    "LocatedObject",
     "MaxUnpooling",
+    "MovedBoxes",
     "NearestNeighbors",
     "Preprocess",
+    "Proposals",
     "Pyramid",
+    "Regions",
+    "Regroup",
     "ResizeLike",
     "SinCosPositions",
+    "SoftArgmax",
     "SubPixelConvolution",
     "SupportVectors",
     "SwitchedMaxPooling",

@@ -1,6 +1,8 @@
 """Metrics and intervals that Keras and scikit-learn cannot compute in one call."""
 
 from kvision.metrics.average_precision import AveragePrecision, Matches, average_precision, match
+from kvision.metrics.coco import coco_summary
+from kvision.metrics.detection_errors import DetectionErrors, detection_errors
 from kvision.metrics.interval import accuracy_interval
 from kvision.metrics.log_loss import log_loss
 from kvision.metrics.segmentation import Confusion, boundary_f1, boundary_pixels, trimap_accuracy
@@ -8,11 +10,14 @@ from kvision.metrics.segmentation import Confusion, boundary_f1, boundary_pixels
 __all__ = [
     "AveragePrecision",
     "Confusion",
+    "DetectionErrors",
     "Matches",
     "accuracy_interval",
     "average_precision",
     "boundary_f1",
     "boundary_pixels",
+    "coco_summary",
+    "detection_errors",
     "log_loss",
     "match",
     "trimap_accuracy",

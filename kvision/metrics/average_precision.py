@@ -10,7 +10,7 @@ from kvision.objects import Objects
 from kvision.ops import boxes as plain
 from kvision.ops import rotated_boxes
 
-__all__ = ["COCO_IOUS", "METHODS", "AveragePrecision", "Matches", "average_precision", "match"]
+__all__ = ["COCO_IOUS", "METHODS", "AveragePrecision", "Matches", "average_precision", "claims", "match", "overlaps"]
 
 METHODS = ("voc07", "voc10", "coco")
 COCO_IOUS = tuple(np.linspace(0.5, 0.95, 10).round(2).tolist())
@@ -95,15 +95,15 @@ def _tables(found, drawn, labels: Sequence[int], ious: Sequence[float], method: 
     checks.one_of("method", method, METHODS)
     if len(found) != len(drawn):
         raise checks.UserError("found", expected=f"detections for {len(drawn)} images", received=len(found))
-    overlaps = [_overlap(answer.boxes, truth.boxes) for answer, truth in zip(found, drawn, strict=True)]
-    return [_matches(found, drawn, overlaps, label, ious, method) for label in labels]
+    tables = [overlaps(answer.boxes, truth.boxes) for answer, truth in zip(found, drawn, strict=True)]
+    return [_matches(found, drawn, tables, label, ious, method) for label in labels]
 
 
-def _matches(found, drawn, overlaps, label: int, ious: Sequence[float], method: str) -> list[Matches]:
+def _matches(found, drawn, tables, label: int, ious: Sequence[float], method: str) -> list[Matches]:
     exclusive = method == "coco"
     objects, scores, image = np.zeros(len(drawn), int), [np.zeros(0)], [np.zeros(0, int)]
-    claims: list[list[np.ndarray]] = [[np.zeros((2, 0), bool)] for _ in ious]  # flags of right and ignored detections
-    for number, (answer, truth, overlap) in enumerate(zip(found, drawn, overlaps, strict=True)):
+    flags: list[list[np.ndarray]] = [[np.zeros((2, 0), bool)] for _ in ious]  # right and ignored detections
+    for number, (answer, truth, overlap) in enumerate(zip(found, drawn, tables, strict=True)):
         ours, theirs = np.flatnonzero(answer.labels == label), np.flatnonzero(truth.labels == label)
         sure = np.asarray(answer.scores)[ours]
         order = np.argsort(-sure, kind="stable")[: _MOST if exclusive else None]
@@ -111,21 +111,22 @@ def _matches(found, drawn, overlaps, label: int, ious: Sequence[float], method: 
         objects[number] = np.sum(~difficult)
         scores.append(sure[order])
         image.append(np.full(len(order), number))
-        for column, iou in zip(claims, ious, strict=True):
-            column.append(_claims(overlap[np.ix_(ours[order], theirs)], difficult, iou, exclusive=exclusive))
+        for column, iou in zip(flags, ious, strict=True):
+            column.append(claims(overlap[np.ix_(ours[order], theirs)], difficult, iou, exclusive=exclusive))
     every, of_image = np.concatenate(scores), np.concatenate(image)
     order = np.argsort(-every, kind="stable")
-    flags = [np.concatenate(column, axis=1)[:, order] for column in claims]
-    return [Matches(every[order], of_image[order], *pair, objects) for pair in flags]
+    pairs = [np.concatenate(column, axis=1)[:, order] for column in flags]
+    return [Matches(every[order], of_image[order], *pair, objects) for pair in pairs]
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Returns the intersection over union `(n, m)` of boxes `(n, 4)` and `(m, 4)`, or `(n, 5)` and `(m, 5)`."""
     if not len(a) or not len(b):
         return np.zeros((len(a), len(b)), "float32")
     return np.asarray((rotated_boxes if a.shape[1] == 5 else plain).iou(a, b))
 
 
-def _claims(overlap: np.ndarray, difficult: np.ndarray, iou: float, *, exclusive: bool) -> np.ndarray:
+def claims(overlap: np.ndarray, difficult: np.ndarray, iou: float, *, exclusive: bool) -> np.ndarray:
     """Returns `(2, n)` bool, highest score first: whether each detection is right, and whether it is ignored."""
     count = len(overlap)
     right, ignored, claimed = np.zeros(count, bool), np.zeros(count, bool), np.zeros(len(difficult), bool)

@@ -73,11 +73,11 @@ def iou(a, b):
     its area. Every step is continuous, so nearly parallel sides need no special case.
 
     Args:
-        a: Boxes `(n, 5)`.
-        b: Boxes `(m, 5)`.
+        a: Boxes `(n, 5)`, or `(batch, n, 5)`.
+        b: Boxes `(m, 5)`, or `(batch, m, 5)`.
 
     Returns:
-        Values in [0, 1], `(n, m)`, float32. A pair with an empty box has 0.
+        Values in [0, 1], `(n, m)` or `(batch, n, m)`, float32. A pair with an empty box has 0.
 
     Example:
         >>> cross = np.array([[0.0, 0.0, 1.0, 2.0, 0.0], [0.0, 0.0, 1.0, 2.0, np.pi / 2]])
@@ -85,13 +85,13 @@ def iou(a, b):
         ['1.000', '0.333']
     """
     a, b = ops.convert_to_tensor(a, "float32"), ops.convert_to_tensor(b, "float32")
-    half = a[:, None, 2:4] / 2  # (n, 1, 2)
-    cos, sin = ops.cos(a[:, 4])[:, None, None], ops.sin(a[:, 4])[:, None, None]
-    y, x = (corners(b)[None, :, :, i] - a[:, None, None, i] for i in range(2))
+    half = a[..., :, None, 2:4] / 2  # (n, 1, 2)
+    cos, sin = ops.cos(a[..., 4])[..., None, None], ops.sin(a[..., 4])[..., None, None]
+    y, x = (corners(b)[..., None, :, :, i] - a[..., :, None, None, i] for i in range(2))
     outline = ops.stack([y * cos - x * sin, y * sin + x * cos], -1)  # (n, m, 4, 2): down and across `a`
-    common = sum(_enclosed(outline[:, :, i], outline[:, :, (i + 1) % 4], half) for i in range(4))
+    common = sum(_enclosed(outline[..., i, :], outline[..., (i + 1) % 4, :], half) for i in range(4))
     common = ops.maximum(common, 0.0)
-    union = (a[:, 2] * a[:, 3])[:, None] + (b[:, 2] * b[:, 3])[None] - common
+    union = (a[..., 2] * a[..., 3])[..., :, None] + (b[..., 2] * b[..., 3])[..., None, :] - common
     return ops.clip(ops.divide_no_nan(common, union), 0.0, 1.0)
 
 

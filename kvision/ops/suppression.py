@@ -1,5 +1,6 @@
 """Non-maximum suppression. If boxes overlap, only the box with the highest score stays."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -9,7 +10,9 @@ from kvision import checks
 from kvision.ops import boxes as plain
 from kvision.ops import rotated_boxes as rotated
 
-__all__ = ["nms", "rotated_nms", "soft_nms"]
+__all__ = ["each", "nms", "rotated_nms", "soft_nms"]
+
+_FAR = 1e6  # pixels; no photograph is as large
 
 
 def nms(boxes, scores, *, iou: float = 0.5):
@@ -46,6 +49,11 @@ def _kept(boxes, scores, iou: float):
         import tensorflow as tf
 
         count = tf.shape(scores)[0]
+        # TFLite's kernel stops at a box without area. So each of them becomes a box of its own, far from all others.
+        # With `tf.where` instead of this sum, the converter of TensorFlow 2.21 crashes.
+        empty = tf.cast(plain.area(boxes) <= 0, tf.float32)[:, None]
+        away = _FAR + 2 * tf.cast(tf.range(count), tf.float32)[:, None] + tf.constant([0.0, 0.0, 1.0, 1.0])
+        boxes = boxes * (1 - empty) + away * empty
         found, valid = tf.raw_ops.NonMaxSuppressionV4(
             boxes=boxes,
             scores=scores,
@@ -131,6 +139,19 @@ def soft_nms(boxes, scores, *, sigma: float = 0.5):
         return ops.where(waiting, scores * ops.exp(-(overlap**2) / sigma), scores), waiting
 
     return ops.fori_loop(0, count, step, (scores, ops.ones((count,), "bool")))[0]
+
+
+def each(function: Callable, rows):
+    """Calls a function for each image of a batch.
+
+    Args:
+        function: A function of one element of `rows` that returns a tensor.
+        rows: `(batch, ...)`.
+
+    Returns:
+        The results, stacked. A batch that is known to have one image needs no loop, which keeps TFLite models simple.
+    """
+    return function(rows[0])[None] if rows.shape[0] == 1 else ops.map(function, rows)
 
 
 def _check(iou: float) -> None:

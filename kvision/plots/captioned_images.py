@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvision import checks
+from kvision.plots.grid import image_grid
 from kvision.plots.names import drawn
 
 if TYPE_CHECKING:
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["captioned_images"]
 
-_COLUMNS = 4
-_IMAGE, _CAPTION = 1.0, 0.35  # heights of an image and of its caption
-_GAP = 0.1
+_CAPTION = 0.35  # height of a caption; that of an image is 1
 
 
 def captioned_images(axes: "Axes", images: Sequence[np.ndarray], captions: Sequence[str]) -> "Axes":
@@ -38,18 +36,8 @@ def captioned_images(axes: "Axes", images: Sequence[np.ndarray], captions: Seque
         >>> images = np.zeros((2, 8, 8, 3), "uint8")
         >>> axes = kv.plots.captioned_images(Figure().subplots(), images, ["cat", "dog"])
     """
-    if not len(images):
-        raise checks.UserError("images", problem="are empty", expected="one image or more", received=0)
     texts, properties = drawn(captions)
-    for number, (image, caption) in enumerate(zip(images, texts, strict=True)):
-        row, column = divmod(number, _COLUMNS)
-        left, top = column * (_IMAGE + _GAP), row * (_IMAGE + _CAPTION + _GAP)
-        height, width = (side / max(image.shape[:2]) for side in image.shape[:2])
-        middle, bottom = left + _IMAGE / 2, top + (_IMAGE + height) / 2
-        axes.imshow(image, extent=(middle - width / 2, middle + width / 2, bottom, bottom - height))
-        axes.text(middle, top + _IMAGE + 0.03, caption, ha="center", va="top", fontsize="small", **properties)
-    rows = -(-len(images) // _COLUMNS)
-    width = min(len(images), _COLUMNS) * (_IMAGE + _GAP) - _GAP
-    axes.set(xlim=(0, width), ylim=(rows * (_IMAGE + _CAPTION + _GAP), 0), aspect="equal")
-    axes.set_axis_off()
+    places = image_grid(axes, images, below=_CAPTION)
+    for (left, top), caption in zip(places, texts, strict=True):
+        axes.text(left + 0.5, top + 1.03, caption, ha="center", va="top", fontsize="small", **properties)
     return axes

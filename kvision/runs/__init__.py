@@ -3,7 +3,7 @@
 Importing this package loads neither TensorFlow nor Keras.
 """
 
-from kvision.runs import bad_images, labeled, masked, pretraining
+from kvision.runs import bad_images, boxed, labeled, located, masked, pretraining, regions
 from kvision.runs.ending import ended, told_of_sigterm
 from kvision.runs.folder import run_folder
 from kvision.runs.main import main
@@ -33,14 +33,17 @@ __all__ = [
     "add_flags",
     "backbone_setting",
     "bad_images",
+    "boxed",
     "device",
     "draw",
     "ended",
     "labeled",
+    "located",
     "main",
     "masked",
     "precision_setting",
     "pretraining",
+    "regions",
     "run_folder",
     "setting",
     "start",

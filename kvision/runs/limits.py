@@ -6,7 +6,7 @@ from typing import Any
 
 from kvision import checks
 
-__all__ = ["Check", "among", "between", "data", "folder", "positive", "two_per_class", "weights"]
+__all__ = ["Check", "among", "between", "data", "factors", "folder", "positive", "share", "two_per_class", "weights"]
 
 Check = Callable[[str, Any], None]
 
@@ -41,6 +41,22 @@ def two_per_class(name: str, value: int) -> None:
 def positive(name: str, value: Any) -> None:
     """Checks that a number is finite and above 0."""
     checks.positive({name: value})
+
+
+def share(name: str, value: float) -> None:
+    """Checks that a number is between 0 and 1, without both ends."""
+    if not 0 < value < 1:
+        raise checks.UserError(name, expected="a number between 0 and 1", received=value)
+
+
+def factors(name: str, values: tuple[str, ...]) -> None:
+    """Checks that a value holds two factors, such as 0.8 and 1.25."""
+    try:
+        low, high = map(float, values)
+        if not 0 < low <= high < 100:
+            raise ValueError
+    except ValueError:
+        raise checks.UserError(name, expected="two factors, as 0.75,1.5", received=values) from None
 
 
 def folder(name: str, value: str) -> None:

@@ -1,8 +1,6 @@
 """Code that the recipes with a label for each pixel share: data, measurement of a network, and pictures."""
 
 import dataclasses
-import hashlib
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +12,7 @@ import numpy as np
 from kvision import checks
 from kvision.pixels import pillow
 from kvision.runs import limits
-from kvision.runs.parts import parted
+from kvision.runs.parts import fingerprint, large_enough, parted
 from kvision.runs.result import Result, Split
 from kvision.runs.settings import Settings, setting
 
@@ -95,9 +93,8 @@ def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1,
     else:
         folder, name = Path(config.data), Path(config.data).resolve().name
     label_map = data.label_map(config.classes or folder / "classes.txt")
-    images = _large_enough(
-        data.from_masks(folder, label_map, longest_side=config.longest_side, argument="data"), smallest
-    )
+    images = data.from_masks(folder, label_map, longest_side=config.longest_side, argument="data")
+    images = large_enough(images, smallest)
     if images.part is None and len(set(images.pixel_hashes)) < 2:
         expected = "two different images or more, or folders train and val"
         raise checks.UserError("data", problem="has too few images", expected=expected, received=len(images))
@@ -105,9 +102,6 @@ def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1,
     train, validation, test, copies = parted(images, images.part, labels, seed=config.seed)
     train = train if config.train_images is None else train.some(config.train_images, seed=config.seed)
     test = test if config.test_images is None else test.some(config.test_images, seed=config.seed)
-    parts = [train.fingerprint, test.fingerprint, train.names, test.names]
-    if weights is not None and Path(weights).is_file():
-        parts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
     return Split(
         train=train,
         test=test,
@@ -115,7 +109,7 @@ def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1,
         class_names=images.class_names,
         bad_images=images.bad,
         name=f"{name}: {len(train)} training, {len(test)} test images, {len(images.class_names)} classes of pixels",
-        fingerprint=hashlib.sha256(json.dumps(parts).encode()).hexdigest(),
+        fingerprint=fingerprint(train, test, weights),
         notes=(*images.notes, *copies, *_notes(images, train, validation)),
     )
 
@@ -139,26 +133,6 @@ def _notes(images: "MaskedImages", train: "MaskedImages", validation: "MaskedIma
         yield f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}"
     if validation is not None:
         yield f"{len(validation)} validation images are not used: this recipe chooses nothing by them"
-
-
-def _large_enough(images: "MaskedImages", smallest: int) -> "MaskedImages":
-    """Moves the images that are too small for the network to the bad images."""
-    from kvision.data import BadFile
-
-    sides = np.array([min(pillow.fitted(size, images.longest_side)) for size in images.sizes])
-    small = [
-        BadFile(images.names[i], f"a side of {sides[i]} pixels; the network needs {smallest}")
-        for i in np.flatnonzero(sides < smallest)
-    ]
-    if len(small) == len(images):
-        raise checks.UserError(
-            "data",
-            problem="has no image that is large enough",
-            expected=f"sides of {smallest} pixels or more as the network sees them",
-            received=f"{small[0].path}: {small[0].reason}",
-        )
-    kept = images.subset(np.flatnonzero(sides >= smallest))
-    return dataclasses.replace(kept, bad=(*kept.bad, *small))
 
 
 def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:

@@ -1,21 +1,32 @@
 """Splits a data set into training, validation and test parts, without copies of one image in two parts."""
 
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kvision import checks
 from kvision.data import parts
+from kvision.pixels import pillow
 
-__all__ = ["parted", "without_copies"]
+__all__ = ["TEST_FRACTION", "fingerprint", "large_enough", "parted", "without_copies"]
 
 TEST_FRACTION = 0.2  # if the data is not split already
 
 
 def parted(
-    images: Any, part: np.ndarray | None, labels: np.ndarray, *, seed: int, class_names: tuple[str, ...] | None = None
+    images: Any,
+    part: np.ndarray | None,
+    labels: np.ndarray,
+    *,
+    seed: int,
+    class_names: tuple[str, ...] | None = None,
+    fraction: float = TEST_FRACTION,
 ) -> tuple[Any, Any, Any, list[str]]:
-    """Splits a data set by its own parts. If it has no parts, a fifth of each class becomes the test part.
+    """Splits a data set by its own parts. If it has no parts, a share of each class becomes the test part.
 
     Training images that equal a validation or test image are left out. Validation images that equal a test image are
     left out too.
@@ -26,6 +37,7 @@ def parted(
         labels: `(N,)` integers. The test part is balanced by these labels.
         seed: Seed of the choice of test images.
         class_names: Names of the classes, for error messages.
+        fraction: Share of the images in the test part.
 
     Returns:
         The training images, the validation images or None, the test images, and notes.
@@ -36,7 +48,7 @@ def parted(
     from kvision import data
 
     if part is None:
-        options = {"fraction": TEST_FRACTION, "seed": seed, "class_names": class_names, "argument": "data"}
+        options = {"fraction": fraction, "seed": seed, "class_names": class_names, "argument": "data"}
         # Recipes fit on some training images and choose on the rest, so each class needs two training images.
         rest, chosen = data.split(labels, images.pixel_hashes, least=1 if class_names is None else 2, **options)
         return images.subset(rest), None, images.subset(chosen), []
@@ -82,3 +94,48 @@ def without_copies(found: dict[str, Any]) -> tuple[Any, Any, Any, list[str]]:
                 notes.append(f"{len(leaks)} {name} images equal a {other} image and are left out")
                 found[name] = found[name].subset(np.setdiff1d(np.arange(len(found[name])), leaks))
     return found[parts.TRAIN], found.get(parts.VALIDATION), found[parts.TEST], notes
+
+
+def large_enough(images: Any, smallest: int) -> Any:
+    """Moves the images that are too small for a network to the bad images.
+
+    Args:
+        images: Images with `sizes` and `longest_side`.
+        smallest: Smallest side that the network accepts, in pixels.
+
+    Returns:
+        The remaining images.
+
+    Raises:
+        UserError: If no image is large enough.
+    """
+    from kvision.data.scan import BadFile
+
+    sides = np.array([min(pillow.fitted(size, images.longest_side)) for size in images.sizes])
+    small = [
+        BadFile(images.names[i], f"a side of {sides[i]} pixels; the network needs {smallest}")
+        for i in np.flatnonzero(sides < smallest)
+    ]
+    if len(small) == len(images):
+        raise checks.UserError(
+            "data",
+            problem="has no image that is large enough",
+            expected=f"sides of {smallest} pixels or more as the network sees them",
+            received=f"{small[0].path}: {small[0].reason}",
+        )
+    kept = images.subset(np.flatnonzero(sides >= smallest))
+    return dataclasses.replace(kept, bad=(*kept.bad, *small))
+
+
+def fingerprint(train: Any, test: Any, weights: str | None) -> str:
+    """Returns a hash of the training images, the test images and a file of weights.
+
+    Args:
+        train: The training images.
+        test: The test images.
+        weights: The recipe's setting `weights`. Only a file changes the hash.
+    """
+    facts = [train.fingerprint, test.fingerprint, train.names, test.names]
+    if weights is not None and Path(weights).is_file():
+        facts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from kvision import checks
+from kvision.pixels.tiles import starts
 from kvision.segmentation.windows import Windows
 
 __all__ = ["sliding_window"]
@@ -48,7 +49,7 @@ def sliding_window(
     if len(steps) != 2 or any(not isinstance(step, int | np.integer) or step < 1 for step in steps):
         expected = "a number of pixels of at least 1, or a pair (down, across)"
         raise checks.UserError("stride", expected=expected, received=stride)
-    tops, lefts = (_starts(side, w, s) for side, w, s in zip(image.shape, window, steps, strict=False))
+    tops, lefts = (starts(side, w, s) for side, w, s in zip(image.shape, window, steps, strict=False))
     views = np.lib.stride_tricks.sliding_window_view(image, window, axis=(0, 1))  # (., ., C, h, w), without a copy
     corners = np.stack(np.meshgrid(tops, lefts, indexing="ij"), axis=-1).reshape(-1, 2)
     scores = []
@@ -61,8 +62,3 @@ def sliding_window(
         scores.append(np.asarray(model.predict_on_batch(full))[: len(crops)])
     stacked = np.concatenate(scores).reshape(len(tops), len(lefts), -1)
     return Windows(stacked, tops, lefts, window, image.shape[:2])
-
-
-def _starts(side: int, window: int, stride: int) -> np.ndarray:
-    starts = np.arange(0, side - window + 1, stride)
-    return starts if starts[-1] == side - window else np.append(starts, side - window)

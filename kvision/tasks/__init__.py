@@ -6,9 +6,10 @@ task, write a class in a new file and add the class to `TASKS`.
 
 from kvision.export.task import Task
 from kvision.tasks.classification import Classification
+from kvision.tasks.detection import Detection
 from kvision.tasks.segmentation import Segmentation
 
-__all__ = ["TASKS", "Classification", "Segmentation"]
+__all__ = ["TASKS", "Classification", "Detection", "Segmentation"]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, Segmentation)}
+TASKS: dict[str, type[Task]] = {task.name: task for task in (Classification, Detection, Segmentation)}
 """The tasks by their names in `task.json` of an exported model."""

@@ -55,11 +55,30 @@ class Opened:
         Yields:
             An answer for each file, or the reason why there is no answer.
         """
+        for content, found in zip(contents, self.outputs(contents), strict=True):
+            yield found if isinstance(found, str) else self.answer(found, content)
+
+    def answer(self, outputs: Arrays, content: bytes) -> Answer | str:
+        """Returns the answer of `Task.decode`, or the reason why there is no answer."""
+        try:
+            return self.task.decode(outputs, content)
+        except BadImage as reason:  # TensorFlow decodes more of a damaged GIF than Pillow does.
+            return str(reason)
+
+    def outputs(self, contents: Sequence[bytes]) -> Iterator[Arrays | str]:
+        """Runs the model on image files.
+
+        Args:
+            contents: The bytes of image files.
+
+        Yields:
+            The outputs for each file, for `Task.decode`, or the reason why there are no outputs.
+        """
         for start in range(0, len(contents), self.batch_size):
             yield from self._batch(contents[start : start + self.batch_size])
 
-    def _batch(self, contents: Sequence[bytes]) -> list[Answer | str]:
-        found: dict[int, Answer | str] = {}
+    def _batch(self, contents: Sequence[bytes]) -> list[Arrays | str]:
+        found: dict[int, Arrays | str] = {}
         prepared: dict[int, Any] = {}
         for i, content in enumerate(contents):
             try:
@@ -72,12 +91,7 @@ class Opened:
             return [str(reason)] * len(contents)
         for row, i in enumerate(prepared):
             values = {name: value[row] for name, value in outputs.items()}
-            try:
-                found[i] = (
-                    self.task.decode(values, contents[i]) if values.get("valid", True) else "it cannot be decoded"
-                )
-            except BadImage as reason:  # TensorFlow decodes more of a damaged GIF than Pillow does.
-                found[i] = str(reason)
+            found[i] = values if values.get("valid", True) else "it cannot be decoded"
         return [found[i] for i in range(len(contents))]
 
 

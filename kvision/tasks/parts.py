@@ -1,15 +1,16 @@
 """The visible parts of answers."""
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from kvision.pixels import label_colors
+from kvision.pixels import drawn_boxes, label_colors
 
-__all__ = ["Bars", "Mask", "Picture", "png"]
+__all__ = ["Bars", "Boxes", "Mask", "Picture", "png"]
 
 
 def png(image: np.ndarray) -> bytes:
@@ -37,6 +38,37 @@ class Bars:
     def pictures(self) -> dict[str, bytes]:
         """Returns no pictures."""
         return {}
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Objects in an image, highest score first.
+
+    Attributes:
+        image: `(height, width, 3)` uint8.
+        boxes: `(n, 4)` or, for rotated boxes, `(n, 5)`, in pixels of the image.
+        labels: The class index of each object.
+        names: The class name of each object.
+        scores: The score of each object in [0, 1].
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    labels: Sequence[int]
+    names: Sequence[str]
+    scores: Sequence[float]
+
+    def text(self, top: int) -> str:
+        """Returns the numbers of objects of the `top` most frequent classes, such as `12 RBC, 1 WBC`."""
+        counts = Counter(self.names).most_common(top)
+        return ", ".join(f"{count} {name}" for name, count in counts) or "no objects"
+
+    def pictures(self) -> dict[str, bytes]:
+        """Returns the image with its boxes, class names and scores under the name `boxes`."""
+        palette = label_colors.palette(256)[1:]  # without black, the first color
+        colors = [palette[label % len(palette)] for label in self.labels]
+        captions = [f"{name} {score:.2f}" for name, score in zip(self.names, self.scores, strict=True)]
+        return {"boxes": png(drawn_boxes.draw(self.image, self.boxes, captions, colors))}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["functions", "images", "served"]
+__all__ = ["functions", "images", "served", "with_empty_batches"]
 
 
 def images(model: "keras.Model") -> "tf.TensorSpec":
@@ -64,7 +64,7 @@ def served(model: "keras.Model", functions: Mapping[str, Callable]) -> dict[str,
     """
     import tensorflow as tf
 
-    probabilities, features = _with_empty_batches(functions["predict"]), _with_empty_batches(functions["embed"])
+    probabilities, features = with_empty_batches(functions["predict"]), with_empty_batches(functions["embed"])
 
     @tf.function(input_signature=[images(model)], autograph=False)
     def predict(image):
@@ -83,7 +83,7 @@ def served(model: "keras.Model", functions: Mapping[str, Callable]) -> dict[str,
     return {"serving_default": predict, "predict": predict, "serve_bytes": serve_bytes, "embed": embed}
 
 
-def _with_empty_batches(function: Callable) -> Callable:
+def with_empty_batches(function: Callable) -> Callable:
     """Returns a function that adds one row to an empty batch and removes this row from the outputs.
 
     For an empty batch, oneDNN's convolution (TensorFlow 2.21, CPU) returns the shape of its input, and the next layer

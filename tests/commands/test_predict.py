@@ -125,6 +125,9 @@ def test_wrong_calls_say_what_to_do(folder, tmp_path):
         result = predict(model, image)
         assert result.returncode == 2 and text in result.stderr and "Traceback" not in result.stderr
     assert "--top" in predict(folder / "models", image, "--top", "0").stderr
+    assert "`--tile`" in predict(folder / "models", image, "--tile", "0").stderr
+    tiled = predict(folder / "models", image, "--tile", "64")
+    assert tiled.returncode == 2 and "`--tile` is not supported by classification" in tiled.stderr
     wrong = predict(folder / "models", image, "--engine", "tensorfow")
     lite = predict(folder / "models/2/assets.extra/model.tflite", image, *SAVED_MODEL)
     assert lite.returncode == 2 and "`--engine` tensorflow runs a SavedModel" in lite.stderr

@@ -1,3 +1,4 @@
+import boxed
 import keras
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def test_a_field_that_is_not_known_is_refused(photographs):
 
 def test_augmentation_and_dataset_suit_each_other(photographs, tmp_path):
     with pytest.raises(UserError, match=r"`augment`.*kv\.augment"):
-        kv.data.batches(photographs, augment=kv.data.JointAugment(8, 8))
+        kv.data.batches(photographs, augment=kv.augment.JointAugment(8, 8))
     scenes.write(tmp_path / "scenes", 3)
     masked = kv.data.from_masks(
         tmp_path / "scenes", kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False
@@ -161,7 +162,7 @@ def test_augmentation_and_dataset_suit_each_other(photographs, tmp_path):
     with pytest.raises(UserError, match=r"`augment`.*JointAugment"):
         kv.data.batches(masked)
     fields = ("image", "index", "label")
-    (batch,) = kv.data.batches(masked, augment=kv.data.JointAugment(8, 8), fields=fields).source.read(np.array([4]))
+    (batch,) = kv.data.batches(masked, augment=kv.augment.JointAugment(8, 8), fields=fields).source.read(np.array([4]))
     assert batch["image"].shape == (1, 8, 8, 3) and batch["label"].shape == (1, 8, 8) and batch["index"].tolist() == [1]
 
 
@@ -188,7 +189,7 @@ def test_a_method_takes_the_fields_it_wants(photographs):
 def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
     scenes.write(tmp_path, 7)
     images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
-    augment = kv.data.JointAugment(32, 48)
+    augment = kv.augment.JointAugment(32, 48)
 
     def epoch(number: int, batch_size: int = 3):
         source = kv.data.batches(images, augment=augment, batch_size=batch_size, seed=5).source
@@ -208,7 +209,7 @@ def test_masks_are_drawn_anew_in_each_epoch_and_alike_in_a_second_run(tmp_path):
 def test_a_mask_that_vanishes_is_stood_in_for(tmp_path, capsys):
     scenes.write(tmp_path, 6)
     images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
-    augment = kv.data.JointAugment(32, 32)
+    augment = kv.augment.JointAugment(32, 32)
     pipe = kv.data.batches(images, augment=augment, batch_size=3, lost_fraction=0.2)
     (tmp_path / "masks/04.png").unlink()
     assert sum(len(batch[0]) for epoch in (0, 1) for batch in read(pipe.source, epoch)) == 12
@@ -221,7 +222,7 @@ def test_no_image_is_drawn_from_the_stream_of_the_order(tmp_path):
     images = kv.data.from_masks(tmp_path, kv.data.LabelMap(scenes.CLASSES, {0: 0, 1: 1, 2: 2}), progress=False)
     first = []
 
-    class Augment(kv.data.JointAugment):
+    class Augment(kv.augment.JointAugment):
         def __call__(self, image, labels, random):
             first.append(random.bit_generator.state["state"]["state"])
             return image, labels
@@ -230,3 +231,96 @@ def test_no_image_is_drawn_from_the_stream_of_the_order(tmp_path):
     read(source, 2)
     order = np.random.default_rng([5, 2])
     assert len(set(first)) == 3 and order.bit_generator.state["state"]["state"] not in first
+
+
+class Shift:
+    """Moves boxes by random whole pixels, and writes the shift into the first pixel."""
+
+    height, width = 40, 60
+
+    def __call__(self, image, objects, random):
+        shift = int(random.integers(100))
+        image = image.copy()
+        image[0, 0] = shift
+        boxes = objects.boxes.copy()
+        boxes[:, :2] += shift
+        return image, objects._replace(boxes=boxes)
+
+
+def test_objects_fill_the_rows_of_their_image(tmp_path):
+    images = boxed.plain_set(tmp_path)
+    source = kv.data.batches(images, augment=Shift(), batch_size=2, seed=3).source
+    assert [leaf.shape for leaf in source.spec] == [(None, 40, 60, 3), (None, 1, 5)], "the difficult object is left out"
+    for epoch in (0, 1):
+        batches = read(source, epoch)
+        order = source.order(epoch) % 3
+        pictures, objects = (np.concatenate([batch[part] for batch in batches]) for part in (0, 1))
+        assert pictures.dtype == np.uint8 and objects.dtype == np.float32 and objects.shape == (3, 1, 5)
+        np.testing.assert_array_equal(pictures[:, 1, 1, 0] - 50, order)
+        for picture, row, number in zip(pictures, objects[:, 0], order, strict=True):
+            drawn = {0: [0, 0, 20, 10], 1: [5, 4, 31, 30]}.get(int(number))  # Pascal VOC counts pixels from 1
+            shift = picture[0, 0, 0]
+            expected = [0, 0, 0, 0, -1] if drawn is None else [drawn[0] + shift, drawn[1] + shift, *drawn[2:], 0]
+            assert row.tolist() == expected
+    first, again = (read(kv.data.batches(images, augment=Shift(), batch_size=b, seed=3).source, 1) for b in (1, 3))
+    np.testing.assert_array_equal(np.concatenate([b[1] for b in first]), again[0][1])
+    with pytest.raises(UserError, match=r"`augment`.*masks or boxes"):
+        kv.data.batches(images)
+
+
+def test_rotated_objects_and_images_without_objects(tmp_path):
+    dota = kv.data.write_boxes(boxed.plain_set(tmp_path / "voc"), tmp_path / "dota", layout="dota")
+    images = kv.data.from_boxes(dota, progress=False)
+    source = kv.data.batches(images, augment=Shift(), batch_size=3).source
+    _, objects = source.read(np.arange(3))
+    assert images.rotated and objects.shape == (3, 1, 6) and source.spec[1].shape == (None, 1, 6)
+    none = images.subset([2])
+    _, objects = kv.data.batches(none, augment=Shift()).source.read(np.arange(1))
+    assert objects.tolist() == [[[0, 0, 0, 0, 0, -1]]]
+
+
+def test_a_dataset_of_your_own_has_batches_of_any_structure(tmp_path):
+    class Twice:
+        """Gives a model the boxes as an input and as a target."""
+
+        def __init__(self, images):
+            self.images = images
+
+        def __len__(self):
+            return len(self.images)
+
+        def path(self, index):
+            return self.images.path(index)
+
+        def example(self, index):
+            return self.images.example(index)
+
+        def stack(self, examples):
+            images, objects = self.images.stack(examples)
+            return {"image": images, "proposals": objects[..., :4]}, {"regions": objects}
+
+        def spec(self, height, width):
+            images, objects = self.images.spec(height, width)
+            return {"image": images, "proposals": keras.KerasTensor((None, 1, 4))}, {"regions": objects}
+
+    twice = Twice(boxed.plain_set(tmp_path))
+    made = kv.data.batches(twice, augment=Shift(), batch_size=3)
+    assert made.source.spec[0]["proposals"].shape == (None, 1, 4)
+    ((inputs, targets),) = made.tf_dataset()
+    assert inputs["image"].shape == (3, 40, 60, 3)
+    np.testing.assert_array_equal(inputs["proposals"], targets["regions"][..., :4])
+    named = kv.data.batches(twice, augment=Shift(), fields=("index", "label")).source
+    (batch,) = named.read(np.arange(2))
+    assert set(batch) == set(named.spec[0]) == {"index", "label"} and set(batch["label"]) == {"regions"}
+
+
+def test_images_and_boxes_are_augmented_together(tmp_path):
+    images = boxed.plain_set(tmp_path)
+    augment = kv.augment.JointAugment(64, 64, scale=(1, 1), fit=True, flip=False, color=0)
+    pictures, objects = kv.data.batches(images, augment=augment, batch_size=3, seed=0).source.read(np.arange(3))
+    assert pictures.shape == (3, 64, 64, 3) and objects.shape == (3, 1, 5)
+    for picture, row, box in zip(pictures, objects[:2, 0], ([0, 0, 20, 10], [5, 4, 31, 30]), strict=False):
+        top = np.nonzero(picture.any(-1).any(1))[0].min()  # black above and below the image of 40 x 60 pixels
+        expected = np.array(box) * 64 / 60 + [top, 0, top, 0]
+        np.testing.assert_allclose(row, [*expected, 0], atol=1)
+    assert objects[2, 0].tolist() == [0, 0, 0, 0, -1]

@@ -33,9 +33,16 @@ def test_a_file_that_has_changed_is_refused(three):
 
 def test_an_unknown_layout_and_a_folder_without_a_usable_image_are_refused(tmp_path):
     picture(tmp_path / "a.png")
-    with pytest.raises(checks.UserError, match="Pascal VOC"):
+    with pytest.raises(checks.UserError, match=r"`folder`.*Pascal VOC"):
         from_boxes(tmp_path, progress=False)
+    with pytest.raises(checks.UserError, match="`data` is laid out"):
+        from_boxes(tmp_path, progress=False, argument="data")
     (tmp_path / "JPEGImages").mkdir()
     (tmp_path / "Annotations").mkdir()
-    with pytest.raises(checks.UserError, match="no image"):
-        from_boxes(tmp_path, progress=False)
+    with pytest.raises(checks.UserError, match="`data` has no image"):
+        from_boxes(tmp_path, progress=False, argument="data")
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    for name in ("train", "val", "valid"):
+        (tmp_path / "ImageSets" / "Main" / f"{name}.txt").touch()
+    with pytest.raises(checks.UserError, match="`data` has two folders for one part"):
+        from_boxes(tmp_path, progress=False, argument="data")

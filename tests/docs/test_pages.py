@@ -41,7 +41,17 @@ def test_pages_exist_and_say_where_they_lead():
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     for page in DOCS.glob("*.md"):
         assert page.stem == "index" or re.search(f"^{page.stem}$", index, re.MULTILINE), f"{page.name}: add to index.md"
-    for task in ("classify", "fine_tune", "heads", "segment", "convolutionalize", "pretrain", "tflite", "serve"):
+    for task in (
+        "classify",
+        "fine_tune",
+        "heads",
+        "segment",
+        "locate",
+        "convolutionalize",
+        "pretrain",
+        "tflite",
+        "serve",
+    ):
         text = (DOCS / f"{task}.md").read_text(encoding="utf-8")
         for part in ("What it is for", "The command", "The Python way", "Limits", "Source"):
             assert f"\n## {part}\n" in text, f"{task}.md: {part}"

@@ -9,7 +9,8 @@ from ai_edge_litert.interpreter import Interpreter
 from flatbuffers import number_types
 
 from kvision.export import saved_model
-from kvision.tasks import Segmentation, signatures
+from kvision.export.litert import Runner
+from kvision.tasks import Detection, Segmentation, signatures
 
 
 def tables(table: flatbuffers.Table, slot: int) -> list[flatbuffers.Table]:
@@ -109,3 +110,20 @@ def test_a_model_of_any_size_names_a_size_for_programs_that_ask_for_none(tmp_pat
     lite.set_tensor(given["index"], pixels)
     lite.invoke()
     np.testing.assert_allclose(lite.get_tensor(answer["index"]), model(pixels), atol=1e-5)
+
+
+def test_a_list_of_objects_keeps_its_shape_and_names_the_labels_in_its_rows(tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    rows = keras.layers.Reshape((4, 6))(keras.layers.Dense(24)(keras.layers.GlobalMaxPooling2D()(image)))
+    model = keras.Model(image, rows)
+    path = saved_model.write_tflite(Detection().functions(model), tmp_path, texts={"labels.txt": "a\nb"}, side=24)
+    ((given,), (answer,)) = (lite := Interpreter(str(path))).get_input_details(), lite.get_output_details()
+    assert given["shape"].tolist() == [1, 24, 24, 3] and given["shape_signature"].tolist() == [1, -1, -1, 3]
+    assert answer["shape"].tolist() == [1, 4, 6]
+    found = flatbuffer(path)
+    data = bytearray(found.buffers[next(e for e in found.metadata if e.name == b"TFLITE_METADATA").buffer].data)
+    (graph,) = tables(flatbuffers.Table(data, int.from_bytes(data[:4], "little")), 3)
+    (file,) = tables(tables(graph, 3)[0], 6)
+    assert text(file, 0) == "labels.txt" and byte(file, 2) == 3, "labels as values"
+    pixels = np.random.default_rng(0).uniform(0, 255, (3, 20, 31, 3)).astype("float32")
+    np.testing.assert_allclose(Runner(path)(pixels)["detections"], model(pixels), rtol=1e-4, atol=1e-3)

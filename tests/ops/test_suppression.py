@@ -118,3 +118,26 @@ def test_on_jax():
         "assert np.asarray(s.soft_nms(b, x))[0] < .2"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "KERAS_BACKEND": "jax"})
+
+
+def test_nms_keeps_boxes_without_area_also_in_tflite():
+    import tensorflow as tf
+
+    from kvision.export import litert
+
+    boxes = np.array([[0, 0, 9, 9], [5, 5, 5, 8], [5, 5, 5, 8], [0, 0, 9, 8], [20, 20, 29, 29]], "float32")
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5], "float32")
+    expected = [True, True, True, False, True]
+    assert np.asarray(suppression.nms(boxes, scores, iou=0.5)).tolist() == expected
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 6), tf.float32, name="rows")], autograph=False)
+    def predict(rows):
+        return suppression.nms(rows[:, :4], rows[:, 4], iou=0.5)
+
+    lite = litert.interpreter(litert.run_converter(litert.converter(predict)))
+    rows = np.concatenate([boxes, scores[:, None], scores[:, None]], 1)
+    lite.resize_tensor_input(lite.get_input_details()[0]["index"], rows.shape)
+    lite.allocate_tensors()
+    lite.set_tensor(lite.get_input_details()[0]["index"], rows)
+    lite.invoke()
+    assert lite.get_tensor(lite.get_output_details()[0]["index"]).tolist() == expected
