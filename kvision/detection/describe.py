@@ -137,7 +137,15 @@ def _element(networks: RCNN, image: np.ndarray, objects: Objects, proposals: np.
 
 
 def learn_classes(described: Described, *, progress: bool = True) -> MinedSVM:
-    """Fits an SVM for each class, with hard-negative mining. Positives are the objects, negatives are proposals."""
+    """Fits an SVM for each class, with hard-negative mining.
+
+    Args:
+        described: The described regions of the training images.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        The SVMs. Their positives are the objects of the class. Their negatives overlap its objects by less than 0.3.
+    """
 
     class Blocks(Sequence):
         def __len__(self):
@@ -151,7 +159,15 @@ def learn_classes(described: Described, *, progress: bool = True) -> MinedSVM:
 
 
 def learn_boxes(described: Described, classes: int) -> BoxRidge:
-    """Fits the box regression of each class to the proposals that overlap an object by more than 0.6."""
+    """Fits the box regression of each class to the proposals that overlap an object by more than 0.6.
+
+    Args:
+        described: The described regions of the training images.
+        classes: Number of classes.
+
+    Returns:
+        The box regression.
+    """
     elements = list(described)
     columns = ("map", "deltas", "classes")
     maps, deltas, labels = (np.concatenate([element[name] for element in elements]) for name in columns)

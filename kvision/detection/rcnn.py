@@ -72,9 +72,7 @@ class RCNN:
             UserError: If there is no learned proposer.
         """
         if self.candidates is None:
-            raise checks.UserError(
-                "learned", problem="is off, so there are no proposals", expected=True, received=False
-            )
+            raise checks.UserError("there is no learned proposer: create the networks with learned=True")
         layer = _proposals(count, before, rotated=self.rotated, side=self.side)
         return keras.Model(self.image, layer(self.candidates.outputs[0], self.image), name="proposals")
 

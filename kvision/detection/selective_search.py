@@ -65,7 +65,14 @@ def selective_search(
 
 
 def require_opencv(argument: str) -> None:
-    """Raises a UserError about `argument` if OpenCV's segmentation is not installed."""
+    """Checks that OpenCV's segmentation is installed.
+
+    Args:
+        argument: Name of the argument that needs it, for the error.
+
+    Raises:
+        UserError: If it is not installed.
+    """
     if importlib.util.find_spec("cv2") is None:
         raise checks.UserError(
             argument,

@@ -76,7 +76,7 @@ def test_an_image_without_proposals():
 
 
 def test_there_must_be_proposals():
-    with pytest.raises(UserError, match="`learned`"):
+    with pytest.raises(UserError, match="learned=True"):
         kv.detection.detector(networks(learned=False), 10)
 
 

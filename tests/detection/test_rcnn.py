@@ -148,7 +148,7 @@ def test_what_is_refused():
         kv.detection.rcnn(backbone, 2, crop="warp")
     with pytest.raises(UserError, match="`classes`"):
         kv.detection.rcnn(backbone, 0)
-    with pytest.raises(UserError, match=r"`learned` is off, so there are no proposals"):
+    with pytest.raises(UserError, match=r"there is no learned proposer"):
         networks("roi", learned=False).proposals(5)
 
 
