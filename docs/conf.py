@@ -35,6 +35,12 @@ toc_object_entries_show_parents = "hide"
 def setup(app) -> None:
     """Registers the conversion of tables, before napoleon reads the sections."""
     app.connect("autodoc-process-docstring", _tables, priority=100)
+    app.connect("autodoc-skip-member", _of_scikit_learn)
+
+
+def _of_scikit_learn(app, what, name: str, obj, skip: bool, options) -> bool | None:
+    """Skips the methods that scikit-learn adds to estimators, such as `set_fit_request`."""
+    return True if name.startswith("set_") and name.endswith("_request") else None
 
 
 def _tables(app, what, name, obj, options, lines: list[str]) -> None:
@@ -60,7 +66,7 @@ def _reference_pages(folder: Path) -> None:
             continue
         importlib.import_module(f"kvision.{name}")
         title = f"kv.{name}"
-        options = {"members": "", "imported-members": "", "exclude-members": "set_score_request"}
+        options = {"members": "", "imported-members": ""}
         listed = "".join(f"   :{option}: {value}\n" for option, value in options.items())
         text = f"{title}\n{'=' * len(title)}\n\n.. automodule:: kvision.{name}\n{listed}"
         page = folder / f"{name}.rst"
