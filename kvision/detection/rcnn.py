@@ -165,9 +165,7 @@ def _shared_map(backbone: keras.Model, image, width: int):
     for stride, level in reversed(list(zip(strides, maps, strict=True))):
         level = layers.Conv2D(width, 1, name=f"lateral{stride}")(level)
         if x is not None:
-            # TensorFlow would fuse a convolution and an addition, and oneDNN runs the fused operation 20 times slower
-            # on CPUs without AVX-512. It does not fuse this sum.
-            level = ops.sum(ops.stack([level, ResizeLike(name=f"resize{stride}")(x, level)]), axis=0)
+            level = layers.Add(name=f"sum{stride}")([level, ResizeLike(name=f"resize{stride}")(x, level)])
         x = level
     return _convolution(x, width, "shared"), strides[0]
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kvision import checks
+from kvision import checks, fusion
 from kvision.export.plain_path import plain_path
 from kvision.quiet import quiet
 
@@ -44,6 +44,7 @@ def load(folder: Path, *, argument: str = "folder") -> Any:
         import_tensorflow()
         import tensorflow as tf
 
+        fusion.switch_off_if_slow()
         try:
             with plain_path(folder) as path:
                 return tf.saved_model.load(str(path))

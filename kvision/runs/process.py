@@ -5,7 +5,7 @@ import logging
 import os
 import platform
 
-from kvision import checks
+from kvision import checks, fusion
 from kvision.quiet import quiet
 from kvision.runs.settings import Settings
 
@@ -42,11 +42,7 @@ def start(config: Settings, *, exports: bool = True) -> None:
 
         if config.deterministic:
             tf.config.experimental.enable_op_determinism()
-        if not tf.config.list_physical_devices("GPU"):
-            # TensorFlow fuses a convolution with what follows it. On CPUs without AVX-512, oneDNN runs the fused
-            # operation very slowly for a single image: EfficientNet-Lite0 took 4.0 s instead of 0.15 s for 480 x 360
-            # pixels. Training steps take equally long without this fusion.
-            tf.config.optimizer.set_experimental_options({"remapping": False})
+        fusion.switch_off_if_slow()
     from kvision import distribute
 
     distribute.pick_strategy(config.strategy)  # Machines must join before TensorFlow is used.
