@@ -170,7 +170,6 @@ def test_on_two_devices_the_recipe_is_the_same(folder):
     code = """
     import dataclasses
     from kvision.recipes import rcnn
-from kvision.runs import proposers
     config = dataclasses.replace(
         rcnn.SMOKE, data=sys.argv[2], epochs=1, learning_rate=3e-3, scorers=("softmax",), strategy=sys.argv[1])
     data = rcnn.load(config)
