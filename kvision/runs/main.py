@@ -66,7 +66,8 @@ def main(recipe: ModuleType, argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or one of `kvision.exit_codes`.
     """
-    name = recipe.__name__.rpartition(".")[2] if recipe.__name__ != "__main__" else Path(recipe.__file__ or "").stem
+    module = recipe.__name__.rpartition(".")[2] if recipe.__name__ != "__main__" else Path(recipe.__file__ or "").stem
+    name = module.replace("_", "-")  # as the command is called
     argv = sys.argv[1:] if argv is None else list(argv)
     unicode_output.escape_names()
     parser = flags.Parser(prog=f"kvision {name}", description=recipe.__doc__ or "")
