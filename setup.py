@@ -17,6 +17,7 @@ extras = {
     "openvino": ["openvino>=2026.0"],  # another runtime for `embed`
     # TF Serving's messages and their transport, for `kvision serve` and for clients
     "serving": ["grpcio>=1.70", "tensorflow-serving-api>=2.21,<2.22"],
+    "video": ["av>=16.0"],  # reads and writes videos: FFmpeg in a wheel
     "docs": ["furo>=2025.9", "myst-parser>=5.0", "sphinx>=9.0"],
     "dev": [
         "import-linter>=2.1",

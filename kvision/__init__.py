@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kvision import (
         augment,
         backbones,
+        colorization,
         data,
         decoders,
         detection,
@@ -42,6 +43,7 @@ __version__ = "0.1.0"
 __all__ = [
     "augment",
     "backbones",
+    "colorization",
     "data",
     "decoders",
     "detection",

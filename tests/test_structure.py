@@ -33,7 +33,7 @@ NEUTRAL = (
         "decoders",
         "augment",
     ),
-    *("transfer", "selfsup", "segmentation", "detection"),
+    *("transfer", "selfsup", "segmentation", "colorization", "detection"),
 )
 OF_TENSORFLOW = (
     Path("kvision/layers/resize_like.py"),

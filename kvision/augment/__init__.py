@@ -3,6 +3,7 @@
 from kvision.augment.blur import GaussianBlur
 from kvision.augment.color import ColorJitter, RandomGray, Solarize
 from kvision.augment.crop import RandomResizedCrop
+from kvision.augment.frames import FrameAugment
 from kvision.augment.joint import JointAugment
 from kvision.augment.keys import Key, Keyed, fold, next_key
 from kvision.augment.multi import MultiView
@@ -12,6 +13,7 @@ from kvision.augment.view import View
 
 __all__ = [
     "ColorJitter",
+    "FrameAugment",
     "GaussianBlur",
     "JointAugment",
     "Key",

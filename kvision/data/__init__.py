@@ -5,6 +5,7 @@ from kvision.data.batches import Augmentable, Batches, batches
 from kvision.data.boxed_images import BoxedImages, from_boxes
 from kvision.data.coco_masks import coco_masks
 from kvision.data.digit_scenes import digit_scenes
+from kvision.data.frames import Frames, clip_split, from_clips
 from kvision.data.images import Images, from_arrays, from_csv, from_folder
 from kvision.data.label_maps import IGNORE, LABEL_MAPS, LabelMap, label_map
 from kvision.data.masks import MaskedImages, from_masks
@@ -21,6 +22,7 @@ __all__ = [
     "Batches",
     "BoxedImages",
     "batches",
+    "Frames",
     "IGNORE",
     "Images",
     "LABEL_MAPS",
@@ -30,7 +32,9 @@ __all__ = [
     "Scan",
     "from_arrays",
     "from_boxes",
+    "from_clips",
     "from_csv",
+    "clip_split",
     "coco_masks",
     "digit_scenes",
     "digits",

@@ -1,10 +1,9 @@
 """Selective search: proposals from segments that are merged step by step (extra `detection`)."""
 
-import importlib.util
-
 import numpy as np
 
-from kvision import checks, installation
+from kvision import checks
+from kvision.pixels.packages import require_package
 
 __all__ = ["MODES", "require_opencv", "selective_search"]
 
@@ -73,11 +72,4 @@ def require_opencv(argument: str) -> None:
     Raises:
         UserError: If it is not installed.
     """
-    if importlib.util.find_spec("cv2") is None:
-        raise checks.UserError(
-            argument,
-            problem="needs a package that is not installed",
-            expected="the extra `detection`",
-            received="no module cv2",
-            hint=f"Run: {installation.extra('detection')}",
-        )
+    require_package("cv2", extra="detection", argument=argument)

@@ -99,6 +99,7 @@ class Runner:
         signature: The name of the signature that is run: `predict` if the file has it, otherwise the first signature of
             the file.
         facts: The text of `task.json` inside the file, or None.
+        inputs: The shape of each input by name, such as `{"image": (-1, -1, -1, 3)}`. -1 is any length.
 
     Raises:
         UserError: If the file is not a TFLite model with a signature that takes `image`, or if it declares unreasonable
@@ -111,8 +112,9 @@ class Runner:
             lite = interpreter(str(path), threads=threads)
             _check_sizes(lite)
             for given in lite.get_input_details():
-                if given["shape_signature"].tolist()[1:3] == [-1, -1]:  # The declared size, one pixel, is too small.
-                    lite.resize_tensor_input(given["index"], [1, _TRIED_SIDE, _TRIED_SIDE, 3])
+                declared = given["shape_signature"].tolist()
+                if declared[1:3] == [-1, -1]:  # The declared size, one pixel, is too small.
+                    lite.resize_tensor_input(given["index"], [1, _TRIED_SIDE, _TRIED_SIDE, *declared[3:]])
             with quiet():  # LiteRT prints the name of its delegate.
                 lite.allocate_tensors()
                 found = {name: lite.get_signature_runner(name) for name in lite.get_signature_list()}
@@ -121,7 +123,9 @@ class Runner:
                     raise ValueError("a signature names a graph that does not exist")
             self.signature = "predict" if "predict" in found else next(iter(found), "predict")
             self._run = found[self.signature]
-            image = self._run.get_input_details()["image"]
+            details = self._run.get_input_details()
+            image = details["image"]
+            self.inputs = {name: tuple(given["shape_signature"].tolist()) for name, given in details.items()}
             self.image_size, self._single = _image_size(image), image["shape_signature"].tolist()[:1] == [1]
         except (ValueError, RuntimeError, KeyError) as reason:
             raise self._refusal(
@@ -134,11 +138,12 @@ class Runner:
         except archive.BadArchive as reason:
             raise self._refusal("has class names that cannot be read", reason) from reason
 
-    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, images: np.ndarray, **others: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the model on a batch.
 
         Args:
             images: RGB `(batch, height, width, 3)` in [0, 255]. A model that takes one image is run for each image.
+            **others: The other inputs of the model by name, with one row per image.
 
         Returns:
             The outputs of the signature by name.
@@ -147,11 +152,12 @@ class Runner:
             UserError: If the model is damaged.
         """
         try:
-            images = np.asarray(images, "float32")
+            inputs = {name: np.asarray(rows, "float32") for name, rows in {"image": images, **others}.items()}
             with self._lock:  # All calls share the interpreter's memory for inputs and outputs.
                 if not self._single or len(images) == 1:
-                    return self._run(image=images)
-                found = [self._run(image=image[None]) for image in images]
+                    return self._run(**inputs)
+                each = [{name: rows[i : i + 1] for name, rows in inputs.items()} for i in range(len(images))]
+                found = [self._run(**one) for one in each]
             return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
         except (ValueError, RuntimeError) as reason:
             raise self._refusal("cannot be run", reason) from reason

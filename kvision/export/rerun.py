@@ -78,7 +78,8 @@ def _tflite(folder: Path, calls: dict[str, Arrays]) -> dict[str, Arrays]:
         runner = Runner(path)
         for call, inputs in calls.items():
             if call.split(_SEPARATOR)[1] == runner.signature:
-                found[f"{kind}|{call}|{path.name}"] = runner(inputs["image"])
+                others = {name: rows for name, rows in inputs.items() if name != "image"}
+                found[f"{kind}|{call}|{path.name}"] = runner(inputs["image"], **others)
     return found
 
 

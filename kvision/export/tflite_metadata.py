@@ -34,7 +34,8 @@ def write(
 
     Args:
         path: The file to write.
-        content: A flatbuffer from the converter, whose first subgraph has one input and one output.
+        content: A flatbuffer from the converter, whose first subgraph has one output. A single input gets the name
+            `image`. Several inputs keep the names that they have in the converted function.
         signature: The name of the only signature.
         output: The name of the only output. It is used in the signature, the subgraph and the metadata.
         texts: Texts by file name. They follow the flatbuffer in a zip archive, the format of TFLite Metadata for
@@ -47,20 +48,23 @@ def write(
 
     model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
     graph = model.subgraphs[0]  # The others are the bodies of loops, such as the suppression of rotated boxes.
-    ((image,), (answer,)) = graph.inputs, graph.outputs
-    graph.tensors[image].name, graph.tensors[answer].name = "image", output
+    (answer,) = graph.outputs
+    graph.tensors[answer].name = output
+    if len(graph.inputs) == 1:
+        graph.tensors[graph.inputs[0]].name = "image"
+    names = {index: _text(graph.tensors[index].name) for index in graph.inputs}
     if side is not None:
-        for index in (image, answer):
+        for index in (*names, answer):
             if len(graph.tensors[index].shape) == 4:  # an image, or values for each pixel
                 graph.tensors[index].shape = np.array([1, side, side, graph.tensors[index].shape[-1]], "int32")
     definition = schema.SignatureDefT()
     definition.signatureKey, definition.subgraphIndex = signature, 0
-    definition.inputs = [_tensor_map(schema, "image", image)]
+    definition.inputs = [_tensor_map(schema, name, index) for index, name in names.items()]
     definition.outputs = [_tensor_map(schema, output, answer)]
     model.signatureDefs = [definition]
     buffer, entry = schema.BufferT(), schema.MetadataT()
     labels = _VALUE_LABELS if len(graph.tensors[answer].shape) == 3 else _AXIS_LABELS
-    buffer.data = np.frombuffer(_metadata(output, labels if LABELS in texts else None), np.uint8)
+    buffer.data = np.frombuffer(_metadata([*names.values()], output, labels if LABELS in texts else None), np.uint8)
     entry.name, entry.buffer = "TFLITE_METADATA", len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or ()), entry]
@@ -78,6 +82,10 @@ def _tensor_map(schema: Any, name: str, index: int) -> Any:
     return found
 
 
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name
+
+
 def _packed(model: Any) -> memoryview:
     import flatbuffers
 
@@ -86,8 +94,11 @@ def _packed(model: Any) -> memoryview:
     return memoryview(builder.Bytes)[builder.Head() :]
 
 
-def _metadata(output: str, labels: int | None) -> bytes:
-    """Returns the metadata as a flatbuffer: raw RGB pixels as input, numbers as output, and the class names."""
+def _metadata(inputs: list[str], output: str, labels: int | None) -> bytes:
+    """Returns the metadata as a flatbuffer: raw RGB pixels as `image`, numbers as output, and the class names.
+
+    Other inputs than `image` are numbers.
+    """
     import flatbuffers
 
     image = {
@@ -97,10 +108,12 @@ def _metadata(output: str, labels: int | None) -> bytes:
         _TENSOR_UNITS: [{_UNIT_KIND: _NORMALIZATION, _UNIT: {_MEAN: [0.0], _STD: [1.0]}}],
         _TENSOR_STATS: {_MAX: [255.0], _MIN: [0.0]},
     }
-    answer = {_TENSOR_NAME: output, _TENSOR_CONTENT: {_CONTENT_KIND: _FEATURE_PROPERTIES, _CONTENT: {}}}
+    kind = {_CONTENT_KIND: _FEATURE_PROPERTIES, _CONTENT: {}}
+    given = [image if name == "image" else {_TENSOR_NAME: name, _TENSOR_CONTENT: kind} for name in inputs]
+    answer = {_TENSOR_NAME: output, _TENSOR_CONTENT: kind}
     if labels is not None:
         answer[_TENSOR_FILES] = [{0: LABELS, 1: "Names of the classes.", 2: labels}]
-    graph = {_GRAPH_INPUTS: [image], _GRAPH_OUTPUTS: [answer]}
+    graph = {_GRAPH_INPUTS: given, _GRAPH_OUTPUTS: [answer]}
     builder = flatbuffers.Builder()
     model = {_MODEL_NAME: "kvision", _MODEL_SUBGRAPHS: [graph], _MODEL_PARSER: "1.0.0"}
     builder.Finish(_written(builder, model), b"M001")

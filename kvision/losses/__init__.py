@@ -14,6 +14,7 @@ from kvision.losses.pixel_loss import PIXEL_LOSSES, PixelLoss
 from kvision.losses.pixels import dice, focal, lovasz_softmax, pixel_cross_entropy
 from kvision.losses.region_classes import RegionLoss, region_losses
 from kvision.losses.swapped_prediction import swapped_prediction
+from kvision.losses.temporal import temporal_error
 
 __all__ = [
     "PIXEL_LOSSES",
@@ -34,4 +35,5 @@ __all__ = [
     "pixel_cross_entropy",
     "region_losses",
     "swapped_prediction",
+    "temporal_error",
 ]

@@ -4,5 +4,6 @@ from kvision.ops.interleave import interleave
 from kvision.ops.patches import from_patches, to_patches
 from kvision.ops.sizes import sizes
 from kvision.ops.unit import unit
+from kvision.ops.warp import warp
 
-__all__ = ["from_patches", "interleave", "sizes", "to_patches", "unit"]
+__all__ = ["from_patches", "interleave", "sizes", "to_patches", "unit", "warp"]

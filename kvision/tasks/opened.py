@@ -1,7 +1,7 @@
 """Predicts from encoded images with a TFLite model or a SavedModel."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,14 @@ class Opened:
         predict: Returns the outputs by name for a list of prepared files. Each output has one row per file. Raises
             `BadImage` if the images are too small for the model.
         one_size: Whether the model takes images of one size only. Then several images are predicted at once.
+        call: Runs the signature `predict` on its inputs by name, and returns its outputs by name. None if the model has
+            no such signature.
+        inputs: The shape of each input of `call`. -1 is any length.
 
     Attributes:
         task: The task of the model.
         batch_size: Number of images that are predicted at once.
+        inputs: The shape of each input of `call` by name, such as `{"image": (-1, -1, -1, 3)}`. -1 is any length.
     """
 
     def __init__(
@@ -42,9 +46,31 @@ class Opened:
         predict: Callable[[list], Arrays],
         *,
         one_size: bool,
+        call: Callable[..., Arrays] | None = None,
+        inputs: Mapping[str, tuple[int, ...]] | None = None,
     ):
         self.task, self._prepare, self._predict = task, prepare, predict
+        self._call, self.inputs = call, dict(inputs or {})
         self.batch_size = _BATCH if one_size else 1
+
+    def call(self, **inputs: np.ndarray) -> Arrays:
+        """Runs the signature `predict` on pixels, for programs that have no image files, such as frames of a video.
+
+        Args:
+            **inputs: A batch for each input of the model, float32: `image` `(batch, height, width, 3)` in [0, 255], and
+                the other names of the attribute `inputs`.
+
+        Returns:
+            The outputs by name.
+
+        Raises:
+            UserError: If the names or the shapes do not fit the model, or the model cannot be run.
+        """
+        given = {name: np.shape(rows) for name, rows in inputs.items()}
+        fits = given.keys() == self.inputs.keys() and all(_fits(given[name], self.inputs[name]) for name in given)
+        if self._call is None or not fits:
+            raise checks.UserError("inputs", expected=f"arrays of the shapes {self.inputs}", received=given)
+        return self._call(**inputs)
 
     def answers(self, contents: Sequence[bytes]) -> Iterator[Answer | str]:
         """Predicts image files.
@@ -150,7 +176,11 @@ def _tflite(path: Path) -> Opened:
     def prepare(content: bytes) -> np.ndarray:
         return task.read(content, runner.image_size)
 
-    return Opened(task, prepare, predict, one_size=runner.image_size is not None)
+    def call(image: np.ndarray, **others: np.ndarray) -> Arrays:
+        return runner(image, **others)
+
+    one_size = runner.image_size is not None
+    return Opened(task, prepare, predict, one_size=one_size, call=call, inputs=runner.inputs)
 
 
 def _saved_model(path: Path) -> Opened:
@@ -181,7 +211,27 @@ def _saved_model(path: Path) -> Opened:
             raise _too_small((header.height, header.width), reason) from reason
         return {name: value.numpy() for name, value in outputs.items()}
 
-    return Opened(task, prepare, predict, one_size=task.default_size is None)
+    def call(**inputs: np.ndarray) -> Arrays:
+        tensors = {name: tf.constant(rows, tf.float32) for name, rows in inputs.items()}
+        try:
+            outputs = loaded.signatures["predict"](**tensors)
+        except tf.errors.OpError as reason:
+            raise checks.UserError(
+                "path",
+                problem=f"cannot be run ({str(reason).splitlines()[0][:300]})",
+                expected="a model that kvision exported, and images that are large enough for it",
+                received=str(path),
+            ) from reason
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    predicts = loaded.signatures.get("predict")
+    given = {} if predicts is None else predicts.structured_input_signature[1]
+    shapes = {name: tuple(-1 if side is None else side for side in spec.shape) for name, spec in given.items()}
+    return Opened(task, prepare, predict, one_size=task.default_size is None, call=call, inputs=shapes)
+
+
+def _fits(shape: tuple[int, ...], declared: tuple[int, ...]) -> bool:
+    return len(shape) == len(declared) and all(b in (-1, a) for a, b in zip(shape[1:], declared[1:], strict=True))
 
 
 def _too_small(size: tuple[int, ...], reason: Exception) -> BadImage:

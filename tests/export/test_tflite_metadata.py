@@ -1,5 +1,6 @@
 from typing import Any
 
+import coloring
 import flatbuffers
 import keras
 import numpy as np
@@ -127,3 +128,17 @@ def test_a_list_of_objects_keeps_its_shape_and_names_the_labels_in_its_rows(tmp_
     assert text(file, 0) == "labels.txt" and byte(file, 2) == 3, "labels as values"
     pixels = np.random.default_rng(0).uniform(0, 255, (3, 20, 31, 3)).astype("float32")
     np.testing.assert_allclose(Runner(path)(pixels)["detections"], model(pixels), rtol=1e-4, atol=1e-3)
+
+
+def test_several_inputs_keep_their_names(tmp_path):
+    functions = coloring.Coloring().functions(coloring.model(2))
+    path = saved_model.write_tflite(functions, tmp_path, texts={"task.json": "{}"}, side=64)
+    runner = Runner(path)
+    assert runner.inputs == {"image": (-1, -1, -1, 3), "neighbors": (-1, -1, -1, 2)} and runner.image_size is None
+    random = np.random.default_rng(0)
+    image, neighbors = random.uniform(0, 255, (2, 40, 56, 3)), random.uniform(0, 255, (2, 40, 56, 2))
+    found = runner(image, neighbors=neighbors)["colored"]
+    expected = [coloring.by_hand(one, *np.moveaxis(planes, 2, 0)) for one, planes in zip(image, neighbors, strict=True)]
+    assert np.abs(found.round().clip(0, 255) - np.stack(expected)).max() <= 1
+    swapped = runner(image, neighbors=neighbors[..., ::-1])["colored"]
+    assert np.abs(swapped - found).max() > 10

@@ -43,3 +43,15 @@ def test_an_image_that_is_too_small_is_named_and_the_next_is_answered(tmp_path):
         first, refused, last = open_model(version, engine=engine).answers([large, small, large])
         assert list(first.row["shares"]) == ["0", "1"] and first.row == last.row
         assert refused.startswith("the image is too small for this model: 16 x 9 pixels"), refused
+
+
+def test_pixels_are_given_to_both_files_directly(exported, images):
+    lite, saved = (open_model(exported, engine=engine) for engine in choices.ENGINES)
+    batch = images[:2].astype("float32")
+    assert lite.inputs["image"][1:] == saved.inputs["image"][1:] == batch.shape[1:]
+    found, expected = (opened.call(image=batch)["probabilities"] for opened in (lite, saved))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for opened in (lite, saved):
+        for wrong in ({}, {"image": batch, "neighbors": batch}, {"image": batch[:, 1:]}, {"image": batch[0]}):
+            with pytest.raises(UserError, match="inputs"):
+                opened.call(**wrong)
