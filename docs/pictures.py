@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_images
 
 import kvision as kv
@@ -75,7 +75,14 @@ def taken(work: Path, name: str, command: str, names: dict[str, str]) -> None:
     """Saves pictures of a run. `names` maps files of the run to names in the documentation."""
     folder = run(work, name, command)
     for file, saved in names.items():
-        save(saved, Image.open(folder / file))
+        save(saved, trimmed(Image.open(folder / file)))
+
+
+def trimmed(picture: Image.Image, *, margin: int = 8) -> Image.Image:
+    """Returns a picture without most of its white border."""
+    picture = picture.convert("RGB")
+    left, top, right, bottom = ImageOps.invert(picture).getbbox() or (0, 0, *picture.size)
+    return ImageOps.expand(picture.crop((left, top, right, bottom)), margin, "white")
 
 
 def transfer(work: Path) -> None:
