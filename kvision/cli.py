@@ -18,7 +18,7 @@ __all__ = ["main"]
 _PACKAGES = ("kvision.recipes", "kvision.commands")
 GROUPS = {
     "Classify images": ("transfer",),
-    "Label every pixel": ("segment", "convolutionalize", "coco-masks"),
+    "Label every pixel": ("segment", "edges", "convolutionalize", "coco-masks"),
     "Find objects": ("locate", "rcnn", "rcnn-rotated"),
     "Color pictures": ("colorize-video",),
     "Learn without labels": ("simclr", "moco", "npid", "swav", "mae", "simmim", "ssl-table"),

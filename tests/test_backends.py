@@ -177,6 +177,11 @@ metrics = [keras.metrics.MeanIoU(3, ignore_class=255, sparse_y_pred=False)]
 options = {"loss": loss, "metrics": metrics, "batch_size": 4, "verbose": 0}
 logs = kv.schedules.fit(model, (pictures, masks), steps, epochs=6, **options).history
 assert logs["loss"][-1] < logs["loss"][0], logs
+edged = kv.decoders.with_edges(kv.decoders.unet(backbone, 3, widths=(4, 4)), width=4)
+options |= {"loss": kv.losses.EdgedLoss(("cross_entropy", "dice")), "metrics": [kv.metrics.ClassMeanIoU(3)]}
+logs = kv.schedules.fit(edged, (pictures, masks), steps, epochs=4, **options).history
+assert logs["loss"][-1] < logs["loss"][0], logs
+assert kv.segmentation.fuse_edges(edged, steps=2).predict_on_batch(pictures[:1]).shape == (1, 17, 22, 3)
 photograph = (pictures[0] * 255).astype("uint8")
 assert kv.segmentation.predict(model, photograph, longest_side=16).shape == (17, 22)
 assert kv.segmentation.tiled(model, photograph, tile=64, overlap=0, progress=False).shape == (17, 22)

@@ -85,6 +85,10 @@ BAD = [
     segment --train-images 0
     segment --tflite int8
     segment --data nowhere
+    edges --steps -1
+    edges --thickness 0
+    edges --loss huber
+    edges --data nowhere
     convolutionalize --windows 0
     convolutionalize --learning-rate 0
     convolutionalize --data nowhere

@@ -9,6 +9,7 @@ from kvision.layers.decision import Decision
 from kvision.layers.decision_forest import DecisionForest
 from kvision.layers.detections import Detections
 from kvision.layers.dilated_pooling import DilatedPooling
+from kvision.layers.edge_fusion import EdgeFusion
 from kvision.layers.grid import Grid
 from kvision.layers.local_response_norm import LocalResponseNorm
 from kvision.layers.located_object import LocatedObject
@@ -41,6 +42,7 @@ __all__ = [
     "DecisionForest",
     "Detections",
     "DilatedPooling",
+    "EdgeFusion",
     "Grid",
     "ICNR",
     "LocalResponseNorm",

@@ -1,10 +1,12 @@
 """Losses as plain functions of tensors. They return one float32 value per example, without a reduction.
 
-`PixelLoss`, `CandidateLoss`, `RegionLoss` and `LocatedBoxLoss` are `keras.losses.Loss` classes for `compile`, for
-segmentation and for detection.
+`PixelLoss`, `EdgedLoss`, `CandidateLoss`, `RegionLoss` and `LocatedBoxLoss` are `keras.losses.Loss` classes for
+`compile`, for segmentation and for detection.
 """
 
 from kvision.losses.candidates import CandidateLoss, candidate_losses
+from kvision.losses.edged_loss import EdgedLoss
+from kvision.losses.edges import edge_attention, edge_cross_entropy
 from kvision.losses.info_nce import info_nce
 from kvision.losses.located_box import LocatedBoxLoss, located_box_losses
 from kvision.losses.masked import masked_error
@@ -19,11 +21,14 @@ from kvision.losses.temporal import temporal_error
 __all__ = [
     "PIXEL_LOSSES",
     "CandidateLoss",
+    "EdgedLoss",
     "LocatedBoxLoss",
     "PixelLoss",
     "RegionLoss",
     "candidate_losses",
     "dice",
+    "edge_attention",
+    "edge_cross_entropy",
     "focal",
     "info_nce",
     "located_box_losses",

@@ -1,6 +1,7 @@
 """Metrics and intervals that Keras and scikit-learn cannot compute in one call."""
 
 from kvision.metrics.average_precision import AveragePrecision, Matches, average_precision, match
+from kvision.metrics.class_mean_iou import ClassMeanIoU
 from kvision.metrics.coco import coco_summary
 from kvision.metrics.detection_errors import DetectionErrors, detection_errors
 from kvision.metrics.interval import accuracy_interval
@@ -9,6 +10,7 @@ from kvision.metrics.segmentation import Confusion, boundary_f1, boundary_pixels
 
 __all__ = [
     "AveragePrecision",
+    "ClassMeanIoU",
     "Confusion",
     "DetectionErrors",
     "Matches",

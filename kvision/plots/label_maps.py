@@ -24,8 +24,10 @@ def label_maps(
     references: Sequence[np.ndarray],
     class_names: Sequence[str],
     colors: Sequence[Sequence[int]],
+    *,
+    edges: Sequence[np.ndarray] | None = None,
 ) -> "Axes":
-    """Draws one row per image: the image, its predicted labels and its reference labels, with a legend.
+    """Draws one row per image: the image, its predicted labels, its reference labels and its edges, with a legend.
 
     Args:
         axes: Where to draw.
@@ -35,6 +37,7 @@ def label_maps(
             white.
         class_names: Names of the classes. The legend shows the classes that occur.
         colors: `(classes, 3)`, one color in [0, 255] for each class.
+        edges: `(height, width)` uint8 each: 255 times the edge probability of each pixel. If None, no edges are drawn.
 
     Returns:
         `axes`.
@@ -53,16 +56,19 @@ def label_maps(
     if not len(images):
         raise checks.UserError("images", problem="are empty", expected="one image or more", received=0)
     width = max(image.shape[1] for image in images)
+    titles = ["image", "prediction", "reference", *(() if edges is None else ["edges"])]
     rows = []
-    for image, predicted, reference in zip(images, predictions, references, strict=True):
-        row = np.full((image.shape[0] + _GAP, 3 * (width + _GAP), 3), 255, "uint8")
-        for column, part in enumerate((image, colored(predicted, colors), colored(reference, colors))):
+    for number, (image, predicted, reference) in enumerate(zip(images, predictions, references, strict=True)):
+        row = np.full((image.shape[0] + _GAP, len(titles) * (width + _GAP), 3), 255, "uint8")
+        parts = [image, colored(predicted, colors), colored(reference, colors)]
+        parts += [] if edges is None else [np.repeat(edges[number][..., None], 3, axis=2)]
+        for column, part in enumerate(parts):
             left = column * (width + _GAP)
             row[: image.shape[0], left : left + image.shape[1]] = part
         rows.append(row)
     axes.imshow(np.concatenate(rows), interpolation="nearest")
-    ticks = [column * (width + _GAP) + width / 2 for column in range(3)]
-    axes.set(xticks=ticks, xticklabels=["image", "prediction", "reference"], yticks=[])
+    ticks = [column * (width + _GAP) + width / 2 for column in range(len(titles))]
+    axes.set(xticks=ticks, xticklabels=titles, yticks=[])
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -3,7 +3,7 @@
 Importing this package loads neither TensorFlow nor Keras.
 """
 
-from kvision.runs import bad_images, boxed, labeled, located, masked, pretraining, regions
+from kvision.runs import bad_images, boxed, decoders, labeled, located, masked, pretraining, regions
 from kvision.runs.ending import ended, told_of_sigterm
 from kvision.runs.folder import run_folder
 from kvision.runs.main import main
@@ -34,6 +34,7 @@ __all__ = [
     "backbone_setting",
     "bad_images",
     "boxed",
+    "decoders",
     "device",
     "draw",
     "ended",

@@ -12,7 +12,7 @@ import numpy as np
 from kvision import checks
 from kvision.pixels import pillow
 from kvision.runs import limits
-from kvision.runs.parts import fingerprint, large_enough, parted
+from kvision.runs.parts import fingerprint, held_out, large_enough, parted
 from kvision.runs.result import Result, Split
 from kvision.runs.settings import Settings, setting
 
@@ -69,7 +69,14 @@ class MaskSettings(Settings):
         label_map(self.classes or names)
 
 
-def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1, cache: Path | None = None) -> Split:
+def load(
+    config: MaskSettings,
+    *,
+    weights: str | None = None,
+    smallest: int = 1,
+    cache: Path | None = None,
+    chooses: bool = False,
+) -> Split:
     """Reads the images with masks (`kv.data.MaskedImages`) of a run, and splits them into parts.
 
     Args:
@@ -78,6 +85,8 @@ def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1,
         weights: The recipe's setting `weights`. If it is a file, the file's content is part of the fingerprint.
         smallest: Smallest side in pixels that the network accepts. Images with a smaller side are bad images.
         cache: A folder for the scenes. If None, a temporary folder is used.
+        chooses: Whether the recipe chooses something on validation images. If True and there are none, a tenth of the
+            training images is taken (`runs.parts.held_out`).
 
     Returns:
         The data of the run.
@@ -102,6 +111,12 @@ def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1,
     train, validation, test, copies = parted(images, images.part, labels, seed=config.seed)
     train = train if config.train_images is None else train.some(config.train_images, seed=config.seed)
     test = test if config.test_images is None else test.some(config.test_images, seed=config.seed)
+    notes = [*images.notes, *copies, *_notes(images, train)]
+    if chooses and validation is None:
+        train, validation = held_out(train, seed=config.seed)
+        notes.append(f"{len(validation)} training images are used for validation, not for training")
+    elif validation is not None and not chooses:
+        notes.append(f"{len(validation)} validation images are not used: this recipe chooses nothing by them")
     return Split(
         train=train,
         test=test,
@@ -109,12 +124,12 @@ def load(config: MaskSettings, *, weights: str | None = None, smallest: int = 1,
         class_names=images.class_names,
         bad_images=images.bad,
         name=f"{name}: {len(train)} training, {len(test)} test images, {len(images.class_names)} classes of pixels",
-        fingerprint=fingerprint(train, test, weights),
-        notes=(*images.notes, *copies, *_notes(images, train, validation)),
+        fingerprint=fingerprint(train, test, weights, validation if chooses else None),
+        notes=tuple(notes),
     )
 
 
-def _notes(images: "MaskedImages", train: "MaskedImages", validation: "MaskedImages | None") -> Iterator[str]:
+def _notes(images: "MaskedImages", train: "MaskedImages") -> Iterator[str]:
     """Yields notes on the masks for the user. Fewer than two classes in the training masks raise an error."""
     seen = {label for present in train.present for label in present}
     absent = [name for label, name in enumerate(train.class_names) if label not in seen]
@@ -131,8 +146,6 @@ def _notes(images: "MaskedImages", train: "MaskedImages", validation: "MaskedIma
         yield f"EXIF data turn or mirror {count} images; their masks are taken as drawn on the turned images"
     if absent:
         yield f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}"
-    if validation is not None:
-        yield f"{len(validation)} validation images are not used: this recipe chooses nothing by them"
 
 
 def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
@@ -141,7 +154,8 @@ def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
     The probabilities are enlarged to the size of each image, not the logits. The exported model does the same.
 
     Args:
-        model: A network from images `(batch, height, width, 3)` to logits `(batch, height, width, classes)`.
+        model: A network from images `(batch, height, width, 3)` to `(batch, height, width, classes)`, which
+            `exportable` takes.
         test: The test images.
         seed: Seed of the bootstrap that gives the interval.
 
@@ -180,22 +194,39 @@ def _known(values: np.ndarray | Sequence[float]) -> list[float | None]:
 
 
 def exportable(model: "keras.Model") -> "keras.Model":
-    """Returns a network that gives probabilities. It shares the weights of `model`, which gives logits."""
+    """Returns a network that gives probabilities. It shares the weights of `model`.
+
+    Args:
+        model: A network that gives logits. A network whose output layer is called `probabilities` is returned itself.
+    """
     import keras
+
+    if model.layers[-1].name == "probabilities":
+        return model
 
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     return keras.Model(model.input, softmax(model.output), name=model.name)
 
 
-def result(model: "keras.Model", records: dict[str, dict], best: str, test: "MaskedImages", *, column: str) -> Result:
+def result(
+    model: "keras.Model",
+    records: dict[str, dict],
+    best: str,
+    test: "MaskedImages",
+    *,
+    column: str,
+    edges: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Result:
     """Returns the result of a recipe.
 
     Args:
-        model: The network to export. It gives logits.
+        model: The network to export, which `exportable` takes.
         records: The record of each trained network, with its `history` and the result of `score`.
         best: The name of `model` in `records`.
         test: The test images.
         column: Heading of the column of names in the printed table.
+        edges: A function from an image to the edge probabilities `(h, w)` of its pixels, for the picture of examples.
+            If None, the picture shows no edges.
 
     Returns:
         The result, with pictures of examples, of the IoU of each class, and of the loss.
@@ -209,26 +240,33 @@ def result(model: "keras.Model", records: dict[str, dict], best: str, test: "Mas
         metrics={name: {k: v for k, v in record.items() if k != "history"} for name, record in records.items()},
         best=best,
         columns=(column, "pixels right; boundary F1"),
-        pictures=_pictures(model, test, ious, history),
+        pictures=_pictures(model, test, ious, history, edges),
         probe=[test.example(0)[0]],
         task=tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors),
     )
 
 
 def _pictures(
-    model: "keras.Model", test: "MaskedImages", ious: Sequence[float | None], history: dict[str, list[float]]
+    model: "keras.Model",
+    test: "MaskedImages",
+    ious: Sequence[float | None],
+    history: dict[str, list[float]],
+    edges: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, Callable]:
     """Returns functions that draw examples (image, prediction, mask), the IoU of each class, and the loss."""
     from kvision import plots, segmentation
 
     def examples(axes):
-        network, rows = exportable(model), []
+        network, rows, lines = exportable(model), [], []
         for i in np.linspace(0, len(test) - 1, min(_SHOWN, len(test))).astype(int):
             image = test.original(i)
             found = segmentation.predict(network, image, longest_side=test.longest_side)
             small = pillow.fit(image, _SHOWN_SIDE)
             rows.append((small, *(pillow.fit_labels(labels, small.shape[:2]) for labels in (found, test.mask(i)))))
-        return plots.label_maps(axes, *zip(*rows, strict=True), test.class_names, test.label_map.colors)
+            if edges is not None:
+                lines.append(pillow.fit_labels((255 * edges(image)).astype("uint8"), small.shape[:2]))
+        columns = zip(*rows, strict=True)
+        return plots.label_maps(axes, *columns, test.class_names, test.label_map.colors, edges=lines or None)
 
     def bars(axes):
         values = [float("nan") if value is None else value for value in ious]

@@ -12,9 +12,10 @@ from kvision import checks
 from kvision.data import parts
 from kvision.pixels import pillow
 
-__all__ = ["TEST_FRACTION", "fingerprint", "large_enough", "parted", "without_copies"]
+__all__ = ["TEST_FRACTION", "fingerprint", "held_out", "large_enough", "parted", "without_copies"]
 
 TEST_FRACTION = 0.2  # if the data is not split already
+_HELD_OUT = 0.1  # share of the training images for validation, if there are no validation images
 
 
 def parted(
@@ -127,15 +128,42 @@ def large_enough(images: Any, smallest: int) -> Any:
     return dataclasses.replace(kept, bad=(*kept.bad, *small))
 
 
-def fingerprint(train: Any, test: Any, weights: str | None) -> str:
-    """Returns a hash of the training images, the test images and a file of weights.
+def held_out(train: Any, *, seed: int) -> tuple[Any, Any]:
+    """Takes a tenth of the training images for validation.
+
+    They are neighbors in the order of the images. Frames of a video are almost equal to their neighbors, so single
+    frames would tell little about new images.
+
+    Args:
+        train: The training images, at least 2.
+        seed: Seed of the choice of the first validation image.
+
+    Returns:
+        The remaining training images, and the validation images.
+
+    Raises:
+        UserError: If there are fewer than 2 training images.
+    """
+    if len(train) < 2:
+        expected = "two training images or more: one is needed for validation"
+        raise checks.UserError("data", problem="has too few images", expected=expected, received=len(train))
+    count = max(1, round(_HELD_OUT * len(train)))
+    first = int(np.random.default_rng(seed).integers(len(train) - count + 1))
+    chosen = np.arange(first, first + count)
+    return train.subset(np.setdiff1d(np.arange(len(train)), chosen)), train.subset(chosen)
+
+
+def fingerprint(train: Any, test: Any, weights: str | None, validation: Any = None) -> str:
+    """Returns a hash of the training images, the test images, a file of weights and the validation images.
 
     Args:
         train: The training images.
         test: The test images.
         weights: The recipe's setting `weights`. Only a file changes the hash.
+        validation: The validation images, if the recipe uses them.
     """
     facts = [train.fingerprint, test.fingerprint, train.names, test.names]
+    facts += [] if validation is None else [validation.fingerprint, validation.names]
     if weights is not None and Path(weights).is_file():
         facts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

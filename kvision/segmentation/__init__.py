@@ -2,6 +2,7 @@
 
 from kvision.segmentation.class_weights import median_frequency
 from kvision.segmentation.convolutionalize import convolutionalize
+from kvision.segmentation.edges import Fusion, choose_fusion, edge_map, fuse_edges
 from kvision.segmentation.equivalence import Equivalence, equivalence_report
 from kvision.segmentation.evaluate import Scores, evaluate
 from kvision.segmentation.output_stride import to_output_stride
@@ -13,12 +14,16 @@ from kvision.segmentation.windows import WindowGrid, Windows, window_grid
 
 __all__ = [
     "Equivalence",
+    "Fusion",
     "Scores",
     "WindowGrid",
     "Windows",
+    "choose_fusion",
     "convolutionalize",
+    "edge_map",
     "equivalence_report",
     "evaluate",
+    "fuse_edges",
     "predict",
     "median_frequency",
     "shift_and_stitch",

@@ -46,6 +46,7 @@ def test_pages_exist_and_say_where_they_lead():
         "fine_tune",
         "heads",
         "segment",
+        "edges",
         "locate",
         "convolutionalize",
         "pretrain",

@@ -29,6 +29,15 @@ def test_rows_of_image_prediction_and_reference():
         plots.label_maps(axes(), [], [], [], ["a"], COLORS)
 
 
+def test_edges_are_one_more_column():
+    image, labels = np.full((10, 12, 3), 77, "uint8"), np.ones((10, 12), "uint8")
+    edges = np.tile(np.arange(12, dtype="uint8"), (10, 1))
+    drawn = plots.label_maps(axes(), [image], [labels], [labels], ["a", "b", "c"], COLORS, edges=[edges])
+    shown = drawn.images[0].get_array()
+    assert shown[5, 48:60].tolist() == [[value] * 3 for value in range(12)]
+    assert [label.get_text() for label in drawn.get_xticklabels()][3:] == ["edges"]
+
+
 def test_bars_of_classes():
     drawn = plots.class_bars(axes(), [0.5, float("nan"), 1.0], ["a", "b", "c"], label="IoU")
     assert [bar.get_width() for bar in drawn.patches] == [0.5, 0, 1.0]

@@ -24,7 +24,7 @@ SMALL = dataclasses.replace(segment.SMOKE, backbone="Small", epochs=8, learning_
 def narrow():
     """Decoders with few channels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segment, "_WIDTHS", (16, 12, 8, 8))
+        patch.setattr(runs.decoders, "_WIDTHS", (16, 12, 8, 8))
         patch.setattr(kv.decoders, "fcn", functools.partial(kv.decoders.fcn, hidden=16))
         yield
 

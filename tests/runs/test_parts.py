@@ -3,7 +3,7 @@ import pytest
 
 import kvision as kv
 from kvision.checks import UserError
-from kvision.runs.parts import parted
+from kvision.runs.parts import held_out, parted
 
 
 def images(count: int = 40) -> kv.data.Images:
@@ -48,3 +48,16 @@ def test_a_part_of_which_nothing_can_be_used_is_named(missing):
     part = np.array(["validation"] * 20 + ["train" if missing == "test" else "test"] * 20)
     with pytest.raises(UserError, match=f"`data` has no usable image in the part {missing}"):
         parted(data, part, data.labels, seed=0)
+
+
+def test_a_tenth_of_neighbors_is_held_out():
+    data = images()
+    found = [held_out(data, seed=seed) for seed in range(4)]
+    for train, validation in found:
+        assert len(train) == 36 and len(validation) == 4 and not {*train.names} & {*validation.names}
+        places = [[*data.names].index(name) for name in validation.names]
+        assert places == [*range(places[0], places[0] + 4)], "neighbors in a video are almost equal"
+    assert len({validation.names[0] for _, validation in found}) > 1
+    assert [*found[0][1].names] == [*held_out(data, seed=0)[1].names]
+    with pytest.raises(UserError, match="`data` has too few images"):
+        held_out(data.subset(np.array([0])), seed=0)
