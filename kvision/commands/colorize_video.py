@@ -1,8 +1,8 @@
 """Colors a video with an exported model, and copies its sound unchanged.
 
-MODEL is a .tflite file, or the folder of an exported model that colors pictures (`kvision colorize`).
-IN is a video, gray or in color. OUT is an .mp4, .m4v, .mov or .mkv file. It appears when it is
-complete. The command needs the extra `video`.
+MODEL is a .tflite file, or the folder of an exported model that colors pictures
+(`kvision colorize`). IN is a video, gray or in color. OUT is an .mp4, .m4v, .mov or .mkv file. It
+appears when it is complete. The command needs the extra `video`.
 
 A model that was trained with neighboring frames (`kvision colorize --frames 3`) gets them, except
 over cuts between scenes. --frames 1 gives it the frame itself instead of its neighbors.
