@@ -31,6 +31,7 @@ extras = {
     ],
 }
 extras["all"] = sorted({requirement for names in extras.values() for requirement in names})
+extras["crf"] = ["pydensecrf2>=1.1"]  # the peer of a benchmark; it is built with a C++ compiler
 extras["cuda"] = ["tensorflow[and-cuda]>=2.21,<2.22"]
 
 setup(

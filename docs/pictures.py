@@ -106,6 +106,11 @@ def segment(work: Path) -> None:
     taken(work, "segment", command, {"examples.png": "segmentation", "ious.png": "segmentation_ious"})
 
 
+def colorize(work: Path) -> None:
+    """Draws the picture of `kvision colorize` for tiles of two photographs, after a short training."""
+    taken(work, "colorize", "colorize --epochs 20", {"examples.png": "coloring"})
+
+
 def convolutionalize(work: Path) -> None:
     """Draws the pictures of `kvision convolutionalize` for scenes of digits."""
     command = "convolutionalize --windows 8000 --epochs 8 --test-images 24"
@@ -337,6 +342,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "rate": rate,
     "batch_statistics": batch_statistics,
     "segment": segment,
+    "colorize": colorize,
     "convolutionalize": convolutionalize,
     "rcnn": rcnn,
     "locate": locate,

@@ -2,6 +2,9 @@
 
 __all__ = [
     "BACKBONES",
+    "COLOR_DECODERS",
+    "COLOR_HEADS",
+    "COLOR_STANDARDS",
     "ENGINES",
     "METHODS",
     "PIXEL_LOSSES",
@@ -17,6 +20,9 @@ STRATEGIES = ("auto", "single", "mirrored", "multiworker")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 PIXEL_LOSSES = ("cross_entropy", "focal", "dice", "lovasz")
 UPSCALINGS = ("bilinear", "nearest", "transposed", "subpixel", "nails", "unpool")
+COLOR_STANDARDS = ("bt601", "bt709", "bt2020")
+COLOR_DECODERS = ("hypercolumn", "residual", "unet")
+COLOR_HEADS = ("regression", "bins")
 SIZES = ("small", "imagenet", "smoke")  # presets of self-supervised methods
 
 # A test compares the names below with `kv.schedules.SCHEDULES`, `kv.selfsup.METHODS` and the zoo.

@@ -20,7 +20,7 @@ GROUPS = {
     "Classify images": ("transfer",),
     "Label every pixel": ("segment", "edges", "convolutionalize", "coco-masks"),
     "Find objects": ("locate", "rcnn", "rcnn-rotated"),
-    "Color pictures": ("colorize-video",),
+    "Color pictures": ("colorize", "colorize-video"),
     "Learn without labels": ("simclr", "moco", "npid", "swav", "mae", "simmim", "ssl-table"),
     "Use and serve a model": ("predict", "serve"),
     "Run on several machines": ("launch",),

@@ -3,10 +3,12 @@
 The encoder is a backbone with ImageNet weights. U-Net is from Ronneberger et al. 2015 (arXiv
 1505.04597), FCN is from Long et al. 2015 (arXiv 1411.4038). The test images are used once, after
 the training. If you name several decoders, all are measured and the first one is exported.
+--crf sharpens boundaries with a dense CRF (Kraehenbuehl and Koltun 2011, arXiv 1210.5644).
 
 Run:      kvision segment                                      scenes of digits, no download
           kvision segment --data FOLDER --classes classes.txt  folders `images` and `masks`
           kvision segment --data camvid --classes camvid --decoders unet,fcn8
+          kvision segment --data camvid --classes camvid --decoders fcn32 --crf
 Expect:   CamVid, 184 training images of 240 x 180, seed 0, EfficientNetLite0, 2 CPU cores, 29 s per
           epoch: mIoU of 101 test images .657 [.647, .666] and boundary F1 .617 with U-Net, FCN-8s
           .623 and .511, FCN-16s .597 and .446, FCN-32s .528 and .315
@@ -33,6 +35,7 @@ class Config(runs.decoders.DecoderSettings):
     decoders: tuple[str, ...] = runs.setting(
         ("unet",), "one or more of unet, fcn8, fcn16, fcn32", group="model", check=limits.among(DECODERS)
     )
+    crf: bool = runs.setting(False, "sharpen boundaries with a CRF, fitted on held-out images", group="model")
 
 
 SMOKE = Config(epochs=2, crop="64x64", longest_side=64, train_images=16, test_images=6, weights="none")
@@ -48,7 +51,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Split:
     Returns:
         The data of the run.
     """
-    return runs.decoders.load(config, cache=cache)
+    return runs.decoders.load(config, cache=cache, chooses=config.crf)
 
 
 def run(
@@ -72,8 +75,24 @@ def run(
     found = {
         name: runs.decoders.train(name, model, builds[name], split, config, records) for name, model in models.items()
     }
+    if config.crf:
+        return _sharpened(models, found, split, config, records)
     best = config.decoders[0]
     return runs.masked.result(models[best], found, best, split.test, column="decoder")
+
+
+def _sharpened(models: dict, found: dict[str, dict], split: runs.Split, config: Config, records: runs.Records):
+    """Fits a CRF to every network. Returns the result of the first one, which is exported with a CRF inside."""
+    rows, first = {}, {}
+    for name, model in models.items():
+        print(f"{name}-crf ...", flush=True)
+        crf, measured = runs.refined.measured(model, split, seed=config.seed, records=records, name=name)
+        rows |= {
+            name: found[name],
+            **{key: {**row, "history": found[name]["history"]} for key, row in measured.items()},
+        }
+        first = first or {"model": runs.refined.with_crf(model, crf), "crf": crf, "best": list(rows)[-1]}
+    return runs.masked.result(records=rows, test=split.test, column="decoder", **first)
 
 
 def _model(name: str, classes: int, config: Config):

@@ -1,5 +1,7 @@
 """Small detectors: bright squares on dark images are the objects."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -35,7 +37,8 @@ class Squares(keras.layers.Layer):
         scores = tf.reduce_mean(colors, -1)
         kept = kv.detection.nms(boxes, scores, iou=0.2)
         scores = tf.where(kept & (scores > 0.2), scores, 0.0)
-        scores, order = ops.top_k(tf.concat([scores, tf.zeros(LIMIT)], 0), LIMIT)
+        largest: Any = ops.top_k(tf.concat([scores, tf.zeros(LIMIT)], 0), LIMIT)  # its declared type is None
+        scores, order = largest
         count = tf.shape(boxes)[0]
         order = tf.minimum(order, count - 1)
         boxes, colors, used = tf.gather(boxes, order), tf.gather(colors, order), scores > 0

@@ -13,6 +13,7 @@ from kvision.backbones.create import (
 from kvision.backbones.googlenet import googlenet
 from kvision.backbones.inception_v3 import inception_v3
 from kvision.backbones.keras_cv import keras_cv
+from kvision.backbones.layer_maps import layer_maps
 from kvision.backbones.plain_residual import plain_residual
 from kvision.backbones.pyramid import pyramid
 from kvision.backbones.resnet18 import resnet18
@@ -39,4 +40,5 @@ __all__ = [
     "transformer",
     "vit",
     "vit_tokens",
+    "layer_maps",
 ]

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from kvision import checks
+from kvision.luma_chroma import luma
 from kvision.pixels import pillow
 from kvision.pixels.scene_cuts import SceneCuts
-from kvision.pixels.video_colors import luma
 
 __all__ = ["Window", "at_size", "colorized", "windows"]
 
@@ -70,7 +70,7 @@ def windows(
         if frame is None:
             shown.append(None)
         else:
-            gray = luma(frame, standard)
+            gray = luma(frame, standard)[..., 0]
             scene += bool(cuts(gray))
             shown.append((frame, gray, scene))
         if len(shown) > position + half:
@@ -169,8 +169,8 @@ def at_size(predict: Predict, longest_side: int | None, *, standard: str = "bt60
             return predict(images, *beside)
         colored = predict(*(_resized(planes, size) for planes in (images, *beside)))
         # RGB is luma plus a difference whose own luma is 0, so the luma of the sum is that of the large image.
-        difference = colored - luma(colored, standard)[..., None]
-        return luma(images, standard)[..., None] + _resized(difference, large)
+        difference = colored - luma(colored, standard)
+        return luma(images, standard) + _resized(difference, large)
 
     return small
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kvision.luma_chroma import luma
 from kvision.pixels.optical_flow import optical_flow, warped
 from kvision.pixels.scene_cuts import SceneCuts
-from kvision.pixels.video_colors import luma
 
 __all__ = ["WarpError", "warp_error"]
 
@@ -58,11 +58,11 @@ def warp_error(
     """
     rows, last, cuts = [], None, SceneCuts()
     for frame, guide in _pairs(colored, reference):
-        gray, cut = luma(guide), cuts(luma(guide))
+        gray, cut = luma(guide)[..., 0], cuts(luma(guide)[..., 0])
         if last is not None and not cut:
             flow, mask = optical_flow(gray, last[1], method=method)
             difference = (frame.astype("float32") - warped(last[0], flow)) / 255
-            own = difference - luma(difference)[..., None]  # the difference of the colors without luma
+            own = difference - luma(difference)  # the difference of the colors without luma
             if mask.any():
                 errors = [float(((part**2).mean(axis=2) * mask).sum() / mask.sum()) for part in (difference, own)]
                 rows.append((*errors, float(mask.mean())))

@@ -151,9 +151,9 @@ def _predictor(opened: "Opened", arguments: "argparse.Namespace") -> tuple[Calla
 
 def _own_luma(images: "np.ndarray", neighbors: int) -> "np.ndarray":
     """Returns the luma of the frames themselves in place of all neighbors."""
-    from kvision.pixels.video_colors import luma
+    from kvision.luma_chroma import luma
 
-    return luma(images)[..., None].repeat(neighbors, axis=3)
+    return luma(images).repeat(neighbors, axis=3)
 
 
 def _filled(beside: "np.ndarray", neighbors: int) -> "np.ndarray":

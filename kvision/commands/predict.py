@@ -1,14 +1,18 @@
-"""Classifies images, labels pixels or finds objects with an exported model.
+"""Classifies, labels pixels, finds objects or colors pictures with a model.
 
 MODEL is a .tflite file, or the folder of an exported model. The newest version in it is used.
 A bad image is listed with the reason, and the exit status is then 1. Segmentation writes pictures
 into --out: NAME.overlay.png with colors over the image, and NAME.mask.png with the labels.
-Detection writes NAME.boxes.png with the boxes, classes and scores of the objects.
+Detection writes NAME.boxes.png with the boxes, classes and scores of the objects. Colorization
+writes NAME.picture.png, and NAME.before_after.png with both pictures side by side.
 
 A detector makes large images smaller, so small objects may get lost. --tile N cuts such an image
 into tiles of N x N pixels and merges the boxes. Neighboring tiles share a fifth of their side.
 Choose N so that all objects are smaller than a fifth of N, because a larger object may be found in
 parts.
+
+--crf sharpens the boundaries of a segmentation by the colors of the image, with a dense CRF. It uses
+the parameters that are stored in the model, or else defaults. It may remove small objects.
 
 A .tflite file contains no code. With --engine tensorflow the command loads the SavedModel instead.
 A SavedModel is code that can read and write your files. Load it only if you know where the model
@@ -17,9 +21,11 @@ comes from.
 Run:      kvision predict saved_models/transfer photo.jpg
           kvision predict model.tflite photo.jpg --top 5
           kvision predict saved_models/segment photo.jpg --out pictures --json
+          kvision predict saved_models/segment photo.jpg --crf
           kvision predict saved_models/rcnn aerial.jpg --tile 640
 """
 
+import argparse
 import json
 import os
 import sys
@@ -36,7 +42,12 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 # The flag or argument of this command for each parameter of the library.
-_FLAGS = {"engine": "--engine", "tile": "--tile", **dict.fromkeys(("path", "size", "labels", "outputs"), "MODEL")}
+_FLAGS = {
+    "engine": "--engine",
+    "tile": "--tile",
+    "crf": "--crf",
+    **dict.fromkeys(("path", "size", "labels", "outputs"), "MODEL"),
+}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -56,6 +67,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print all values of the answers as JSON")
     parser.add_argument("--out", metavar="FOLDER", default=".", help="folder for pictures (default: the current one)")
     parser.add_argument("--tile", type=int, metavar="N", help="detection: cut images into tiles of N pixels")
+    parser.add_argument("--crf", action="store_true", help="segmentation: sharpen boundaries with a dense CRF")
     parser.add_argument(
         "--engine",
         default="tflite",
@@ -65,8 +77,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Otherwise oneDNN logs many lines.
     try:
-        checks.positive({"--top": arguments.top, "--tile": arguments.tile})
-        checks.one_of("--engine", arguments.engine, choices.ENGINES)
+        _check(arguments)
         from kvision.tasks.opened import open_model
 
         opened = open_model(Path(arguments.model), engine=arguments.engine)
@@ -74,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
             writable.require(arguments.out, argument="--out")
         rows, lines = [], []
         width, taken = max(map(len, arguments.images)), set()
-        answers = _answers(arguments.images, opened, arguments.tile)
+        answers = _answers(arguments.images, opened, arguments.tile, arguments.crf)
         for name, answer in zip(arguments.images, answers, strict=True):
             files = _write_pictures(name, answer, Path(arguments.out), taken)
             rows.append(_row(name, answer, files))
@@ -87,16 +98,28 @@ def main(argv: Sequence[str]) -> int:
     return int(any("error" in row for row in rows))
 
 
-def _answers(images: list[str], opened: "Opened", tile: int | None) -> Iterator["Answer | str"]:
+def _check(arguments: argparse.Namespace) -> None:
+    checks.positive({"--top": arguments.top, "--tile": arguments.tile})
+    checks.one_of("--engine", arguments.engine, choices.ENGINES)
+    if arguments.crf and arguments.tile is not None:
+        raise checks.UserError("--crf", expected="no --tile beside it", received=f"--tile {arguments.tile}")
+
+
+def _answers(images: list[str], opened: "Opened", tile: int | None, crf: bool) -> Iterator["Answer | str"]:
     """Yields the answer for each image, or the reason why the image has no answer."""
     from kvision.progress import Bar
-    from kvision.tasks import tiles
+    from kvision.tasks import refined, tiles
+
+    def answers(contents: list[bytes]) -> Iterator["Answer | str"]:
+        if crf:
+            return refined.answers(opened, contents)
+        return opened.answers(contents) if tile is None else tiles.answers(opened, contents, tile=tile)
 
     with Bar(total=len(images), unit=" images", disable=len(images) <= 2 * opened.batch_size) as bar:
         for start in range(0, len(images), opened.batch_size):
             contents = [_read(name) for name in images[start : start + opened.batch_size]]
             readable = [content for content in contents if isinstance(content, bytes)]
-            found = opened.answers(readable) if tile is None else tiles.answers(opened, readable, tile=tile)
+            found = answers(readable)
             for content in contents:
                 yield next(found) if isinstance(content, bytes) else content
             bar.update(len(contents))

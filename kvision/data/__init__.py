@@ -9,6 +9,8 @@ from kvision.data.frames import Frames, clip_split, from_clips
 from kvision.data.images import Images, from_arrays, from_csv, from_folder
 from kvision.data.label_maps import IGNORE, LABEL_MAPS, LabelMap, label_map
 from kvision.data.masks import MaskedImages, from_masks
+from kvision.data.photo_tiles import photo_tiles
+from kvision.data.pictures import Pictures, from_pictures, pictures_of
 from kvision.data.pixel_store import PixelStore
 from kvision.data.rotated_scenes import rotated_scenes
 from kvision.data.scan import BadFile, Scan, scan
@@ -28,6 +30,7 @@ __all__ = [
     "LABEL_MAPS",
     "LabelMap",
     "MaskedImages",
+    "Pictures",
     "PixelStore",
     "Scan",
     "from_arrays",
@@ -39,10 +42,13 @@ __all__ = [
     "digit_scenes",
     "digits",
     "from_folder",
+    "from_pictures",
     "label_map",
     "leaks",
     "load_npz",
     "from_masks",
+    "photo_tiles",
+    "pictures_of",
     "rotated_scenes",
     "sample",
     "scan",

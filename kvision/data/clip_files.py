@@ -9,17 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kvision.colorfulness import has_color
 from kvision.data.clips import FoundClip, interrupted
 from kvision.data.scan import pixel_hash
 from kvision.data.unchanged import read_unchanged
+from kvision.luma_chroma import luma
 from kvision.pixels import MAX_BYTES, BadImage, pillow
 from kvision.pixels.scene_cuts import SceneCuts
-from kvision.pixels.video_colors import luma
 from kvision.pixels.video_reader import VideoReader
 
 __all__ = ["Clip", "read_images", "read_video"]
-
-_LEAST_COLOR = 1.0  # mean difference of R, G and B in gray levels; JPEG files of gray pictures stay below it
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,11 +131,11 @@ def read_video(found: FoundClip, *, longest_side: int | None, every: int, reach:
     with VideoReader(path) as video, tempfile.TemporaryFile() as store:
         for index, frame in enumerate(video):
             small = pillow.fit(frame.image, longest_side)
-            scenes.append((scenes[-1] if scenes else 0) + cuts(luma(small)))
+            scenes.append((scenes[-1] if scenes else 0) + cuts(luma(small)[..., 0]))
             hashes.append(pixel_hash(small))
             near = min(index % every, every - index % every) <= reach
             places.append(stored if near else -1)
-            colorful = colorful or _has_color(small)
+            colorful = colorful or has_color(small)
             if near:
                 store.write(np.ascontiguousarray(small).data)
                 stored += 1
@@ -171,8 +170,4 @@ def _looked_at(path: Path) -> tuple | str:
         image = pillow.decode(data)
     except (OSError, BadImage) as reason:
         return str(getattr(reason, "strerror", None) or reason)
-    return hashlib.sha256(data).hexdigest(), pixel_hash(image), image.shape[:2], _has_color(image)
-
-
-def _has_color(image: np.ndarray) -> bool:
-    return float(np.ptp(image, axis=2).mean()) > _LEAST_COLOR
+    return hashlib.sha256(data).hexdigest(), pixel_hash(image), image.shape[:2], has_color(image)

@@ -13,8 +13,8 @@ from kvision import checks
 from kvision.data import clip_files, clips
 from kvision.data.clip_files import Clip
 from kvision.data.scan import BadFile
+from kvision.luma_chroma import luma
 from kvision.pixels.optical_flow import optical_flow
-from kvision.pixels.video_colors import luma
 from kvision.progress import Bar
 
 if TYPE_CHECKING:  # scanning a folder does not wait for Keras
@@ -181,14 +181,16 @@ class Frames:
         images = np.stack([image for image, _ in examples])
         others = np.stack([other for _, other in examples])
         inputs: dict[str, np.ndarray] = {"image": images[..., :3]}
-        gray = luma(others[..., :3])
+        gray = luma(others[..., :3])[..., 0]
         if self.neighbors:
             inputs["neighbors"] = np.moveaxis(gray[:, : self.neighbors], 1, 3)
         if self.pairs:
             inputs["previous"] = others[:, self.neighbors, ..., :3]
             if self.neighbors:
                 inputs["previous_neighbors"] = np.moveaxis(gray[:, self.neighbors + 1 :], 1, 3)
-            flows = [optical_flow(a, b) for a, b in zip(luma(inputs["image"]), gray[:, self.neighbors], strict=True)]
+            flows = [
+                optical_flow(a, b) for a, b in zip(luma(inputs["image"])[..., 0], gray[:, self.neighbors], strict=True)
+            ]
             inputs["flow"] = np.stack([one.flow for one in flows])
             inputs["mask"] = np.stack([one.mask for one in flows]) * images[..., 3]
         return inputs, images

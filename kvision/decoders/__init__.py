@@ -3,6 +3,7 @@
 from kvision.decoders.blocks import UPSCALINGS
 from kvision.decoders.edges import with_edges
 from kvision.decoders.fcn import fcn
+from kvision.decoders.hypercolumns import hypercolumns
 from kvision.decoders.unet import unet
 
-__all__ = ["UPSCALINGS", "fcn", "unet", "with_edges"]
+__all__ = ["UPSCALINGS", "fcn", "hypercolumns", "unet", "with_edges"]

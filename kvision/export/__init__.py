@@ -5,6 +5,6 @@
 
 from kvision.export.card import checksum, model_card
 from kvision.export.saved_model import write
-from kvision.export.task import Answer, CardText, Case, Task, Tiled
+from kvision.export.task import Answer, CardText, Case, Refinable, Task, Tiled
 
-__all__ = ["Answer", "CardText", "Case", "Task", "Tiled", "checksum", "model_card", "write"]
+__all__ = ["Answer", "CardText", "Case", "Refinable", "Task", "Tiled", "checksum", "model_card", "write"]

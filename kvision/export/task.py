@@ -13,7 +13,8 @@ to `kvision.tasks.TASKS`. The docstring of `Task` holds a complete example. The 
 3. `kvision predict` reads `task.json` of a version and calls `from_facts`. A TFLite model gets images from `read`. A
    SavedModel decodes files itself. `decode` converts the outputs for one image to an `Answer`.
 
-A task that also has the method of `Tiled` supports `kvision predict --tile`.
+A task that also has the method of `Tiled` supports `kvision predict --tile`. A task with the method of `Refinable`
+supports `kvision predict --crf`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ import numpy as np
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Answer", "CardText", "Case", "Part", "Task", "Tiled"]
+__all__ = ["Answer", "CardText", "Case", "Part", "Refinable", "Task", "Tiled"]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -373,5 +374,26 @@ class Tiled(Protocol):
 
         Raises:
             UserError: If the outputs do not belong to this task.
+        """
+        ...
+
+
+@runtime_checkable
+class Refinable(Protocol):
+    """The contract of a task whose outputs can be refined by the colors of the image, with a dense CRF."""
+
+    def refine(self, outputs: Arrays, content: bytes) -> Arrays:
+        """Refines the outputs for one image.
+
+        Args:
+            outputs: The row of the image in each output, in the form that `Task.decode` takes.
+            content: The bytes of the image file.
+
+        Returns:
+            The outputs, for `Task.decode`.
+
+        Raises:
+            UserError: If the outputs cannot be refined.
+            BadImage: If the file cannot be decoded.
         """
         ...

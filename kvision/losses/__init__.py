@@ -1,10 +1,11 @@
 """Losses as plain functions of tensors. They return one float32 value per example, without a reduction.
 
-`PixelLoss`, `EdgedLoss`, `CandidateLoss`, `RegionLoss` and `LocatedBoxLoss` are `keras.losses.Loss` classes for
-`compile`, for segmentation and for detection.
+`PixelLoss`, `EdgedLoss`, `ChromaLoss`, `ChromaBinLoss`, `CandidateLoss`, `RegionLoss` and `LocatedBoxLoss` are
+`keras.losses.Loss` classes for `compile`, for segmentation, coloring and detection.
 """
 
 from kvision.losses.candidates import CandidateLoss, candidate_losses
+from kvision.losses.chroma import ChromaBinLoss, ChromaLoss, chroma_bin_losses, chroma_losses
 from kvision.losses.edged_loss import EdgedLoss
 from kvision.losses.edges import edge_attention, edge_cross_entropy
 from kvision.losses.info_nce import info_nce
@@ -22,10 +23,14 @@ __all__ = [
     "PIXEL_LOSSES",
     "CandidateLoss",
     "EdgedLoss",
+    "ChromaBinLoss",
+    "ChromaLoss",
     "LocatedBoxLoss",
     "PixelLoss",
     "RegionLoss",
     "candidate_losses",
+    "chroma_bin_losses",
+    "chroma_losses",
     "dice",
     "edge_attention",
     "edge_cross_entropy",

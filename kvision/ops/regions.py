@@ -47,7 +47,8 @@ def regions(maps, boxes, size: int, *, stride: int = 1, samples: int = 1, outsid
         return found
     # A mean over two axes of seven would not run in TFLite.
     points, channels = size * samples, maps.shape[-1]
-    means = ops.average_pool(ops.reshape(found, (-1, points, points, channels)), samples, data_format="channels_last")
+    found = ops.reshape(found, (-1, points, points, channels))
+    means = ops.average_pool(found, samples, strides=samples, data_format="channels_last")  # JAX needs the strides
     return ops.reshape(means, (batch, ops.shape(boxes)[1], size, size, channels))
 
 

@@ -1,18 +1,13 @@
-"""Colors of video frames: decoded frames to RGB, RGB to frames of an encoder, and the luma of RGB images."""
+"""Colors of video frames: decoded frames to RGB, RGB to frames of an encoder."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvision import checks
-
 if TYPE_CHECKING:  # PyAV is an extra
     import av
 
-__all__ = ["LUMA_WEIGHTS", "assumed_standard", "luma", "standard_of", "tag", "to_frame", "to_rgb"]
-
-LUMA_WEIGHTS = {"bt601": (0.299, 0.587, 0.114), "bt709": (0.2126, 0.7152, 0.0722), "bt2020": (0.2627, 0.678, 0.0593)}
-"""Weights of red, green and blue in the luma of each standard (ITU-R BT.601, BT.709 and BT.2020)."""
+__all__ = ["assumed_standard", "standard_of", "tag", "to_frame", "to_rgb"]
 
 # FFmpeg's numbers AVCOL_SPC_*. BT.470BG and SMPTE 170M are BT.601. FCC and SMPTE 240M are rare and differ a little.
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
@@ -20,30 +15,6 @@ _SWSCALE = {"bt601": "ITU601", "bt709": "ITU709", "bt2020": "BT2020"}
 _STUDIO, _FULL = 1, 2  # FFmpeg's AVCOL_RANGE_MPEG and AVCOL_RANGE_JPEG
 # FFmpeg's numbers of the matrix, the primaries and the transfer function that are written into a file.
 _TAGS = {"bt601": (6, 6, 6), "bt709": (1, 1, 1), "bt2020": (9, 9, 14)}
-
-
-def luma(images: np.ndarray, standard: str = "bt601") -> np.ndarray:
-    """Computes the luma of RGB images.
-
-    Args:
-        images: `(..., 3)` in [0, 255], of any type.
-        standard: `"bt601"`, `"bt709"` or `"bt2020"`.
-
-    Returns:
-        `(...)` float32 in [0, 255]. If R = G = B, the luma is exactly this value.
-
-    Raises:
-        UserError: If the standard is unknown.
-
-    References:
-        ITU-R BT.601-7, BT.709-6 and BT.2020-2.
-    """
-    checks.one_of("standard", standard, LUMA_WEIGHTS)
-    images = np.asarray(images)
-    red, green, blue = (images[..., i].astype("float32") for i in range(3))
-    kr, _, kb = (np.float32(weight) for weight in LUMA_WEIGHTS[standard])
-    # The usual sum of three products is rounded, so that a gray pixel would not keep its value.
-    return green + kr * (red - green) + kb * (blue - green)
 
 
 def assumed_standard(height: int, width: int) -> str:

@@ -9,6 +9,7 @@ from kvision.plots.error_split import error_split
 from kvision.plots.label_maps import class_bars, label_maps
 from kvision.plots.learning_rate_curve import learning_rate_curve
 from kvision.plots.methods import method_table
+from kvision.plots.picture_table import picture_table
 from kvision.plots.precision_recall import precision_recall
 from kvision.plots.recall_curve import recall_curve
 from kvision.plots.training_curve import training_curve
@@ -25,6 +26,7 @@ __all__ = [
     "label_maps",
     "learning_rate_curve",
     "method_table",
+    "picture_table",
     "precision_recall",
     "recall_curve",
     "training_curve",

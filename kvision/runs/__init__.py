@@ -3,7 +3,18 @@
 Importing this package loads neither TensorFlow nor Keras.
 """
 
-from kvision.runs import bad_images, boxed, decoders, labeled, located, masked, pretraining, regions
+from kvision.runs import (
+    bad_images,
+    boxed,
+    colored,
+    decoders,
+    labeled,
+    located,
+    masked,
+    pretraining,
+    refined,
+    regions,
+)
 from kvision.runs.ending import ended, told_of_sigterm
 from kvision.runs.folder import run_folder
 from kvision.runs.main import main
@@ -35,6 +46,7 @@ __all__ = [
     "bad_images",
     "boxed",
     "decoders",
+    "colored",
     "device",
     "draw",
     "ended",
@@ -44,6 +56,7 @@ __all__ = [
     "masked",
     "precision_setting",
     "pretraining",
+    "refined",
     "regions",
     "run_folder",
     "setting",

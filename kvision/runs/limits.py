@@ -6,7 +6,19 @@ from typing import Any
 
 from kvision import checks
 
-__all__ = ["Check", "among", "between", "data", "factors", "folder", "positive", "share", "two_per_class", "weights"]
+__all__ = [
+    "Check",
+    "among",
+    "between",
+    "data",
+    "factors",
+    "folder",
+    "pictures",
+    "positive",
+    "share",
+    "two_per_class",
+    "weights",
+]
 
 Check = Callable[[str, Any], None]
 
@@ -75,6 +87,13 @@ def data(name: str, value: str) -> None:
     elif not Path(value).is_dir():
         expected = "a folder with one sub-folder per class, an .npz file or a .csv file"
         raise checks.UserError(name, problem="names no folder", expected=expected, received=value)
+
+
+def pictures(name: str, value: str) -> None:
+    """Checks that a value is the path of an existing folder or `.npz` file."""
+    if not (Path(value).is_file() if Path(value).suffix == ".npz" else Path(value).is_dir()):
+        expected = "a folder of pictures, or an .npz file"
+        raise checks.UserError(name, problem="does not exist", expected=expected, received=value)
 
 
 def weights(name: str, value: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kvision import checks
+from kvision.crf_parameters import CRFParameters
 from kvision.pixels import pillow
 from kvision.runs import limits
 from kvision.runs.parts import fingerprint, held_out, large_enough, parted
@@ -148,16 +149,23 @@ def _notes(images: "MaskedImages", train: "MaskedImages") -> Iterator[str]:
         yield f"classes that occur in no training mask, and cannot be learned: {', '.join(absent)}"
 
 
-def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
+def score(
+    model: "keras.Model",
+    test: "MaskedImages",
+    *,
+    seed: int,
+    refine: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> dict:
     """Measures a network on the test images.
 
     The probabilities are enlarged to the size of each image, not the logits. The exported model does the same.
 
     Args:
-        model: A network from images `(batch, height, width, 3)` to `(batch, height, width, classes)`, which
-            `exportable` takes.
+        model: A network from images `(batch, height, width, 3)` to logits or probabilities `(batch, height, width,
+            classes)`, which `exportable` takes.
         test: The test images.
         seed: Seed of the bootstrap that gives the interval.
+        refine: A function of probabilities and image that returns probabilities, such as a dense CRF.
 
     Returns:
         The measurements for the report, ready for JSON.
@@ -171,7 +179,7 @@ def score(model: "keras.Model", test: "MaskedImages", *, seed: int) -> dict:
         problem = "has no pixel that counts in its test masks"
         raise checks.UserError("data", problem=problem, expected="labels", received=test.names)
     started = time.monotonic()
-    found = segmentation.evaluate(exportable(model), test, seed=seed)
+    found = segmentation.evaluate(exportable(model), test, seed=seed, refine=refine)
     total = found.confusion
     return {
         "mean_iou": total.mean_iou,
@@ -197,13 +205,15 @@ def exportable(model: "keras.Model") -> "keras.Model":
     """Returns a network that gives probabilities. It shares the weights of `model`.
 
     Args:
-        model: A network that gives logits. A network whose output layer is called `probabilities` is returned itself.
+        model: A network that gives logits, or one that this function returned, maybe with more layers after it.
+
+    Returns:
+        The network. If `model` has a layer `probabilities` already, `model` itself.
     """
     import keras
 
-    if model.layers[-1].name == "probabilities":
+    if any(layer.name == "probabilities" for layer in model.layers):
         return model
-
     softmax = keras.layers.Softmax(name="probabilities", dtype="float32")
     return keras.Model(model.input, softmax(model.output), name=model.name)
 
@@ -216,17 +226,19 @@ def result(
     *,
     column: str,
     edges: Callable[[np.ndarray], np.ndarray] | None = None,
+    crf: CRFParameters | None = None,
 ) -> Result:
     """Returns the result of a recipe.
 
     Args:
-        model: The network to export, which `exportable` takes.
+        model: The network to export. It gives logits or probabilities, as for `exportable`.
         records: The record of each trained network, with its `history` and the result of `score`.
         best: The name of `model` in `records`.
         test: The test images.
         column: Heading of the column of names in the printed table.
         edges: A function from an image to the edge probabilities `(h, w)` of its pixels, for the picture of examples.
             If None, the picture shows no edges.
+        crf: Parameters of the CRF inside `model`, or None if there is no CRF.
 
     Returns:
         The result, with pictures of examples, of the IoU of each class, and of the loss.
@@ -242,7 +254,7 @@ def result(
         columns=(column, "pixels right; boundary F1"),
         pictures=_pictures(model, test, ious, history, edges),
         probe=[test.example(0)[0]],
-        task=tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors),
+        task=tasks.Segmentation(test.class_names, test.longest_side, test.label_map.colors, crf, crf is not None),
     )
 
 

@@ -28,12 +28,13 @@ def tell(report: dict, folder: Path) -> None:
     """
     score, (first, last), deciding = report["score"], report["columns"], report.get("deciding", {})
     more = "".join(f"{heading:>12}" for heading in deciding)
-    print(f"\n{first:<12}{score.replace('_', ' '):>10}{'95 % interval':>18}{more}{'seconds':>10}   {last}")
+    width = max(12, *(len(name) + 1 for name in report["results"]))
+    print(f"\n{first:<{width}}{score.replace('_', ' '):>10}{'95 % interval':>18}{more}{'seconds':>10}   {last}")
     for name, row in report["results"].items():
         interval = "{:.3f} - {:.3f}".format(*row["interval"])
         more = "".join(f"{row[metric]:>12.4f}" for metric in deciding.values())
         mark = "  <- exported" if name == report["best"] else ""
-        print(f"{name:<12}{row[score]:>10.4f}{interval:>18}{more}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
+        print(f"{name:<{width}}{row[score]:>10.4f}{interval:>18}{more}{row['seconds']:>10.1f}   {row['chosen']}{mark}")
     if report.get("rule"):
         print(report["rule"])
     if table := report.get("tflite"):

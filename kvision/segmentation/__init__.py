@@ -2,6 +2,7 @@
 
 from kvision.segmentation.class_weights import median_frequency
 from kvision.segmentation.convolutionalize import convolutionalize
+from kvision.segmentation.crf import CRFParameters, FittedCRF, dense_crf, fit_crf
 from kvision.segmentation.edges import Fusion, choose_fusion, edge_map, fuse_edges
 from kvision.segmentation.equivalence import Equivalence, equivalence_report
 from kvision.segmentation.evaluate import Scores, evaluate
@@ -13,8 +14,10 @@ from kvision.segmentation.tiled import tiled
 from kvision.segmentation.windows import WindowGrid, Windows, window_grid
 
 __all__ = [
+    "CRFParameters",
     "Equivalence",
     "Fusion",
+    "FittedCRF",
     "Scores",
     "WindowGrid",
     "Windows",
@@ -24,6 +27,8 @@ __all__ = [
     "equivalence_report",
     "evaluate",
     "fuse_edges",
+    "dense_crf",
+    "fit_crf",
     "predict",
     "median_frequency",
     "shift_and_stitch",

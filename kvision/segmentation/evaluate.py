@@ -8,7 +8,7 @@ import numpy as np
 
 from kvision import checks, data, metrics
 from kvision.progress import Bar
-from kvision.segmentation.predict import predict
+from kvision.segmentation.predict import Refine, predict
 
 __all__ = ["Scores", "evaluate", "scores"]
 
@@ -47,7 +47,14 @@ class Scores:
         return float(known.mean()) if known.size else float("nan")
 
 
-def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, progress: bool = True) -> Scores:
+def evaluate(
+    model: keras.Model,
+    images: "data.MaskedImages",
+    *,
+    seed: int = 0,
+    refine: Refine | None = None,
+    progress: bool = True,
+) -> Scores:
     """Predicts the labels of every image with `predict` and compares them with the masks.
 
     Args:
@@ -56,6 +63,7 @@ def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, 
         images: Images with masks. An image with a side longer than `images.longest_side` is made smaller for the model.
             Labels are compared at the original size.
         seed: Seed of the bootstrap.
+        refine: A function that changes the output of the model, as in `predict`, such as a dense CRF.
         progress: Whether to show a progress bar.
 
     Returns:
@@ -67,12 +75,17 @@ def evaluate(model: keras.Model, images: "data.MaskedImages", *, seed: int = 0, 
         >>> print(scores.confusion.mean_iou, scores.interval)  # doctest: +SKIP
     """
     rows = Bar(range(len(images)), "evaluate", unit=" images", disable=not progress)
-    found = (predict(model, images.original(i), longest_side=images.longest_side) for i in rows)
+    found = (predict(model, images.original(i), longest_side=images.longest_side, refine=refine) for i in rows)
     return scores((images.mask(i) for i in range(len(images))), found, len(images.class_names), seed=seed)
 
 
 def scores(
-    references: Iterable[np.ndarray], predictions: Iterable[np.ndarray], classes: int, *, seed: int = 0
+    references: Iterable[np.ndarray],
+    predictions: Iterable[np.ndarray],
+    classes: int,
+    *,
+    seed: int = 0,
+    resamples: int = _RESAMPLES,
 ) -> Scores:
     """Compares masks with predictions, image by image.
 
@@ -81,6 +94,7 @@ def scores(
         predictions: Predicted classes, of the same shapes.
         classes: Number of classes.
         seed: Seed of the bootstrap.
+        resamples: Number of resamples of the bootstrap, at least 1. Use 1 if the interval is not needed.
 
     Returns:
         The scores over all images.
@@ -102,15 +116,15 @@ def scores(
     mean = np.divide(np.nansum(boundaries, axis=0), known.sum(axis=0), out=np.full(classes, np.nan), where=known.any(0))
     return Scores(
         confusion=sum(confusions[1:], confusions[0]),
-        interval=_interval([each.matrix for each in confusions], seed),
+        interval=_interval([each.matrix for each in confusions], seed, resamples),
         boundary_f1=mean,
         trimap={width: float(right / count) for width, (right, count) in zip(_WIDTHS, total, strict=True) if count},
     )
 
 
-def _interval(matrices: Sequence[np.ndarray], seed: int) -> tuple[float, float]:
+def _interval(matrices: Sequence[np.ndarray], seed: int, resamples: int) -> tuple[float, float]:
     stacked, random = np.array(matrices), np.random.default_rng(seed)
-    draws = random.multinomial(len(stacked), np.full(len(stacked), 1 / len(stacked)), _RESAMPLES)
+    draws = random.multinomial(len(stacked), np.full(len(stacked), 1 / len(stacked)), resamples)
     found = [metrics.Confusion(np.tensordot(draw, stacked, 1)).mean_iou for draw in draws]
     known = [value for value in found if not np.isnan(value)] or [float("nan")]
     low, high = np.percentile(known, [2.5, 97.5])

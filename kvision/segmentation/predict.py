@@ -1,5 +1,7 @@
 """Predicts the labels of one image."""
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 
@@ -10,7 +12,12 @@ from kvision.raw_pixels import RawPixels
 __all__ = ["predict"]
 
 
-def predict(model: keras.Model, image: np.ndarray, *, longest_side: int | None = None) -> np.ndarray:
+Refine = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def predict(
+    model: keras.Model, image: np.ndarray, *, longest_side: int | None = None, refine: Refine | None = None
+) -> np.ndarray:
     """Predicts the label of each pixel of an image.
 
     Args:
@@ -20,6 +27,8 @@ def predict(model: keras.Model, image: np.ndarray, *, longest_side: int | None =
         longest_side: The largest length of a side of the image in pixels. A larger image is made smaller for the model,
             and the output is enlarged to the size of the image. An exported model does the same with probabilities. If
             None, the default, the model gets the image unchanged.
+        refine: A function that changes the output `(h, w, classes)` of the model by the image `(h, w, 3)` that the
+            model got, such as a dense CRF. If None, the default, the output is not changed.
 
     Returns:
         `(height, width)` uint8 labels: the class with the largest output.
@@ -40,4 +49,5 @@ def predict(model: keras.Model, image: np.ndarray, *, longest_side: int | None =
     RawPixels("image")(image[None])
     small = pillow.fit(image, longest_side)
     scores = keras.ops.convert_to_numpy(model.predict_on_batch(small[None].astype("float32")))[0]
+    scores = scores if refine is None else refine(scores, small)
     return pillow.largest(scores, image.shape[:2])

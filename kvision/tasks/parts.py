@@ -10,7 +10,7 @@ from PIL import Image
 
 from kvision.pixels import drawn_boxes, label_colors
 
-__all__ = ["Bars", "Boxes", "Mask", "Picture", "png"]
+__all__ = ["Bars", "Boxes", "Comparison", "Mask", "Picture", "png"]
 
 
 def png(image: np.ndarray) -> bytes:
@@ -69,6 +69,27 @@ class Boxes:
         colors = [palette[label % len(palette)] for label in self.labels]
         captions = [f"{name} {score:.2f}" for name, score in zip(self.names, self.scores, strict=True)]
         return {"boxes": png(drawn_boxes.draw(self.image, self.boxes, captions, colors))}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A picture before and after a change, side by side.
+
+    Attributes:
+        before: `(height, width, 3)` uint8.
+        after: `(height, width, 3)` uint8.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+
+    def text(self, top: int) -> str:
+        """Returns no text."""
+        return ""
+
+    def pictures(self) -> dict[str, bytes]:
+        """Returns both pictures side by side under the name `before_after`."""
+        return {"before_after": png(np.concatenate([self.before, self.after], axis=1))}
 
 
 @dataclass(frozen=True)

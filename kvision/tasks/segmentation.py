@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from kvision import checks
+from kvision.crf_parameters import CRFParameters
 from kvision.export.task import Answer, Arrays, CardText, Case
 from kvision.pixels import MAX_PIXELS, graph, pillow
 from kvision.pixels.label_colors import palette
@@ -26,8 +27,9 @@ __all__ = ["Segmentation"]
 _PHONE_SIZE = 256  # pixels; the default size if `longest_side` is None
 _SIZES = ((96, 96), (97, 129), (131, 101))  # sizes of the compared images; pyramids round odd sizes
 _EQUAL = 1e-4  # largest difference of equal probabilities
+_EQUAL_CRF = 1e-2  # after a CRF, which enlarges small differences with every iteration
 _SURE = 0.005  # half of the lead that a probability needs, so that rounding does not change the label
-_WRONG = 0.001  # share of the sure pixels of a mask that may have different labels
+_WRONG = 0.001  # share of the sure pixels of a mask, or of the pixels after a CRF, that may differ
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class Segmentation:
             shrink larger images to this length for the network. MediaPipe resizes every image to a square with this
             side. If None, the default, images keep their size, and MediaPipe resizes them to 256 x 256 pixels.
         colors: A color (R, G, B) in [0, 255] for each class. Defaults to the colors of Pascal VOC.
+        crf: Parameters of a dense CRF that fit this model, such as those of `kv.segmentation.fit_crf`. `kvision predict
+            --crf` uses them. If None, the default, it uses the defaults of `kv.segmentation.CRFParameters`.
+        crf_inside: Whether the model contains a CRF already (`kv.layers.WindowedCRF`). Then `kvision predict --crf` is
+            refused.
 
     Example:
         >>> task = kv.tasks.Segmentation(["ground", "tree"], longest_side=512)
@@ -66,6 +72,8 @@ class Segmentation:
     labels: Sequence[str] | None = None
     longest_side: int | None = None
     colors: Sequence[Sequence[int]] | None = None
+    crf: CRFParameters | None = None
+    crf_inside: bool = False
 
     @property
     def default_size(self) -> int:
@@ -84,7 +92,7 @@ class Segmentation:
             The task.
 
         Raises:
-            ValueError: If the longest side or the colors are invalid.
+            ValueError: If the longest side, the colors or the parameters of the CRF are invalid.
         """
         side, colors = facts.get("longest_side"), facts.get("colors")
         if side is not None and not (type(side) is int and 1 <= side <= MAX_PIXELS):
@@ -93,12 +101,16 @@ class Segmentation:
         whole = table.dtype.kind == "i" and table.ndim == 2 and table.shape[1] == 3 and len(table) <= 255
         if not whole or table.min() < 0 or table.max() > 255:
             raise ValueError("colors are no list of (R, G, B)")
-        return cls(labels, side, colors)
+        crf, inside = facts.get("crf"), facts.get("crf_inside", False)
+        if type(inside) is not bool:
+            raise ValueError("crf_inside is not true or false")
+        return cls(labels, side, colors, None if crf is None else CRFParameters.from_facts(crf), inside)
 
     def facts(self, model: "keras.Model") -> dict[str, Any]:
-        """Returns the longest side and the colors, for `task.json`."""
+        """Returns the longest side, the colors and the parameters of the CRF, if there are any, for `task.json`."""
         colors = palette(model.output_shape[-1]) if self.colors is None else self.colors
-        return {"longest_side": self.longest_side, "colors": [list(map(int, color)) for color in colors]}
+        crf = {} if self.crf is None else {"crf": self.crf.facts(), "crf_inside": self.crf_inside}
+        return {"longest_side": self.longest_side, "colors": [list(map(int, color)) for color in colors], **crf}
 
     def check(self, model: "keras.Model") -> "keras.Model":
         """Checks a network before it is exported.
@@ -205,7 +217,7 @@ class Segmentation:
         return {f"labels_{number}": labels, f"sure_{number}": pillow.largest(second, image.shape[:2]) == labels}
 
     def differences(self, outputs: Arrays, expected: Arrays, *, kind: str = "saved_model") -> list[str]:
-        """Compares probabilities, which may differ by 1e-4, or masks without the pixels with two likely classes."""
+        """Compares probabilities, which may differ by 1e-4 (0.01 after a CRF), or masks without the unsure pixels."""
         if "mask_bytes" in outputs:
             return _wrong_masks(outputs, expected)
         found, wanted = outputs.get("probabilities"), expected["probabilities"]
@@ -214,14 +226,43 @@ class Segmentation:
         problems = []
         if "label" in outputs and not np.array_equal(outputs["label"], found.argmax(axis=3)):
             problems.append("label is not the most probable class")
-        error = float(np.abs(found - wanted).max())
-        if not error <= _EQUAL:
+        errors = np.abs(found - wanted).max(axis=3)
+        error = float(np.quantile(errors, 1 - _WRONG, method="lower") if self.crf_inside else errors.max())
+        if not error <= (_EQUAL_CRF if self.crf_inside else _EQUAL):
             problems.append(f"probabilities differ by {error:.2e} for an image {wanted.shape[1:3]}")
         return problems
 
     def read(self, content: bytes, size: int | None) -> np.ndarray:
         """Decodes an image file and makes it smaller if it is larger than `longest_side`."""
         return pillow.fit(pillow.decode(content), self.longest_side)
+
+    def refine(self, outputs: Arrays, content: bytes) -> Arrays:
+        """Sharpens the probabilities of an image with a dense CRF.
+
+        Args:
+            outputs: The row of the image in each output, with `probabilities`.
+            content: The bytes of the image file.
+
+        Returns:
+            The new `probabilities`, in the same size.
+
+        Raises:
+            UserError: If the model contains a CRF already, or if there are no probabilities.
+        """
+        if self.crf_inside:
+            expected = "a model without a CRF"
+            raise checks.UserError("crf", problem="is part of this model already", expected=expected, received=True)
+        if np.ndim(found := outputs.get("probabilities")) != 3:
+            raise checks.UserError(
+                "crf",
+                problem="needs probabilities",
+                expected="a TFLite model, since a SavedModel answers files with labels only",
+                received=list(outputs),
+                hint="Use the engine tflite",
+            )
+        from kvision.segmentation.crf import dense_crf  # imports Keras, which prediction does not need otherwise
+
+        return {"probabilities": dense_crf(found, self.read(content, None), self.crf)}
 
     def decode(self, outputs: Arrays, content: bytes) -> Answer:
         """Returns the share of pixels of each class, and the mask at the size of the image.
@@ -290,7 +331,8 @@ class Segmentation:
         classes = model.output_shape[-1]
         listed = ", ".join(names.distinct(self.labels, classes))
         return CardText(
-            summary=f"A network with a label for each pixel, of {classes} classes: {listed}.",
+            summary=f"A network with a label for each pixel, of {classes} classes: {listed}."
+            + (" It ends with a CRF, which sharpens boundaries by the colors of the image." if self.crf_inside else ""),
             score="Mean intersection over union of the classes on test images, which were used once, with 95 %\n"
             "interval (bootstrap over images):",
             use=f"""\

@@ -4,7 +4,7 @@ import videos
 
 import kvision as kv
 from kvision.colorization import at_size, colorized, windows
-from kvision.pixels.video_colors import luma
+from kvision.luma_chroma import luma
 
 
 def levels(*values):
@@ -43,7 +43,7 @@ def test_a_cut_is_found_and_no_neighbor_crosses_it():
     for t, window in enumerate(found):
         scene = frames[:4] if t < 4 else frames[4:]
         for plane in np.moveaxis(window.neighbors, 2, 0):
-            assert any(np.array_equal(plane, luma(frame)) for frame in scene)
+            assert any(np.array_equal(plane, luma(frame)[..., 0]) for frame in scene)
     unaware = list(windows(frames, neighbors=4, cuts=lambda _: False))
     assert not np.array_equal(unaware[3].neighbors, found[3].neighbors)
 
@@ -94,7 +94,7 @@ def test_values_are_rounded_and_clipped_and_wrong_shapes_refused():
 
 
 def test_small_colors_keep_the_luma_of_the_large_image():
-    image = np.stack([luma(videos.moving(1, size=(96, 128))[0])] * 3, axis=2)[None]
+    image = np.stack([luma(videos.moving(1, size=(96, 128))[0])[..., 0]] * 3, axis=2)[None]
     image += np.random.default_rng(0).integers(0, 9, (1, 96, 128, 1))
     seen = []
 
@@ -105,9 +105,9 @@ def test_small_colors_keep_the_luma_of_the_large_image():
     neighbors = np.concatenate([image[..., :1]] * 2, axis=3)
     small = at_size(predict, 64)(image, neighbors)
     assert seen == [((1, 48, 64, 3), (1, 48, 64, 2))]
-    np.testing.assert_allclose(luma(small), image[..., 0], atol=1e-3)
+    np.testing.assert_allclose(luma(small)[..., 0], image[..., 0], atol=1e-3)
     whole = predict(image, neighbors)
-    chroma = [colored - luma(colored)[..., None] for colored in (small, whole)]
+    chroma = [colored - luma(colored) for colored in (small, whole)]
     assert np.abs(chroma[0] - chroma[1]).max() < 1.0 and np.abs(chroma[1]).max() > 20
     assert at_size(predict, None) is predict
     np.testing.assert_array_equal(at_size(predict, 128)(image, neighbors), whole)

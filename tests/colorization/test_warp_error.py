@@ -3,7 +3,7 @@ import pytest
 import videos
 
 from kvision.colorization import warp_error
-from kvision.pixels.video_colors import luma
+from kvision.luma_chroma import luma
 
 pytest.importorskip("cv2", reason="the extra `detection` is not installed")
 
@@ -14,7 +14,7 @@ def clip(count=4, seed=0):
 
 def test_colors_that_move_along_have_no_error_and_colors_of_each_frame_have():
     frames, random = clip(), np.random.default_rng(0)
-    gray = luma(frames)[..., None]
+    gray = luma(frames)
     own = frames - gray
     flickering = np.clip(gray + own * random.uniform(0.2, 1.5, (4, 1, 1, 1)), 0, 255).astype("uint8")
     noise = np.clip(gray + random.normal(0, 40, frames.shape), 0, 255).astype("uint8")

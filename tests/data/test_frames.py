@@ -4,7 +4,7 @@ import videos
 from PIL import Image
 
 import kvision as kv
-from kvision.pixels.video_colors import luma
+from kvision.luma_chroma import luma
 
 
 def save(folder, name, images, numbers=None):
@@ -147,7 +147,7 @@ def test_without_neighbors_or_pairs_batches_are_images(folder):
     three = kv.data.from_clips(folder, neighbors=2, progress=False)
     inputs, _ = next(iter(kv.data.batches(three, augment=augment, seed=0, batch_size=2).tf_dataset()))
     assert set(inputs) == {"image", "neighbors"}
-    assert np.abs(luma(inputs["image"].numpy()) - inputs["neighbors"].numpy().mean(axis=3)).mean() < 30
+    assert np.abs(luma(inputs["image"].numpy())[..., 0] - inputs["neighbors"].numpy().mean(axis=3)).mean() < 30
 
 
 @pytest.mark.parametrize("options", [{"neighbors": 1}, {"neighbors": -2}, {"every": 0}, {"longest_side": 0}])

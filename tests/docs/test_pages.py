@@ -47,6 +47,7 @@ def test_pages_exist_and_say_where_they_lead():
         "heads",
         "segment",
         "edges",
+        "color",
         "locate",
         "convolutionalize",
         "pretrain",

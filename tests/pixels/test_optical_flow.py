@@ -3,8 +3,8 @@ import pytest
 import videos
 
 import kvision as kv
+from kvision.luma_chroma import luma
 from kvision.pixels.optical_flow import METHODS, optical_flow, warped
-from kvision.pixels.video_colors import luma
 
 pytest.importorskip("cv2", reason="the extra `detection` is not installed")
 
@@ -12,7 +12,7 @@ pytest.importorskip("cv2", reason="the extra `detection` is not installed")
 def textured(size=(96, 128), seed=0):
     random = np.random.default_rng(seed)
     fine = np.kron(random.uniform(0, 40, (size[0] // 4, size[1] // 4)), np.ones((4, 4)))
-    return luma(videos.moving(1, size=size, seed=seed)[0]) * 0.8 + fine
+    return luma(videos.moving(1, size=size, seed=seed)[0])[..., 0] * 0.8 + fine
 
 
 @pytest.mark.parametrize("method", METHODS)

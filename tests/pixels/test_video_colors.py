@@ -1,9 +1,7 @@
-import keras
 import numpy as np
 import pytest
 from videos import av
 
-import kvision as kv
 from kvision.pixels import video_colors
 
 # Kr and Kb of the recommendations
@@ -76,16 +74,3 @@ def test_odd_sizes_repeat_the_last_row_and_column():
     assert (frame.height, frame.width) == (6, 8)
     planes = frame.to_ndarray()
     assert (planes[:, 5] == planes[:, 4]).all() and (planes[:, :, 7] == planes[:, :, 6]).all()
-
-
-def test_luma_weighs_the_colors_and_keeps_gray_exactly():
-    random = np.random.default_rng(0)
-    image = random.integers(0, 256, (5, 6, 3)).astype("uint8")
-    for standard, (kr, kb) in CONSTANTS.items():
-        expected = kr * image[..., 0] + (1.0 - kr - kb) * image[..., 1] + kb * image[..., 2]
-        np.testing.assert_allclose(video_colors.luma(image, standard), expected, atol=1e-4)
-        assert (video_colors.luma(image[..., :1].repeat(3, 2), standard) == image[..., 0]).all()
-    grayscale = keras.ops.image.rgb_to_grayscale(image.astype("float32"))[..., 0]
-    np.testing.assert_allclose(video_colors.luma(image), grayscale, atol=0.05)
-    with pytest.raises(kv.UserError, match="standard"):
-        video_colors.luma(image, "bt600")

@@ -107,6 +107,23 @@ def test_the_command_reports_draws_exports_and_predicts(folder, tmp_path):
     (folder / "val/images/broken.png").unlink()
 
 
+def test_a_crf_is_fitted_measured_and_exported_inside(folder, tmp_path):
+    command = ["segment", "--smoke", "--data", folder, "--out", tmp_path, "--epochs", "1", "--backbone", "Small"]
+    result = within(cli.main, *command, "--crf")
+    assert result.returncode == 0, result.stderr
+    (path,) = tmp_path.glob("runs/*/report.json")
+    report = json.loads(path.read_text())
+    assert list(report["results"]) == ["unet", "unet-crf", "unet-crf-window"] and report["best"] == "unet-crf-window"
+    for row in report["results"].values():
+        assert {"mean_iou", "boundary_f1", "interval"} <= set(row)
+    facts = json.loads((tmp_path / "1/assets.extra/task.json").read_text())
+    assert facts["crf"] == report["results"]["unet-crf"]["crf"] and facts["crf_inside"] is True
+    predict = report["next"].split()[1:]
+    assert within(cli.main, *predict, "--out", tmp_path / "pictures").returncode == 0
+    refused = within(cli.main, *predict, "--crf", "--out", tmp_path / "pictures")
+    assert refused.returncode == 2 and "`--crf` is part of this model already" in refused.stderr
+
+
 def test_other_tflite_files_are_refused_before_the_training(folder, tmp_path):
     command = ["segment", "--smoke", "--data", folder, "--out", tmp_path]
     result = within(cli.main, *command, "--tflite", "float16")

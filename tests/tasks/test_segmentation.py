@@ -183,6 +183,34 @@ def test_predict_draws_the_same_mask_from_both_files(exported, tmp_path, capsys)
     assert "großes photo.overlay.png" in capsys.readouterr().out
 
 
+def test_predict_with_a_crf_sharpens_what_a_tflite_answers(exported, tmp_path):
+    model, version = exported
+    image = images()[0][:40, :44]  # the network sees it in its own size
+    (tmp_path / "x.png").write_bytes(png(image))
+    result = predict(version, tmp_path / "x.png", "--json", "--crf", "--out", tmp_path)
+    assert result.returncode == 0, result.stderr
+    mask = np.asarray(Image.open(json.loads(result.stdout)[0]["mask"]))
+    probabilities = np.asarray(model(image[None].astype("float32"), training=False))[0]
+    expected = kv.segmentation.dense_crf(probabilities, image).argmax(axis=2)
+    assert (mask == expected).mean() > 0.99 > (mask == probabilities.argmax(axis=2)).mean()
+    result = predict(version, tmp_path / "x.png", "--crf", *SAVED_MODEL, "--out", tmp_path)
+    assert result.returncode == 2 and "`--crf` needs probabilities" in result.stderr
+    result = predict(version, tmp_path / "x.png", "--crf", "--tile", "32", "--out", tmp_path)
+    assert result.returncode == 2 and "`--crf`" in result.stderr
+
+
+def test_after_a_crf_a_few_pixels_may_differ():
+    random = np.random.default_rng(0)
+    expected = {"probabilities": random.dirichlet(np.ones(3), (1, 50, 60))}
+    few, many = (expected["probabilities"].copy() for _ in range(2))
+    few[0, 0, :2] = many[0, :1] = 1 / 3
+    small = expected["probabilities"] + 1e-3
+    plain, with_crf = kv.tasks.Segmentation(), kv.tasks.Segmentation(crf_inside=True)
+    for found, problems in ((few, (1, 0)), (many, (1, 1)), (small, (1, 0)), (small + 0.02, (1, 1))):
+        counts = tuple(len(task.differences({"probabilities": found}, expected)) for task in (plain, with_crf))
+        assert counts == problems
+
+
 def test_two_images_of_one_name_are_both_kept(exported, tmp_path):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
