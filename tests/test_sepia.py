@@ -18,7 +18,7 @@ def jpeg(image: np.ndarray, quality: int = 75) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photographs(shared) -> list[np.ndarray]:
-    files = sorted((shared / "camvid/val/images").glob("*.jpg"))[::20]
+    files = sorted((shared / "data/camvid/val/images").glob("*.jpg"))[::20]
     return [*(np.asarray(Image.open(file)) for file in files), *load_sample_images().images]
 
 

@@ -7,11 +7,12 @@ appears when it is complete. The command needs the extra `video`.
 A model that was trained with neighboring frames (`kvision colorize --frames 3`) gets them, except
 over cuts between scenes. --frames 1 gives it the frame itself instead of its neighbors.
 
---longest-side N colors smaller images, enlarges their colors, and keeps the sharp gray picture. This
-is faster, and large areas often get better colors, since the model was trained with small images.
+--longest-side N colors smaller images, enlarges their colors, and keeps the sharp gray picture.
+This is faster, and large areas often get better colors, since the model was trained with small
+images.
 
-A damaged video is colored as far as it can be decoded. The damage is reported, and the exit status
-is then 1.
+A damaged video is colored as far as it can be decoded. The damage is reported, and the exit
+status is then 1.
 
 A .tflite file contains no code. With --engine tensorflow the command loads the SavedModel instead.
 A SavedModel is code that can read and write your files. Load it only if you know where the model

@@ -7,6 +7,7 @@ from kvision import luma_chroma
 __all__ = ["tone"]
 
 _GRAY = 3.0  # largest mean chroma of a gray picture, in gray levels; JPEG adds about one level
+_OBJECT = 0.002  # smallest share of the pixels that is an object in color, and no speck on a scan
 _BINS = 8  # ranges of luma
 # Largest share of the chroma that the luma does not explain, in a picture with a tint. In 48 photographs of streets it
 # is at least 0.32. After a sepia tone, saved as JPEG of quality 75, it is at most 0.19.
@@ -36,8 +37,9 @@ def tone(image: np.ndarray) -> str:
     """
     found = luma_chroma.luma_chroma(np.asarray(image, "float32"))
     if np.abs(found[..., 1:]).mean() <= _GRAY:
-        # A small object in color does not make a photograph gray.
-        return "gray" if np.percentile(np.abs(found[..., 1:]).max(axis=-1), 99) <= 3 * _GRAY else "color"
+        # A photograph with one small object in color is not gray.
+        strong = np.percentile(np.abs(found[..., 1:]).max(axis=-1), 100 * (1 - _OBJECT)) > 3 * _GRAY
+        return "color" if strong else "gray"
     y, chroma = found[..., 0], found[..., 1:]
     bins = np.minimum(y / (256 / _BINS), _BINS - 1).astype(int).ravel()
     counts = np.maximum(np.bincount(bins, minlength=_BINS), 1)

@@ -16,7 +16,7 @@ from kvision import tasks
 from kvision.colorization import windows
 from kvision.commands import colorize_video
 from kvision.export.saved_model import write_tflite
-from kvision.pixels.video_colors import luma
+from kvision.luma_chroma import luma
 from kvision.pixels.video_reader import VideoReader
 
 TENSORFLOW = ("--engine", "tensorflow")

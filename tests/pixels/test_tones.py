@@ -21,7 +21,7 @@ def tinted(gray: Image.Image, dark: str, light: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def photographs(shared) -> list[np.ndarray]:
-    files = sorted((shared / "camvid/val/images").glob("*.jpg"))[::25]
+    files = sorted((shared / "data/camvid/val/images").glob("*.jpg"))[::25]
     return [*(np.asarray(Image.open(file)) for file in files), *load_sample_images().images]
 
 
@@ -39,3 +39,5 @@ def test_a_gray_photograph_with_one_colored_object_is_in_color(photographs):
     image = np.asarray(Image.fromarray(photographs[0]).convert("L").convert("RGB")).copy()
     image[100:112, 100:118] = (255, 0, 0)
     assert tone(image) == "color"
+    image[100:112, 100:115] = 90  # 36 pixels are left, a speck
+    assert tone(image) == "gray"
