@@ -1,6 +1,6 @@
 """Draws the pictures of the documentation: `python docs/pictures.py [NAME ...]`.
 
-Without names it draws all pictures, which takes about 35 minutes on two CPU cores. The pictures are made from data that
+Without names it draws all pictures, which takes about an hour on two CPU cores. The pictures are made from data that
 anyone may publish: scikit-learn's digits and two photographs, and scenes that kvision renders from the digits. Commands
 of kvision write their runs to `--work`, and a second call takes the pictures from there.
 """
@@ -118,14 +118,14 @@ def convolutionalize(work: Path) -> None:
 
 
 def rcnn(work: Path) -> None:
-    """Draws the pictures of `kvision rcnn-rotated` for rendered shapes, after a short training."""
-    command = "rcnn-rotated --train-images 100 --epochs 8"
+    """Draws the pictures of `kvision rcnn-rotated` for rendered shapes."""
+    command = "rcnn-rotated --boxes rotated,upright"
     taken(work, "rcnn", command, {"examples.png": "detection", "recall.png": "proposals"})
 
 
 def locate(work: Path) -> None:
     """Draws the examples of `kvision locate` for rendered objects."""
-    taken(work, "locate", "locate --train-images 1500 --epochs 6", {"examples.png": "location"})
+    taken(work, "locate", "locate --train-images 800 --epochs 5", {"examples.png": "location"})
 
 
 def upscalings(work: Path) -> None:
