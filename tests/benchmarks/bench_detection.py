@@ -38,14 +38,15 @@ def nms() -> None:
     scores = random.uniform(0, 1, (BOXES, CLASSES)).astype("float32")
     corners_and_sides = np.concatenate([corner[:, ::-1], sides[:, ::-1]], 1).tolist()
     lists = scores.T.tolist()  # OpenCV converts arrays more slowly
-    graph = tf.function(lambda: kv.detection.nms(tf.constant(boxes), tf.constant(scores), iou=IOU))
+    given = tf.constant(boxes), tf.constant(scores)  # as inputs, because TensorFlow would compute constants once
+    graph = tf.function(lambda boxes, scores: kv.detection.nms(boxes, scores, iou=IOU))
 
     def opencv() -> list:
         return [cv2.dnn.NMSBoxes(corners_and_sides, one, 0.0, IOU) for one in lists]
 
-    kept = np.asarray(graph())
+    kept = np.asarray(graph(*given))
     same = np.mean([set(np.flatnonzero(kept[:, i])) == set(found) for i, found in enumerate(opencv())])
-    pairs = [(seconds(lambda: graph().numpy()), seconds(opencv)) for _ in range(ROUNDS)]
+    pairs = [(seconds(lambda: graph(*given).numpy()), seconds(opencv)) for _ in range(ROUNDS)]
     ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(
         f"nms of {BOXES} boxes x {CLASSES} classes: {1000 * ours:.0f} ms, OpenCV {1000 * theirs:.0f} ms, "
@@ -62,9 +63,7 @@ def exported(model: str, image: str) -> None:
         first = time.perf_counter() - started
         taken = [seconds(lambda opened=opened: list(opened.answers([content]))) for _ in range(ROUNDS)]
         print(f"{engine}: {statistics.median(taken):.3f} s ({min(taken):.3f} to {max(taken):.3f}), first {first:.2f} s")
-    lite, saved = (answers[engine].row["objects"] for engine in ("tflite", "tensorflow"))
-    apart = max((np.abs(np.subtract(a["box"], b["box"])).max() for a, b in zip(lite, saved, strict=False)), default=0)
-    print(f"objects: {len(lite)} and {len(saved)}; boxes differ by at most {apart:.2f} pixels")
+    print("objects:", {engine: len(answer.row["objects"]) for engine, answer in answers.items()})
 
 
 if __name__ == "__main__":
