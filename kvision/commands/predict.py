@@ -11,8 +11,8 @@ into tiles of N x N pixels and merges the boxes. Neighboring tiles share a fifth
 Choose N so that all objects are smaller than a fifth of N, because a larger object may be found in
 parts.
 
---crf sharpens the boundaries of a segmentation by the colors of the image, with a dense CRF. It uses
-the parameters that are stored in the model, or else defaults. It may remove small objects.
+--crf sharpens the boundaries of a segmentation by the colors of the image, with a dense CRF. It
+uses the parameters that are stored in the model, or else defaults. It may remove small objects.
 
 A .tflite file contains no code. With --engine tensorflow the command loads the SavedModel instead.
 A SavedModel is code that can read and write your files. Load it only if you know where the model
