@@ -1,7 +1,6 @@
 """Small videos for tests, written with PyAV alone, and the packets of a file."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import pytest
 av = pytest.importorskip("av", reason="the extra `video` is not installed")
 
 BASE = Fraction(1, 12800)
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "video"
 
 
 def moving(count: int, *, size: tuple[int, int] = (48, 64), seed: int = 0, step: int = 2) -> np.ndarray:

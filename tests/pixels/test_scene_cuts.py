@@ -1,7 +1,6 @@
 import itertools
 
 import numpy as np
-import pytest
 import videos
 
 from kvision.luma_chroma import luma
@@ -14,11 +13,9 @@ def found(lumas):
     return [place for place, image in enumerate(lumas) if cuts(image)]
 
 
-def test_the_cuts_of_two_real_videos_one_after_the_other():
+def test_the_cuts_of_two_real_videos_one_after_the_other(shared):
     """The cuts of bikes.mp4 were seen by eye; bigbuckbunny.mp4 is one scene."""
-    paths = [videos.SHARED / name for name in ("bikes.mp4", "bigbuckbunny.mp4")]
-    if not all(path.is_file() for path in paths):
-        pytest.skip("../shared is missing")
+    paths = [shared / "data/video" / name for name in ("bikes.mp4", "bigbuckbunny.mp4")]
 
     def frames(path):
         with VideoReader(path) as video:

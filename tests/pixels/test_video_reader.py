@@ -47,10 +47,8 @@ def test_color_tags_are_followed(tmp_path, tags):
     assert np.abs(frames[1].image.astype(int) - images[1]).max() <= 8
 
 
-def test_the_decoder_agrees_with_pyav_on_a_real_video():
-    path = videos.SHARED / "bikes.mp4"
-    if not path.is_file():
-        pytest.skip("../shared is missing")
+def test_the_decoder_agrees_with_pyav_on_a_real_video(shared):
+    path = shared / "data/video/bikes.mp4"
     with VideoReader(path) as video, av.open(str(path)) as container:
         for frame, expected in zip(video, container.decode(video=0), strict=False):
             assert frame.time == expected.pts
