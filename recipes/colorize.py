@@ -10,6 +10,7 @@ takes colors of single points (Zhang et al. 2017, arXiv 1705.02999).
 Run:      kvision colorize                            tiles of two photographs, no download
           kvision colorize --data FOLDER              pictures in any folders, or train and test
           kvision colorize --data FOLDER --networks unet,hypercolumn --heads regression,bins
+          kvision colorize --data FOLDER --frames 3 --compare     videos or numbered images
 Expect:   tiles of two photographs (--epochs 20), seed 0, EfficientNetLite0, 2 busy CPU cores, 3 minutes:
           chroma PSNR 32.15 [30.46, 33.98], gray 28.12, constant 26.67. CIFAR-10 subset (--hints
           --epochs 2 --train-images 2000 --test-images 500 --batch-size 32): 27.77 [27.42, 28.12], with
@@ -19,13 +20,15 @@ Expect:   tiles of two photographs (--epochs 20), seed 0, EfficientNetLite0, 2 b
 
 import dataclasses
 import functools
+import itertools
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import kvision as kv
-from kvision import choices, runs
+from kvision import checks, choices, runs
 from kvision.runs import limits
 
 __all__ = ["SMOKE", "Config", "load", "run"]
@@ -51,6 +54,7 @@ class Config(runs.colored.ColorSettings):
     backbone: str = runs.backbone_setting()
     weights: str = runs.weights_setting()
     hints: bool = runs.setting(False, "train with an input for the colors of single points", group="model")
+    compare: bool = runs.setting(False, "with --frames: also train each network on single frames", group="model")
     points: int = runs.setting(
         512, "pixels of each picture that train a hypercolumn network", check=limits.between(1, 100_000)
     )
@@ -62,6 +66,18 @@ class Config(runs.colored.ColorSettings):
     learning_rate: float = runs.setting(1e-3, "peak for the decoder; lower for the backbone", check=limits.positive)
     batch_size: int = runs.setting(8, "pictures per step, on all devices together", check=limits.positive)
     precision: str = runs.precision_setting()
+
+    def check_together(self) -> None:
+        """Checks the settings of videos against each other."""
+        if self.frames % 2 == 0:
+            raise checks.UserError("frames", expected="an odd number", received=self.frames)
+        if self.frames > 1 and (self.data is None or not Path(self.data).is_dir()):
+            expected = "a folder of videos, or of images with numbered names, for `frames`"
+            raise checks.UserError("data", expected=expected, received=self.data)
+        if self.frames > 1 and self.hints:
+            raise checks.UserError("hints", expected="no hints together with `frames`", received=True)
+        if self.compare and self.frames == 1:
+            raise checks.UserError("compare", expected="`frames` of 3 or more beside it", received=True)
 
 
 SMOKE = Config(epochs=2, longest_side=64, train_images=16, test_images=6, weights="none")
@@ -99,15 +115,17 @@ def run(
         The result. Its model is the first network with the first head.
     """
     records, test = records or runs.Records(), split.test
-    names = {_name(network, head, config): (network, head) for network in config.networks for head in config.heads}
+    frames = (config.frames, 1) if config.compare else (config.frames,)
+    plans = [_Plan(*parts) for parts in itertools.product(config.networks, config.heads, frames)]
+    names = {_name(plan, config): plan for plan in plans}
     # All networks are created first, so that an error comes before any training.
-    models = {name: _model(*parts, config) for name, parts in names.items()}
-    _tell_memory({names[name][0]: model for name, model in models.items()}, config)
+    models = {name: _model(plan, config) for name, plan in names.items()}
+    _tell_memory({names[name].network: model for name, model in models.items()}, config)
     found = {}
     for name, model in models.items():
         print(f"{name} ...", flush=True)
-        measure = functools.partial(runs.colored.score, model, test, hints=config.hints, seed=config.seed)
-        fit = functools.partial(_fit, *names[name], split.train, config, records.is_chief)
+        measure = functools.partial(runs.colored.score, model, test, seed=config.seed)
+        fit = functools.partial(_fit, names[name], split.train, config, records.is_chief)
         options = {"kinds": _RECORD, "strategy": config.strategy}
         found[name] = runs.trained(records, name, model, fit=fit, measure=measure, **options)
     best = next(iter(models))
@@ -125,56 +143,82 @@ def run(
     )
 
 
-def _name(network: str, head: str, config: Config) -> str:
-    return network if len(config.heads) == 1 else f"{network}-{head}"
+class _Plan(NamedTuple):
+    """A network to train, and how many frames it sees."""
+
+    network: str
+    head: str
+    frames: int
+
+    @property
+    def points(self) -> bool:
+        """Whether single points are trained. The temporal loss needs the colors of all pixels."""
+        return self.network == "hypercolumn" and self.frames == 1
+
+
+def _name(plan: _Plan, config: Config) -> str:
+    parts = [plan.network, *([plan.head] if len(config.heads) > 1 else [])]
+    return "-".join([*parts, *(["single"] if plan.frames < config.frames else [])])
 
 
 def _tell_memory(models: dict, config: Config) -> None:
     """Prints how much memory a residual network saves, if there is one."""
     if "residual" not in models:
         return
-    models = {"unet": _model("unet", config.heads[0], config), **models}
+    models = {"unet": _model(_Plan("unet", config.heads[0], config.frames), config), **models}
     side = _LARGEST_CROP
     for name in ("unet", "residual"):
         megabytes = kv.colorization.activation_bytes(models[name], side, side) / 1e6
         print(f"{name}: {megabytes:.1f} MB of activations in the decoder for a picture of {side} x {side}")
 
 
-def _model(network: str, head: str, config: Config):
+def _model(plan: _Plan, config: Config):
     import keras
 
     keras.utils.set_random_seed(config.seed)
-    weights = None if config.weights == "none" else config.weights
-    backbone = kv.backbones.create(config.backbone, weights=weights, channels=6 if config.hints else 3)
-    points = network == "hypercolumn"
-    return kv.colorization.network(backbone, decoder=network, head=head, hints=config.hints, points=points)
+    weights, neighbors = None if config.weights == "none" else config.weights, plan.frames - 1
+    channels = 3 + 3 * config.hints + neighbors
+    backbone = kv.backbones.create(config.backbone, weights=weights, channels=channels)
+    options = {"hints": config.hints, "neighbors": neighbors, "points": plan.points}
+    return kv.colorization.network(backbone, decoder=plan.network, head=plan.head, **options)
 
 
-def _fit(network: str, head: str, train, config: Config, is_chief: bool, resume):
-    """Trains a network in the strategy's scope. Returns the model and facts for the record."""
-    clock = kv.training.Clock()
+def _examples(plan: _Plan, train, config: Config):
+    """Returns the training examples, and the augmentation for their batches."""
     seen = [kv.pixels.pillow.fitted(size, train.longest_side) for size in train.sizes]
     size = [min(_LARGEST_CROP, int(side)) // _STEP * _STEP for side in np.median(seen, axis=0)]
     crop = kv.augment.JointAugment(*size, scale=tuple(map(float, config.scale)), flip=config.flip, color=0.0)
-    points = config.points if network == "hypercolumn" else 0
-    augment = kv.colorization.ColorAugment(crop, hints=config.hints, points=points)
-    model = _model(network, head, config)
+    if plan.frames > 1:
+        return kv.colorization.ColorFrames(train), kv.augment.FrameAugment(crop)
+    if config.frames > 1:
+        train = dataclasses.replace(train, neighbors=0, pairs=False)
+    augment = kv.colorization.ColorAugment(crop, hints=config.hints, points=config.points if plan.points else 0)
+    return kv.colorization.ColorExamples(train, augment), augment
+
+
+def _fit(plan: _Plan, train, config: Config, is_chief: bool, resume):
+    """Trains a network in the strategy's scope. Returns the model and facts for the record."""
+    clock = kv.training.Clock()
+    examples, augment = _examples(plan, train, config)
+    model = trained = _model(plan, config)
+    if plan.frames > 1 and config.temporal_weight > 0:
+        trained = kv.colorization.paired(model, weight=config.temporal_weight)
     kv.training.mixed(model.get_layer("body"), config.precision)
     batches = kv.data.batches(
-        kv.colorization.ColorExamples(train, augment),
+        examples,
         augment=augment,
         batch_size=min(config.batch_size, len(train)),
         seed=config.seed,
     )
     history = kv.schedules.fit(
-        model,
+        trained,
         batches,
         _phases(config),
         checkpoints=resume,
         callbacks=[clock],
         epochs=config.epochs,
         optimizer=kv.training.Adam(),
-        loss=_loss(head, train, config),
+        loss=_loss(plan.head, train, config),
         metrics=[],
         verbose="auto" if is_chief else 0,
     ).history

@@ -10,7 +10,7 @@ import numpy as np
 from kvision import checks, luma_chroma
 from kvision.augment import JointAugment
 from kvision.colorization.hints import random_hints
-from kvision.data import Pictures
+from kvision.data import Frames, Pictures
 
 __all__ = ["ColorAugment", "ColorExamples"]
 
@@ -74,7 +74,7 @@ class ColorExamples:
     """Pictures for `kv.data.batches` and the training of `kv.colorization.network`.
 
     Attributes:
-        pictures: The pictures.
+        pictures: The pictures, or frames of videos without their neighbors.
         augment: The same object that `kv.data.batches` gets.
 
     Example:
@@ -85,7 +85,7 @@ class ColorExamples:
         [TensorShape([2, 16, 16, 3]), TensorShape([2, 16, 16, 3])]
     """
 
-    pictures: Pictures
+    pictures: Pictures | Frames
     augment: ColorAugment
 
     def __len__(self) -> int:
@@ -97,7 +97,7 @@ class ColorExamples:
 
     def example(self, index: int) -> tuple[np.ndarray, None]:
         """Returns a picture `(h, w, 3)` uint8 and None."""
-        return self.pictures.example(index)
+        return self.pictures.example(index)[0], None
 
     def stack(self, examples: Sequence[tuple[np.ndarray, dict]]) -> tuple[Any, np.ndarray]:
         """Returns a batch: the images or a dictionary of all inputs, and the truth of `kv.losses.chroma_losses`."""

@@ -146,7 +146,7 @@ def colorizer(network: keras.Model, *, temperature: float = chroma_bins.TEMPERAT
         UserError: If the network is not a model of `network`.
     """
     inputs, found, gray = _chroma(network, temperature)
-    image = Recolor(gray.standard, clip=clip)(gray.output, found)
+    image = Recolor(gray.standard, clip=clip)(_output(network, gray), found)
     return keras.Model(_given(inputs), image, name=network.name)
 
 
@@ -218,15 +218,19 @@ def _chroma(network: keras.Model, temperature: float) -> tuple[dict[str, Any], A
     if "points" in inputs:
         del inputs["points"]
         hyper = next(layer for layer in network.layers if isinstance(layer, Hypercolumns))
-        # The layers have nodes in the graph that they were created in too, so `output` would be ambiguous.
         maps = next(node.output_tensors for node in nodes(network) if node.operation.name == "body")
         found = hyper(list(maps))
         attention = next((layer for layer in network.layers if isinstance(layer, HintAttention)), None)
         if attention is not None:
-            found = attention(found, gray.output, inputs["hints"], list(maps))
+            found = attention(found, _output(network, gray), inputs["hints"], list(maps))
         found = last(found)
     else:
         found = network.outputs[0]
     if isinstance(last, ChromaScores):
         found = AnnealedMean(last.standard, cell=last.cell, temperature=temperature)(found)
     return inputs, ResizeLike(name="full_size", dtype="float32")(found, inputs["image"]), gray
+
+
+def _output(network: keras.Model, layer: keras.layers.Layer) -> Any:
+    """Returns the output of a layer in this graph. The layer may be in other graphs too, such as that of `paired`."""
+    return next(node.output_tensors[0] for node in nodes(network) if node.operation is layer)

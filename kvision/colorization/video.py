@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from kvision import checks
 from kvision.luma_chroma import luma
@@ -167,18 +166,9 @@ def at_size(predict: Predict, longest_side: int | None, *, standard: str = "bt60
         size, large = pillow.fitted(images.shape[1:3], longest_side), images.shape[1:3]
         if size == large:
             return predict(images, *beside)
-        colored = predict(*(_resized(planes, size) for planes in (images, *beside)))
+        colored = predict(*(pillow.resize_planes(planes, size) for planes in (images, *beside)))
         # RGB is luma plus a difference whose own luma is 0, so the luma of the sum is that of the large image.
         difference = colored - luma(colored, standard)
-        return luma(images, standard) + _resized(difference, large)
+        return luma(images, standard) + pillow.resize_planes(difference, large)
 
     return small
-
-
-def _resized(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resizes `(batch, height, width, channels)` float32 bilinearly, and antialiased if it becomes smaller."""
-    found = np.empty((len(planes), *size, planes.shape[3]), "float32")
-    for row, channel in np.ndindex(len(planes), planes.shape[3]):
-        plane = Image.fromarray(np.ascontiguousarray(planes[row, ..., channel], "float32"))
-        found[row, ..., channel] = np.asarray(plane.resize(size[::-1], Image.Resampling.BILINEAR))
-    return found

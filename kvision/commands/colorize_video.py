@@ -141,20 +141,14 @@ def _predictor(opened: "Opened", arguments: "argparse.Namespace") -> tuple[Calla
     def predict(images: "np.ndarray", *beside: "np.ndarray") -> "np.ndarray":
         inputs = {"image": images}
         if neighbors:
-            inputs["neighbors"] = _filled(beside[0], neighbors) if beside else _own_luma(images, neighbors)
+            filled = opened.task.fill(images, shapes)["neighbors"]  # the gray of the frame itself
+            inputs["neighbors"] = _filled(beside[0], neighbors) if beside else filled
         found = [value for value in opened.call(**inputs).values() if np.shape(value) == images.shape]
         if len(found) != 1:
             raise checks.UserError("MODEL", expected="one output with a colored image", received=len(found))
         return found[0]
 
     return at_size(predict, arguments.longest_side), frames - 1
-
-
-def _own_luma(images: "np.ndarray", neighbors: int) -> "np.ndarray":
-    """Returns the luma of the frames themselves in place of all neighbors."""
-    from kvision.luma_chroma import luma
-
-    return luma(images).repeat(neighbors, axis=3)
 
 
 def _filled(beside: "np.ndarray", neighbors: int) -> "np.ndarray":

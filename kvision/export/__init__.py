@@ -4,7 +4,8 @@
 """
 
 from kvision.export.card import checksum, model_card
+from kvision.export.more_methods import Fillable, Refinable, Tiled
 from kvision.export.saved_model import write
-from kvision.export.task import Answer, CardText, Case, Refinable, Task, Tiled
+from kvision.export.task import Answer, CardText, Case, Task
 
-__all__ = ["Answer", "CardText", "Case", "Refinable", "Task", "Tiled", "checksum", "model_card", "write"]
+__all__ = ["Answer", "CardText", "Case", "Fillable", "Refinable", "Task", "Tiled", "checksum", "model_card", "write"]

@@ -13,20 +13,19 @@ to `kvision.tasks.TASKS`. The docstring of `Task` holds a complete example. The 
 3. `kvision predict` reads `task.json` of a version and calls `from_facts`. A TFLite model gets images from `read`. A
    SavedModel decodes files itself. `decode` converts the outputs for one image to an `Answer`.
 
-A task that also has the method of `Tiled` supports `kvision predict --tile`. A task with the method of `Refinable`
-supports `kvision predict --crf`.
+Some tasks have more methods, see `kvision.export.more_methods`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["Answer", "CardText", "Case", "Part", "Refinable", "Task", "Tiled"]
+__all__ = ["Answer", "Arrays", "CardText", "Case", "Part", "Task"]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -241,8 +240,8 @@ class Task(Protocol):
     def functions(self, model: "keras.Model") -> dict[str, Callable]:
         """Returns the `tf.function` objects that are converted to TFLite models.
 
-        Each function takes `image` `(batch, height, width, 3)` float32 and returns a dictionary of one output. Call the
-        model with `training=False`.
+        Each function takes `image` `(batch, height, width, 3)` float32, and further inputs if the task is `Fillable`.
+        It returns a dictionary of one output. Call the model with `training=False`.
 
         Args:
             model: The model that `check` returned.
@@ -353,47 +352,5 @@ class Task(Protocol):
 
         Args:
             model: The model that is exported.
-        """
-        ...
-
-
-@runtime_checkable
-class Tiled(Protocol):
-    """The contract of a task that can also answer for a photograph that was cut into tiles."""
-
-    def merge(self, outputs: Sequence[Arrays], places: np.ndarray, size: tuple[int, int]) -> Arrays:
-        """Merges the outputs of overlapping tiles.
-
-        Args:
-            outputs: The outputs of each tile, in the form that `Task.decode` takes.
-            places: `(tiles, 4)` int: ymin, xmin, ymax and xmax of each tile in the photograph.
-            size: Height and width of the photograph in pixels.
-
-        Returns:
-            The outputs for the photograph, for `Task.decode`.
-
-        Raises:
-            UserError: If the outputs do not belong to this task.
-        """
-        ...
-
-
-@runtime_checkable
-class Refinable(Protocol):
-    """The contract of a task whose outputs can be refined by the colors of the image, with a dense CRF."""
-
-    def refine(self, outputs: Arrays, content: bytes) -> Arrays:
-        """Refines the outputs for one image.
-
-        Args:
-            outputs: The row of the image in each output, in the form that `Task.decode` takes.
-            content: The bytes of the image file.
-
-        Returns:
-            The outputs, for `Task.decode`.
-
-        Raises:
-            UserError: If the outputs cannot be refined.
-            BadImage: If the file cannot be decoded.
         """
         ...

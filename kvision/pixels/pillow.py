@@ -7,7 +7,7 @@ from kvision import checks
 from kvision.pixels import orientation
 from kvision.pixels.header import BadImage, first_line, lazy_open
 
-__all__ = ["decode", "exif", "fit", "fit_labels", "fitted", "largest", "load", "resize"]
+__all__ = ["decode", "exif", "fit", "fit_labels", "fitted", "largest", "load", "resize", "resize_planes"]
 
 
 def decode(data: bytes) -> np.ndarray:
@@ -86,6 +86,23 @@ def resize(image: np.ndarray, image_size: int) -> np.ndarray:
     """
     resized = Image.fromarray(np.ascontiguousarray(image)).resize((image_size, image_size), Image.Resampling.BILINEAR)
     return np.asarray(resized)
+
+
+def resize_planes(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resizes planes of floats bilinearly, and antialiased if they become smaller.
+
+    Args:
+        planes: `(batch, height, width, channels)` floats in any range.
+        size: Height and width of the result in pixels.
+
+    Returns:
+        `(batch, *size, channels)` float32.
+    """
+    found = np.empty((len(planes), *size, planes.shape[3]), "float32")
+    for row, channel in np.ndindex(len(planes), planes.shape[3]):
+        plane = Image.fromarray(np.ascontiguousarray(planes[row, ..., channel], "float32"))
+        found[row, ..., channel] = np.asarray(plane.resize(size[::-1], Image.Resampling.BILINEAR))
+    return found
 
 
 def fitted(size: tuple[int, int], longest_side: int | None) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kvision.data.parts import TEST, TRAIN
 from kvision.pixels import pillow
-from kvision.runs import limits
+from kvision.runs import clips, limits
 from kvision.runs.parts import fingerprint, large_enough, parted, without_copies
 from kvision.runs.result import Split
 from kvision.runs.settings import Settings, setting
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
     from kvision.colorization import Scores
-    from kvision.data import Pictures
+    from kvision.data import Frames, Pictures
 
 __all__ = ["ColorSettings", "baselines", "load", "pictures", "score"]
 
@@ -44,6 +44,12 @@ class ColorSettings(Settings):
     longest_side: int = setting(
         512, "reduce larger pictures to this longest side, in pixels", group="data", check=limits.positive
     )
+    frames: int = setting(
+        1, "for videos: frames that the network sees at once, an odd number", group="data", check=limits.positive
+    )
+    temporal_weight: float = setting(
+        0.1, "with --frames: weight of changes of the color along the motion", check=limits.between(0, 1e6)
+    )
     train_images: int | None = setting(None, "use only N training pictures", group="data", check=limits.positive)
     test_images: int | None = setting(None, "use only N test pictures", group="data", check=limits.positive)
 
@@ -65,6 +71,8 @@ def load(config: ColorSettings, *, weights: str | None = None, smallest: int = 1
     """
     from kvision import data
 
+    if config.frames > 1:
+        return clips.load(config, weights=weights, smallest=smallest)
     path = Path(config.data or "")
     if path.suffix == ".npz":
         arrays = data.load_npz(path, argument="data")
@@ -102,29 +110,35 @@ def _sized(images: "Pictures", config: ColorSettings, smallest: int) -> "Picture
     return large_enough(dataclasses.replace(images, longest_side=config.longest_side), smallest)
 
 
-def score(model: "keras.Model", test: "Pictures", *, hints: bool, seed: int) -> dict:
+def score(model: "keras.Model", test: "Pictures | Frames", *, seed: int) -> dict:
     """Measures a network on the test pictures.
+
+    A network that takes hints is measured without hints and, as `chroma_psnr_hints`, with the true colors of ten random
+    places. On frames, the flicker is measured too, see `kvision.runs.clips.flicker`.
 
     Args:
         model: A model of `kv.colorization.network`.
-        test: The test pictures.
-        hints: Whether the network takes hints. Then it is measured without hints and, as `chroma_psnr_hints`, with the
-            true colors of ten random places.
+        test: The test pictures, or frames with their neighbors.
         seed: Seed of the bootstrap and of the places.
 
     Returns:
         The measurements for the report, ready for JSON.
     """
     from kvision import colorization
+    from kvision.data import Frames
 
     started = time.monotonic()
     # The colors are measured before they are clipped, so that clipped pixels can be counted.
     colorizer = colorization.colorizer(model, clip=False)
-    row = _row(colorization.evaluate(_predict(colorizer, 0 if hints else None, seed), test, seed=seed))
-    if hints:
-        guided = colorization.evaluate(_predict(colorizer, _HINTS, seed), test, seed=seed)
+    predict = _predict(colorizer, test, 0, seed)
+    row = _row(colorization.evaluate(predict, test, seed=seed))
+    if any(tensor.name == "hints" for tensor in model.inputs):
+        guided = colorization.evaluate(_predict(colorizer, test, _HINTS, seed), test, seed=seed)
         row |= {"chroma_psnr_hints": guided.chroma_psnr, "interval_hints": list(guided.interval)}
         row["chosen"] += f"; with {_HINTS} hints {guided.chroma_psnr:.2f}"
+    if isinstance(test, Frames) and (found := clips.flicker(predict, test)):
+        row |= found
+        row["chosen"] += f"; warp error {found['warp_error']:.2e}, color {found['warp_error_chroma']:.2e}"
     return {
         **row,
         "parameters": model.count_params(),
@@ -132,22 +146,29 @@ def score(model: "keras.Model", test: "Pictures", *, hints: bool, seed: int) -> 
     }
 
 
-def _predict(model: "keras.Model", count: int | None, seed: int) -> Callable[[int, np.ndarray], np.ndarray]:
-    """Returns a function that colors a picture, with the true colors of `count` places as hints."""
+def _predict(model: "keras.Model", test, count: int, seed: int) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Returns a function that colors a picture of `test` with all inputs of the model.
+
+    Hints are the true colors of `count` places.
+    """
     from kvision import colorization, luma_chroma
 
+    names = {tensor.name for tensor in model.inputs}
+
     def predict(number: int, image: np.ndarray) -> np.ndarray:
-        pixels: Any = image[None].astype("float32")
-        if count is not None:
+        given = {"image": image.astype("float32")}
+        if "hints" in names:
             chroma = luma_chroma.luma_chroma(image)[..., 1:] / 127.5
-            drawn = colorization.random_hints(chroma, np.random.default_rng([seed, number]), count=count)
-            pixels = {"image": pixels, "hints": drawn[None]}
-        return np.asarray(model.predict_on_batch(pixels))[0]
+            given["hints"] = colorization.random_hints(chroma, np.random.default_rng([seed, number]), count=count)
+        if "neighbors" in names:
+            given["neighbors"] = clips.neighbors_of(test, number)
+        batch: Any = {name: rows[None] for name, rows in given.items()}
+        return np.asarray(model.predict_on_batch(batch if len(names) > 1 else batch["image"]))[0]
 
     return predict
 
 
-def baselines(train: "Pictures", test: "Pictures", *, seed: int) -> dict[str, dict]:
+def baselines(train: "Pictures | Frames", test: "Pictures | Frames", *, seed: int) -> dict[str, dict]:
     """Measures the gray picture, and the mean chroma of the training pictures everywhere.
 
     Args:
@@ -177,7 +198,7 @@ def _row(found: "Scores") -> dict:
 
 
 def pictures(
-    models: Mapping[str, "keras.Model"], test: "Pictures", history: Mapping[str, Sequence[float]]
+    models: Mapping[str, "keras.Model"], test: "Pictures | Frames", history: Mapping[str, Sequence[float]]
 ) -> dict[str, Callable]:
     """Returns functions that draw examples (gray input, each network, reference) and the loss.
 
@@ -191,12 +212,16 @@ def pictures(
 
     def examples(axes):
         shown = np.linspace(0, len(test) - 1, min(_SHOWN, len(test))).astype(int)
-        images = [pillow.fit(test.example(i)[0], _SHOWN_SIDE) for i in shown]
-        inputs = [np.repeat(gray(image[None])[0], 3, axis=2).round().astype("uint8") for image in images]
-        columns = {"input": inputs}
+        images = [test.example(i)[0] for i in shown]
+        columns = {"input": [np.repeat(gray(image[None])[0], 3, axis=2) for image in images]}
         for name, network in models.items():
-            model = colorization.colorizer(network)
-            columns[name] = [colorization.colorize(model, image) for image in inputs]
-        return plots.picture_table(axes, {**columns, "reference": images})
+            predict = _predict(colorization.colorizer(network), test, 0, seed=0)
+            columns[name] = [predict(i, image) for i, image in zip(shown, images, strict=True)]
+        columns["reference"] = images
+        small = {
+            name: [pillow.fit(image.round().astype("uint8"), _SHOWN_SIDE) for image in column]
+            for name, column in columns.items()
+        }
+        return plots.picture_table(axes, small)
 
     return {"examples.png": examples, "loss.png": lambda axes: plots.training_curve(axes, dict(history))}

@@ -37,11 +37,12 @@ class Colorization:
     """The task of a network that colors pictures.
 
     The model takes `image` `(batch, height, width, 3)` of any size in [0, 255] and returns the colored picture in the
-    same form, such as a model of `kv.colorization.colorizer`. It may also take `hints` `(batch, height, width, 3)`.
+    same form, such as a model of `kv.colorization.colorizer`. It may also take `hints` `(batch, height, width, 3)`, or
+    `neighbors` `(batch, height, width, n)`, the luma of the neighboring frames of a video.
 
     | signature | input | outputs |
     |---|---|---|
-    | `predict` | `image` | `colored`, RGB in [0, 255] |
+    | `predict` | `image`, and `neighbors` if the model takes them | `colored`, RGB in [0, 255] |
     | `predict_hints` | `image`, `hints` | the same; only for a model with hints |
     | `serve_bytes` | `image_bytes` | `image_bytes`, PNG files in the sizes of the pictures, and `valid` |
 
@@ -116,14 +117,16 @@ class Colorization:
         """
         checks.one_of("standard", self.standard, luma_chroma.COEFFICIENTS)
         inputs = {tensor.name: tuple(tensor.shape[1:]) for tensor in model.inputs}
-        free = (None, None, 3)
-        known = inputs in ({"image": free}, {"image": free, "hints": free})
+        free, frames = (None, None, 3), inputs.get("neighbors", (0,))
+        known = inputs in ({"image": free}, {"image": free, "hints": free}, {"image": free, "neighbors": frames})
+        known = known and frames[:-1] in ((), (None, None))
         if not known or len(model.outputs) != 1 or tuple(model.outputs[0].shape[1:]) != free:
             raise checks.UserError(
                 "model",
                 problem="does not color pictures",
-                expected="an input `image` (batch, None, None, 3), perhaps `hints` in the same shape, and one output "
-                "(batch, None, None, 3), such as a model of kv.colorization.colorizer",
+                expected="an input `image` (batch, None, None, 3), perhaps `hints` in the same shape or `neighbors` "
+                "(batch, None, None, n), and one output (batch, None, None, 3), such as a model of "
+                "kv.colorization.colorizer",
                 received=f"{inputs} to {[tuple(tensor.shape[1:]) for tensor in model.outputs]}",
             )
         return model
@@ -155,10 +158,13 @@ class Colorization:
         larger = [] if (side := self.longest_side) is None else [(side // 2 + 48, side + 37)]
         noise = [random.integers(0, 256, (*size, 3)).astype("uint8") for size in (*_SIZES, *larger)]
         pictures = [*(() if images is None else images), *noise]
-        call, found, served = colorization_signatures.with_hints(model), [], {}
+        call, found, served = colorization_signatures.caller(model), [], {}
+        count = colorization_signatures.neighbors(model)
         for number, image in enumerate(pictures):
-            pixels = image[None].astype("float32")
-            colored = np.asarray(call(pixels))
+            given = {"image": image[None].astype("float32")}
+            if count:
+                given["neighbors"] = random.uniform(0, 255, (1, *image.shape[:2], count)).astype("float32")
+            colored = np.asarray(call(**given))
             if not np.isfinite(colored).all() or colored.min() < 0 or colored.max() > 255:
                 raise checks.UserError(
                     "model",
@@ -167,15 +173,14 @@ class Colorization:
                     received=f"{colored.min()} to {colored.max()}",
                     hint="kv.colorization.colorizer clips them unless clip=False",
                 )
-            found.append(Case("predict", {"image": pixels}, {"colored": colored}))
+            found.append(Case("predict", given, {"colored": colored}))
             # Pillow's resizing may differ by one gray level, so the picture is resized as in the exported graph.
-            small = np.asarray(graph.fit(image, self.longest_side))
-            served[f"colored_{number}"] = rejoined(
-                np.asarray(call(small[None].astype("float32")))[0], image, self.standard
-            )
+            small = np.asarray(graph.fit(image, self.longest_side))[None].astype("float32")
+            still = np.asarray(call(small, **self.fill(small, {"neighbors": (count,)})))
+            served[f"colored_{number}"] = rejoined(still[0], image, self.standard)
         encoded = np.array([png(image) for image in pictures], dtype=object)
         found.append(Case("serve_bytes", {"image_bytes": encoded}, served))
-        if len(model.inputs) > 1:
+        if any(tensor.name == "hints" for tensor in model.inputs):
             pixels = noise[1][None].astype("float32")
             known = random.uniform(size=(*pixels.shape[:3], 1)) < 0.02
             hints = np.concatenate([random.uniform(-0.5, 0.5, (*known.shape[:3], 2)), np.ones(known.shape)], -1) * known
@@ -196,6 +201,19 @@ class Colorization:
     def read(self, content: bytes, size: int | None) -> np.ndarray:
         """Decodes an image file and makes it smaller if it is larger than `longest_side`."""
         return pillow.fit(pillow.decode(content), self.longest_side)
+
+    def fill(self, images: np.ndarray, shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
+        """Returns the gray of the pictures themselves in place of their neighbors, for a model that takes them.
+
+        Args:
+            images: `(batch, height, width, 3)` RGB in [0, 255].
+            shapes: The shapes of the inputs of the model by name.
+
+        Returns:
+            `neighbors` `(batch, height, width, n)` float32, or nothing.
+        """
+        count = shapes.get("neighbors", (0,))[-1]
+        return {"neighbors": sepia.gray(images, self.standard).repeat(count, axis=3)} if count else {}
 
     def decode(self, outputs: Arrays, content: bytes) -> Answer:
         """Returns the colored picture in the size of the file.
@@ -264,25 +282,32 @@ class Colorization:
 
     def card(self, model: "keras.Model") -> CardText:
         """Returns the text of the model card about the colors and how to call the model."""
-        hinted = len(model.inputs) > 1
+        hinted = any(tensor.name == "hints" for tensor in model.inputs)
+        frames = colorization_signatures.neighbors(model)
         row = "\n| predict_hints | image, hints | colored (batch, height, width, 3) |" if hinted else ""
-        hints = (
-            "\n`hints`: float32 (batch, height, width, 3): Cb and Cr scaled to [-1, 1], and 1 where the color is known."
-            if hinted
-            else ""
-        )
+        first, more = "image", ""
+        if hinted:
+            more = """
+`hints`: float32 (batch, height, width, 3): Cb and Cr scaled to [-1, 1], and 1 where the color is known."""
+        if frames:
+            first, more = (
+                "image, neighbors",
+                f"""
+`neighbors`: float32 (batch, height, width, {frames}): the luma of the neighboring frames in [0, 255], oldest first.
+For a single picture, repeat its own luma.""",
+            )
         return CardText(
             summary="A network that colors gray, sepia and color pictures, and keeps their brightness.",
             score="Peak signal-to-noise ratio of the chroma on test pictures in decibel, with 95 % interval (bootstrap "
             "over\npictures). The test pictures were used once:",
             use=f"""\
-`image`: float32 (batch, height, width, 3), RGB in [0, 255], of any size. `image_bytes`: {names.IMAGE_BYTES}.{hints}
+`image`: float32 (batch, height, width, 3), RGB in [0, 255], of any size. `image_bytes`: {names.IMAGE_BYTES}.{more}
 If the longer side of a picture is larger than `longest_side` in task.json, the network gets the picture made smaller,
 and its colors are enlarged to the size of the picture.
 
 | signature | input | outputs |
 |---|---|---|
-| predict, serving_default | image | colored (batch, height, width, 3), RGB in [0, 255] |{row}
+| predict, serving_default | {first} | colored (batch, height, width, 3), RGB in [0, 255] |{row}
 | serve_bytes | image_bytes | image_bytes (batch,): PNG files in the sizes of the pictures; valid (batch,) |
 
 `valid` is false, and the file is empty, where an image cannot be decoded.

@@ -11,39 +11,39 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["functions", "served", "with_hints"]
+__all__ = ["caller", "functions", "neighbors", "served"]
 
 
-def with_hints(model: "keras.Model") -> Callable[..., Any]:
-    """Returns a function of `image` and, if the model takes them, `hints`. Without hints, no color is known."""
+def caller(model: "keras.Model") -> Callable[..., Any]:
+    """Returns a function of the inputs of the model by name. Without `hints`, no color is known."""
 
-    def call(image: Any, hints: Any = None) -> Any:
-        if len(model.inputs) == 1:
-            return model(image, training=False)
+    def call(image: Any, **others: Any) -> Any:
         import tensorflow as tf
 
         image = tf.convert_to_tensor(image)
-        known = tf.zeros_like(image) if hints is None else tf.convert_to_tensor(hints)
-        return model({"image": image, "hints": known}, training=False)
+        if len(model.inputs) == 1:
+            return model(image, training=False)
+        given = {name: tf.convert_to_tensor(rows) for name, rows in others.items()}
+        if any(tensor.name == "hints" for tensor in model.inputs):
+            given.setdefault("hints", tf.zeros_like(image))
+        return model({"image": image, **given}, training=False)
 
     return call
+
+
+def neighbors(model: "keras.Model") -> int:
+    """Returns the number of neighboring frames that the model takes."""
+    return next((tensor.shape[-1] for tensor in model.inputs if tensor.name == "neighbors"), 0)
 
 
 def functions(model: "keras.Model") -> dict[str, Callable]:
     """Returns `predict` for the TFLite converter, with the output `colored`.
 
     Args:
-        model: A model from `image`, and perhaps `hints`, to RGB.
+        model: A model from `image`, and perhaps `hints` or `neighbors`, to RGB.
     """
-    import tensorflow as tf
-
-    call = with_hints(model)
-
-    @tf.function(input_signature=[_pixels("image")], autograph=False)
-    def predict(image):
-        return {"colored": call(image)}
-
-    return {"predict": predict}
+    call = caller(model)
+    return {"predict": _function(model, lambda **inputs: {"colored": call(**inputs)})}
 
 
 def served(
@@ -52,7 +52,7 @@ def served(
     """Returns the signatures of a SavedModel.
 
     Args:
-        model: A model from `image`, and perhaps `hints`, to RGB.
+        model: A model from `image`, and perhaps `hints` or `neighbors`, to RGB.
         functions: The functions that `functions` returned.
         longest_side: The largest length of a side for the network, or None.
         standard: The standard of luma and chroma.
@@ -68,7 +68,7 @@ def served(
 
         def colored():
             small = tf.cast(graph.fit(image, longest_side), tf.float32)
-            found = functions["predict"](small[None])["colored"]
+            found = functions["predict"](small[None], *_still(model, small[None], standard))["colored"]
             if longest_side is not None:
                 same = tf.reduce_all(tf.shape(small) == tf.shape(image))
                 found = tf.cond(same, lambda: found, lambda: enlarged(found, image))
@@ -90,23 +90,48 @@ def served(
 
     predict = signatures.with_empty_batches(functions["predict"])
 
-    @tf.function(input_signature=[_pixels("image")], autograph=False)
-    def of_images(image):
-        return predict(image)
+    of_images = _function(model, lambda **inputs: predict(*inputs.values()))
 
     found = {"serving_default": of_images, "predict": of_images, "serve_bytes": serve_bytes}
-    if len(model.inputs) > 1:
-        call = with_hints(model)
+    if any(tensor.name == "hints" for tensor in model.inputs):
+        call = caller(model)
 
         @tf.function(input_signature=[_pixels("image"), _pixels("hints")], autograph=False)
         def predict_hints(image, hints):
-            return {"colored": call(image, hints)}
+            return {"colored": call(image, hints=hints)}
 
         found["predict_hints"] = predict_hints
     return found
 
 
-def _pixels(name: str) -> "tf.TensorSpec":
+def _function(model: "keras.Model", body: Callable) -> Callable:
+    """Returns a `tf.function` of images, and of the neighboring frames if the model takes them."""
     import tensorflow as tf
 
-    return tf.TensorSpec((None, None, None, 3), tf.float32, name=name)
+    if not (count := neighbors(model)):
+
+        @tf.function(input_signature=[_pixels("image")], autograph=False)
+        def of_images(image):
+            return body(image=image)
+
+        return of_images
+
+    @tf.function(input_signature=[_pixels("image"), _pixels("neighbors", count)], autograph=False)
+    def of_frames(image, neighbors):
+        return body(image=image, neighbors=neighbors)
+
+    return of_frames
+
+
+def _still(model: "keras.Model", image: "tf.Tensor", standard: str) -> list:
+    """Returns the gray of the picture itself in place of its neighbors, or nothing if the model takes none."""
+    import tensorflow as tf
+
+    count = neighbors(model)
+    return [tf.repeat(sepia.gray(image, standard), count, axis=3)] if count else []
+
+
+def _pixels(name: str, channels: int = 3) -> "tf.TensorSpec":
+    import tensorflow as tf
+
+    return tf.TensorSpec((None, None, None, channels), tf.float32, name=name)

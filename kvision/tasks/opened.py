@@ -10,6 +10,7 @@ import numpy as np
 from kvision import checks
 from kvision.export import alone, versions
 from kvision.export.litert import Runner
+from kvision.export.more_methods import Fillable
 from kvision.export.task import Answer, Arrays, Task
 from kvision.export.tflite_metadata import LABELS, TASK
 from kvision.pixels import BadImage, read_header
@@ -166,8 +167,10 @@ def _tflite(path: Path) -> Opened:
     task = _task(runner.facts, runner.labels)
 
     def predict(images: list[np.ndarray]) -> Arrays:
+        batch = np.stack(images)
+        others = task.fill(batch, runner.inputs) if isinstance(task, Fillable) else {}
         try:
-            return runner(np.stack(images))
+            return runner(batch, **others)
         except checks.UserError as reason:
             if runner.image_size is not None:
                 raise

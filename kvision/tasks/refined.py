@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from kvision import checks
-from kvision.export.task import Answer, Refinable
+from kvision.export.more_methods import Refinable
+from kvision.export.task import Answer
 from kvision.pixels import BadImage
 from kvision.tasks.opened import Opened
 

@@ -84,7 +84,9 @@ def served(model: "keras.Model", functions: Mapping[str, Callable]) -> dict[str,
 
 
 def with_empty_batches(function: Callable) -> Callable:
-    """Returns a function that adds one row to an empty batch and removes this row from the outputs.
+    """Returns a function that adds one row to each input of an empty batch and removes this row from the outputs.
+
+    All inputs are `(batch, height, width, channels)`.
 
     For an empty batch, oneDNN's convolution (TensorFlow 2.21, CPU) returns the shape of its input, and the next layer
     fails. For a batch with rows the padding is empty and copies nothing, so the cost stays the same. TFLite models are
@@ -93,10 +95,11 @@ def with_empty_batches(function: Callable) -> Callable:
     """
     import tensorflow as tf
 
-    def call(image: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        count = tf.shape(image)[0]
-        padded = tf.pad(image, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]])
-        padded.set_shape(image.shape)  # Padding by a computed count removes every static size.
-        return {name: output[:count] for name, output in function(padded).items()}
+    def call(*inputs: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        count = tf.shape(inputs[0])[0]
+        padded = [tf.pad(one, [[0, tf.cast(count == 0, tf.int32)], [0, 0], [0, 0], [0, 0]]) for one in inputs]
+        for one, given in zip(padded, inputs, strict=True):
+            one.set_shape(given.shape)  # Padding by a computed count removes every static size.
+        return {name: output[:count] for name, output in function(*padded).items()}
 
     return call

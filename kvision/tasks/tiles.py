@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from kvision import checks
-from kvision.export.task import Answer, Tiled
+from kvision.export.more_methods import Tiled
+from kvision.export.task import Answer
 from kvision.pixels import BadImage, pillow, tiles
 from kvision.progress import Bar
 from kvision.tasks.opened import Opened

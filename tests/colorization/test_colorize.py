@@ -1,8 +1,10 @@
 import keras
 import numpy as np
 import pytest
+from trained_like import trained_like
 
 import kvision as kv
+from kvision import luma_chroma
 from kvision.checks import UserError
 
 
@@ -55,3 +57,21 @@ def test_wrong_calls_are_told():
     ]:
         with pytest.raises(UserError, match=name):
             call()
+
+
+def test_neighbors_are_used_and_the_picture_itself_replaces_them():
+    backbone = kv.backbones.create("ResNet20", image_size=32, channels=5)
+    network = kv.colorization.network(backbone, neighbors=2, widths=(16, 8))
+    trained_like(network)
+    model = kv.colorization.colorizer(network)
+    random = np.random.default_rng(0)
+    image, beside = random.integers(60, 200, (40, 48, 3)).astype("uint8"), random.uniform(0, 255, (40, 48, 2))
+    own = luma_chroma.luma(image).repeat(2, axis=2)
+    alone = kv.colorization.colorize(model, image)
+    np.testing.assert_array_equal(kv.colorization.colorize(model, image, neighbors=own), alone)
+    assert np.abs(kv.colorization.colorize(model, image, neighbors=beside).astype(int) - alone).max() > 2
+    assert kv.colorization.colorize(model, image, neighbors=beside, longest_side=32).shape == image.shape
+    with pytest.raises(UserError, match="`neighbors`"):
+        kv.colorization.colorize(model, image, neighbors=beside[:8])
+    with pytest.raises(UserError, match="`hints`"):
+        kv.colorization.colorize(model, image, hints=[(1, 1, 255, 0, 0)])

@@ -26,18 +26,15 @@ TENSORFLOW = ("--engine", "tensorflow")
 def folder(tmp_path_factory):
     """models/alone and models/two (which takes two neighbors), and a video of two scenes with sound."""
     root = tmp_path_factory.mktemp("colorize_video")
-    known = dict(tasks.TASKS)
-    tasks.TASKS["colorization"] = coloring.Coloring
-    kv.export.write(coloring.model(2), root / "two", task=coloring.Coloring())
-    texts = {"task.json": json.dumps({"task": "colorization"})}
+    task = kv.tasks.Colorization()
+    kv.export.write(coloring.model(2), root / "two", task=task)
+    texts = {"task.json": json.dumps({"task": task.name, **task.facts(coloring.model())})}
     (root / "alone").mkdir()
-    write_tflite(coloring.Coloring().functions(coloring.model()), root / "alone", texts=texts, side=64)
+    write_tflite(task.functions(coloring.model()), root / "alone", texts=texts, side=64)
     images = [*videos.moving(6, seed=1), *videos.moving(5, seed=2)]
     times = [0, 512, 1024, 1536, 2048, 2560, 6400, 6912, 7424, 7936, 12800]
     videos.write(root / "in.mp4", images, times=times, sound=1, tags=(6, 1))
-    yield root
-    tasks.TASKS.clear()
-    tasks.TASKS.update(known)
+    return root
 
 
 def frames_of(path):
@@ -143,7 +140,7 @@ def test_mistakes_are_named(folder, tmp_path, arguments, named):
 
 
 def test_a_model_of_another_task_is_refused(folder, tmp_path, monkeypatch):
-    class Rating(coloring.Coloring):
+    class Rating(kv.tasks.Colorization):
         name = "rating"
 
     monkeypatch.setitem(tasks.TASKS, "colorization", Rating)
@@ -153,7 +150,6 @@ def test_a_model_of_another_task_is_refused(folder, tmp_path, monkeypatch):
 
 def stopped(folder, video, out):
     """Runs the command and stops it with SIGTERM when the file has been begun."""
-    tasks.TASKS["colorization"] = coloring.Coloring
     end = Path(out).parent
 
     def stop():

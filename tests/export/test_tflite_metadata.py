@@ -11,7 +11,7 @@ from flatbuffers import number_types
 
 from kvision.export import saved_model
 from kvision.export.litert import Runner
-from kvision.tasks import Detection, Segmentation, signatures
+from kvision.tasks import Colorization, Detection, Segmentation, signatures
 
 
 def tables(table: flatbuffers.Table, slot: int) -> list[flatbuffers.Table]:
@@ -131,7 +131,7 @@ def test_a_list_of_objects_keeps_its_shape_and_names_the_labels_in_its_rows(tmp_
 
 
 def test_several_inputs_keep_their_names(tmp_path):
-    functions = coloring.Coloring().functions(coloring.model(2))
+    functions = Colorization().functions(coloring.model(2))
     path = saved_model.write_tflite(functions, tmp_path, texts={"task.json": "{}"}, side=64)
     runner = Runner(path)
     assert runner.inputs == {"image": (-1, -1, -1, 3), "neighbors": (-1, -1, -1, 2)} and runner.image_size is None

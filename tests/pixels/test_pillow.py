@@ -83,3 +83,14 @@ def test_the_largest_of_enlarged_scores_is_that_of_all_of_them_at_once():
         sure = second[..., 1] - second[..., 0] > 1e-4
         np.testing.assert_array_equal(pillow.largest(scores, size)[sure], whole.argmax(2)[sure])
         assert sure.mean() > 0.99
+
+
+def test_planes_of_floats_are_resized_each_by_itself():
+    random = np.random.default_rng(0)
+    planes = random.uniform(-500, 500, (2, 8, 12, 5)).astype("float32")
+    np.testing.assert_array_equal(pillow.resize_planes(planes, (8, 12)), planes)
+    half = pillow.resize_planes(np.kron(planes, np.ones((1, 2, 2, 1))), (8, 12))
+    inner = np.abs(half - planes)[:, 1:-1, 1:-1]
+    assert half.shape == planes.shape and inner.mean() < 0.5 * np.abs(half[:, ::-1] - planes).mean()
+    constant = np.broadcast_to(np.array([3.0, -7.0], "float32"), (1, 9, 9, 2))
+    np.testing.assert_allclose(pillow.resize_planes(constant, (4, 30)), np.broadcast_to([3, -7], (1, 4, 30, 2)))

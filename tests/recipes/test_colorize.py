@@ -10,6 +10,7 @@ from processes import within
 import kvision as kv
 from kvision import cli, luma_chroma, runs
 from kvision.checks import UserError
+from kvision.export.litert import Runner
 from kvision.recipes import colorize
 
 pytestmark = pytest.mark.usefixtures("in_the_zoo")
@@ -124,7 +125,47 @@ def test_hints_raise_the_ratio(folder):
     row = colorize.run(data, config).metrics["unet"]
     assert {"chroma_psnr_hints", "interval_hints"} <= set(row)
     model = kv.colorization.network(kv.backbones.create("Small", channels=6), hints=True)
-    found = runs.colored.score(model, data.test, hints=True, seed=0)
+    found = runs.colored.score(model, data.test, seed=0)
     gray = runs.colored.baselines(data.train, data.test, seed=0)["gray"]
     assert abs(found["chroma_psnr"] - gray["chroma_psnr"]) < 1e-3, "the control: a new network is gray"
     assert found["chroma_psnr_hints"] > found["chroma_psnr"] + 3
+
+
+def moving_pictures(folder) -> None:
+    """Clips whose stripes move a pixel a frame, in the parts train and test."""
+    for part, clips in {"train": range(3), "test": range(3, 4)}.items():
+        (folder / part).mkdir(parents=True)
+        for clip in clips:
+            still = picture(clip, (48, 64))
+            for number in range(5):
+                Image.fromarray(np.roll(still, number, axis=1)).save(folder / part / f"clip{clip}_{number}.png")
+
+
+def test_neighboring_frames_are_trained_measured_and_exported(tmp_path):
+    moving_pictures(tmp_path / "clips")
+    command = ["colorize", "--smoke", "--data", tmp_path / "clips", "--out", tmp_path / "out", "--epochs", "1"]
+    result = within(cli.main, *command, "--backbone", "Small", "--frames", "3", "--compare")
+    assert result.returncode == 0, result.stderr
+    (path,) = (tmp_path / "out").glob("runs/*/report.json")
+    report = json.loads(path.read_text())
+    rows = report["results"]
+    assert set(rows) == {"gray", "constant", "unet", "unet-single"} and report["best"] == "unet"
+    assert rows["unet"]["pairs"] == rows["unet-single"]["pairs"] == 4
+    assert 0 < rows["unet"]["warp_error_chroma"] < rows["unet"]["warp_error"] < 1
+    runner = Runner(tmp_path / "out/1/assets.extra/model.tflite")
+    assert runner.inputs == {"image": (-1, -1, -1, 3), "neighbors": (-1, -1, -1, 2)}
+    predicted = within(cli.main, *report["next"].split()[1:], "--out", tmp_path / "found")
+    assert predicted.returncode == 0, predicted.stderr
+    assert list((tmp_path / "found").glob("*.picture.png"))
+
+
+def test_wrong_settings_of_videos_are_told(folder):
+    for options, text in [
+        ({"frames": 2}, "`frames`"),
+        ({"frames": 3, "data": None}, "`data`"),
+        ({"frames": 3, "hints": True}, "`hints`"),
+        ({"compare": True}, "`compare`"),
+        ({"frames": 3, "temporal_weight": -1.0}, "`temporal_weight`"),
+    ]:
+        with pytest.raises(UserError, match=text):
+            colorize.load(dataclasses.replace(SMALL, **{"data": str(folder), **options}))

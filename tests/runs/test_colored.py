@@ -31,7 +31,7 @@ def test_baselines_are_gray_and_the_mean_color():
 def test_score_and_pictures_of_a_new_network():
     test = pictures()
     model = kv.colorization.network(kv.backbones.create("Small"), widths=(8, 8, 8, 8))
-    row = runs.colored.score(model, test, hints=False, seed=0)
+    row = runs.colored.score(model, test, seed=0)
     gray = runs.colored.baselines(test, test, seed=0)["gray"]
     assert row["chroma_psnr"] == gray["chroma_psnr"] and row["parameters"] == model.count_params()
     drawings = runs.colored.pictures({"unet": model}, test, {"loss": [1.0, 0.5]})
