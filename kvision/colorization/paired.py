@@ -24,8 +24,9 @@ def paired(network: keras.Model, *, weight: float) -> keras.Model:
         weight: Factor of the temporal loss, at least 0.
 
     Returns:
-        A model with the inputs and the output of `network`, and the inputs `previous`, `previous_neighbors`, `flow` and
-        `mask` besides. It shares the weights of `network`.
+        A model with the inputs of `network`, and the inputs `previous`, `previous_neighbors`, `flow` and `mask`.
+        Its outputs are the output of `network`, and the temporal loss `(batch,)` of each example. It is compiled with a
+        loss for the first, and adds the second. It shares the weights of `network`.
 
     Raises:
         UserError: If `network` has other inputs than `image` and `neighbors`, or the weight is negative.
@@ -54,21 +55,36 @@ def paired(network: keras.Model, *, weight: float) -> keras.Model:
     previous = colors._run_through_graph(given, operation_fn=lambda operation: operation)
     flow = keras.Input((None, None, 2), name="flow")
     mask = keras.Input((None, None), name="mask")
-    found = _TemporalPenalty(weight)(network.outputs[0], colors.outputs[0], previous, flow, mask)
+    change = _TemporalError(name="change", dtype="float32")(colors.outputs[0], previous, flow, mask)
     others = {tensor.name: tensor for tensor in (*before.values(), flow, mask)}
-    return keras.Model({**inputs, **others}, found, name=f"{network.name}_paired")
+    outputs = [network.outputs[0], change]
+    return _Paired(weight, inputs={**inputs, **others}, outputs=outputs, name=f"{network.name}_paired")
 
 
-class _TemporalPenalty(keras.layers.Layer):
-    """Returns its first input, and adds the temporal loss of the others. It exists in training only."""
+class _Paired(keras.Model):
+    """Adds the second output to the loss of the first.
 
-    def __init__(self, weight: float):
-        super().__init__(name="temporal_penalty", dtype="float32")
+    `add_loss` is not used: replicas share the list of a layer's losses, and each would log those of the others too.
+    """
+
+    def __init__(self, weight: float, **graph):
+        super().__init__(**graph)
         self.weight = weight
 
-    def call(self, predicted, chroma, previous, flow, mask):
-        self.add_loss(self.weight * ops.mean(temporal_error(chroma, previous, flow, mask)))
-        return predicted
+    def compute_loss(self, x=None, y=None, y_pred: Any = None, sample_weight=None, training=True):
+        colors, change = y_pred
+        loss = super().compute_loss(x, y, colors, sample_weight, training)
+        return loss + self._aggregate_additional_loss(self.weight * ops.mean(change))
 
-    def compute_output_spec(self, predicted, chroma, previous, flow, mask):
-        return keras.KerasTensor(predicted.shape, "float32")
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, y_pred[0], sample_weight)
+
+
+class _TemporalError(keras.layers.Layer):
+    """Computes `temporal_error` of each example in a graph. It exists in training only."""
+
+    def call(self, chroma, previous, flow, mask):
+        return temporal_error(chroma, previous, flow, mask)
+
+    def compute_output_spec(self, chroma, previous, flow, mask):
+        return keras.KerasTensor(chroma.shape[:1], "float32")

@@ -29,17 +29,29 @@ def inputs(size: int = 32) -> dict[str, np.ndarray]:
 def test_the_penalty_is_the_change_of_the_color_along_the_flow(head):
     made, given = network(neighbors=2, head=head), inputs()
     found = kv.colorization.paired(made, weight=0.5)
-    predicted = found(given, training=False)
+    predicted, change = found(given, training=False)
     own = {name: given[name] for name in ("image", "neighbors")}
     np.testing.assert_allclose(np.asarray(predicted), np.asarray(made(own, training=False)), atol=1e-5)
     colors = kv.colorization.chroma(made)
     before = {"image": given["previous"], "neighbors": given["previous_neighbors"]}
     now, last = (np.asarray(colors(each, training=False)) for each in (own, before))
-    expected = np.mean(np.asarray(kv.losses.temporal_error(now, last, given["flow"], given["mask"])))
-    assert expected > 1e-3
-    np.testing.assert_allclose(float(found.losses[0]), 0.5 * expected, rtol=1e-4)
-    found({**given, "mask": np.zeros_like(given["mask"])}, training=False)
-    assert float(found.losses[0]) == 0, "the control: nothing counts where the flow is uncertain"
+    expected = np.asarray(kv.losses.temporal_error(now, last, given["flow"], given["mask"]))
+    assert expected.min() > 1e-3
+    np.testing.assert_allclose(np.asarray(change), expected, rtol=1e-4)
+    _, change = found({**given, "mask": np.zeros_like(given["mask"])}, training=False)
+    assert np.max(np.abs(np.asarray(change))) == 0, "the control: nothing counts where the flow is uncertain"
+
+
+def test_the_penalty_is_added_to_the_loss_of_the_colors():
+    losses, given, truth = [], inputs(), np.zeros((2, 32, 32, 3), "float32")
+    truth[..., 2] = 1
+    made = network(neighbors=2)
+    for weight in (0.0, 0.5):
+        found = kv.colorization.paired(made, weight=weight)
+        found.compile("sgd", kv.losses.ChromaLoss(), jit_compile=False)
+        losses.append(kv.training.evaluate(found, (given, truth), batch_size=2, verbose=0)["loss"])
+    change = np.asarray(found(given, training=False)[1])
+    np.testing.assert_allclose(losses[1] - losses[0], 0.5 * change.mean(), rtol=1e-4)
 
 
 def test_a_training_with_the_penalty_gives_steadier_colors():

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import replicas
 from PIL import Image
 from processes import within
 
@@ -169,3 +170,23 @@ def test_wrong_settings_of_videos_are_told(folder):
     ]:
         with pytest.raises(UserError, match=text):
             colorize.load(dataclasses.replace(SMALL, **{"data": str(folder), **options}))
+
+
+@pytest.mark.slow
+def test_on_two_devices_the_recipe_is_the_same(tmp_path):
+    """With the temporal loss, which a layer adds to the loss of the colors."""
+    moving_pictures(tmp_path / "clips")
+    code = """
+    import dataclasses
+    from kvision.recipes import colorize
+    config = dataclasses.replace(
+        colorize.SMOKE, data=sys.argv[2], backbone="ResNet20", epochs=1, batch_size=4, frames=3, temporal_weight=1.0,
+        strategy=sys.argv[1])
+    data = colorize.load(config)
+    result = colorize.run(data, config)
+    answer(metrics=result.metrics["unet"]["chroma_psnr"], history=result.history)
+    """
+    (one,) = replicas.run(code, arguments=["single", str(tmp_path / "clips")])
+    (two,) = replicas.run(code, devices=2, arguments=["mirrored", str(tmp_path / "clips")])
+    np.testing.assert_allclose(one["history"]["loss"], two["history"]["loss"], rtol=1e-3)
+    np.testing.assert_allclose(one["metrics"], two["metrics"], atol=0.02)
