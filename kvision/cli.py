@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 _PACKAGES = ("kvision.recipes", "kvision.commands")
 GROUPS = {
-    "Classify images": ("transfer",),
+    "Classify images": ("transfer", "fewshot"),
     "Label every pixel": ("segment", "edges", "convolutionalize", "coco-masks"),
     "Find objects": ("locate", "rcnn", "rcnn-rotated"),
     "Color pictures": ("colorize", "colorize-video"),

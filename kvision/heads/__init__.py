@@ -6,6 +6,17 @@ from kvision.heads.forest import ForestHead
 from kvision.heads.knn import KNNHead
 from kvision.heads.logistic import LogisticHead
 from kvision.heads.mined_svm import MinedSVM
+from kvision.heads.prototype import PrototypeHead
 from kvision.heads.store import load, save
 
-__all__ = ["BoxRidge", "ForestHead", "KNNHead", "LogisticHead", "MinedSVM", "from_sklearn", "load", "save"]
+__all__ = [
+    "BoxRidge",
+    "ForestHead",
+    "KNNHead",
+    "LogisticHead",
+    "MinedSVM",
+    "PrototypeHead",
+    "from_sklearn",
+    "load",
+    "save",
+]

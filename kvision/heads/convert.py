@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from kvision.heads.converters import CLASSIFIERS, TRANSFORMERS
 from kvision.heads.converters.contract import Converter, Layers, refused
+from kvision.heads.head import Head
 from kvision.layers import Chain
 
 __all__ = ["from_sklearn"]
@@ -34,6 +35,7 @@ def from_sklearn(estimator: BaseEstimator) -> keras.layers.Layer:
             - neighbors: KNeighborsClassifier, Euclidean or cosine;
             - support vectors: SVC and NuSVC with `probability=False` and a linear, rbf, poly or sigmoid kernel;
             - networks: MLPClassifier;
+            - heads of kvision, such as `kv.heads.KNNHead`, at the end of a pipeline;
             - transformers: StandardScaler, RobustScaler, MinMaxScaler, MaxAbsScaler, Normalizer (l2), PCA,
               TruncatedSVD, VarianceThreshold, SelectKBest, SelectPercentile, SelectFpr, SelectFdr, SelectFwe,
               SelectFromModel.
@@ -69,6 +71,8 @@ def _classifier(estimator: Any) -> Layers:
         if not estimator.refit:
             raise refused(estimator, "kept no best estimator", expected="a search with refit=True")
         return _classifier(estimator.best_estimator_)
+    if isinstance(estimator, Head):
+        return [estimator.to_layer()]
     convert = _converter(estimator, CLASSIFIERS, "classifier")
     classes, labels = estimator.classes_, getattr(estimator, "_label_binarizer", None)
     several = isinstance(classes, list) or (labels is not None and labels.y_type_.startswith("multilabel"))

@@ -24,7 +24,10 @@ class KNNHead(Head):
     Args:
         n_neighbors: Number of neighbors, at most the number of training rows.
         weights: `"uniform"` counts each neighbor once. `"distance"` weights each neighbor by 1 / distance.
+            `"exponential"` weights each neighbor by exp(-distance / temperature).
         metric: `"euclidean"` or `"cosine"`.
+        temperature: Divides the distances of `"exponential"` weights. The default is that of Wu et al. 2018 (arXiv
+            1805.01978), for the metric `"cosine"`.
 
     Example:
         >>> features, labels = np.array([[0.0], [1.0], [4.0], [5.0]]), ["cat", "cat", "dog", "dog"]
@@ -36,16 +39,19 @@ class KNNHead(Head):
         Cover and Hart 1967, Nearest neighbor pattern classification. The defaults are those of scikit-learn.
     """
 
-    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform", metric: str = "euclidean"):
+    def __init__(
+        self, n_neighbors: int = 5, *, weights: str = "uniform", metric: str = "euclidean", temperature: float = 0.07
+    ):
         self.n_neighbors = n_neighbors
         self.weights = weights
         self.metric = metric
+        self.temperature = temperature
 
     def _learn(self, X, codes):
         # In hundreds of dimensions a search tree is not faster than brute force. The layer uses brute force too.
-        KNeighborsClassifier(self.n_neighbors, weights=self.weights, metric=self.metric, algorithm="brute").fit(
-            X, codes
-        )
+        known = "distance" if self.weights == "exponential" else self.weights  # which scikit-learn lacks
+        KNeighborsClassifier(self.n_neighbors, weights=known, metric=self.metric, algorithm="brute").fit(X, codes)
+        checks.positive({"temperature": self.temperature})
         if self.n_neighbors > len(X):
             expected = f"at most the number of rows, {len(X)}"
             raise checks.UserError("n_neighbors", expected=expected, received=self.n_neighbors)
@@ -84,4 +90,6 @@ class KNNHead(Head):
 
     def _layer(self):
         options = {"k": self.n_neighbors, "weights": self.weights, "metric": self.metric}
+        if self.weights == "exponential":
+            options["temperature"] = self.temperature
         return neighbors_layer(self.bank_, self.targets_, classes=len(self.classes_), **options)

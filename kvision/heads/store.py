@@ -10,10 +10,11 @@ from kvision.heads.forest import ForestHead
 from kvision.heads.head import Head
 from kvision.heads.knn import KNNHead
 from kvision.heads.logistic import LogisticHead
+from kvision.heads.prototype import PrototypeHead
 
 __all__ = ["load", "save"]
 
-_KINDS = {kind.__name__: kind for kind in (KNNHead, ForestHead, LogisticHead)}
+_KINDS = {kind.__name__: kind for kind in (KNNHead, ForestHead, LogisticHead, PrototypeHead)}
 _RENAMED = {"k": "n_neighbors"}  # parameters in older files
 
 
@@ -21,7 +22,7 @@ def save(head: Head, path: str | Path) -> None:
     """Writes a fitted head to one `.npz` file, which holds its learned arrays, and its class and parameters as JSON.
 
     Args:
-        head: A fitted `KNNHead`, `ForestHead` or `LogisticHead`.
+        head: A fitted `KNNHead`, `ForestHead`, `LogisticHead` or `PrototypeHead`.
         path: The file. It appears only when it is complete, and it replaces an older file.
     """
     checks.one_of("head", type(head).__name__, _KINDS)

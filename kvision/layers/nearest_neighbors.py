@@ -7,7 +7,7 @@ from kvision import checks
 
 __all__ = ["METRICS", "WEIGHTS", "NearestNeighbors"]
 
-WEIGHTS = ("uniform", "distance")
+WEIGHTS = ("uniform", "distance", "exponential")
 METRICS = ("euclidean", "cosine")
 _COLUMNS = 8  # columns of the bank that are compared at a time: (256, 10,000, 8) float32 values take 82 MB
 
@@ -36,11 +36,13 @@ class NearestNeighbors(keras.layers.Layer):
         k: Number of neighbors, from 1 to `count`.
         weights: `"uniform"` gives each neighbor one vote. `"distance"` weights each vote by 1 / distance. If a neighbor
             equals the features, only equal neighbors vote. Both are as in `sklearn.neighbors.KNeighborsClassifier`.
+            `"exponential"` weights each vote by exp(-distance / temperature), as in Wu et al. 2018 (arXiv 1805.01978).
         metric: `"euclidean"`, or `"cosine"` for the distance 1 - cosine. This distance is 1 if one of the two rows
             contains only zeros.
         candidates: Number of rows that a matrix product selects and that are then compared exactly. The product is fast
             but less precise for features far from the center. The default is `k`: no row is compared exactly. A value
             of `count` compares all rows exactly.
+        temperature: Divides the distances of `"exponential"` weights. Must be positive.
         name: Name of the layer.
 
     Raises:
@@ -63,6 +65,7 @@ class NearestNeighbors(keras.layers.Layer):
         weights: str,
         metric: str,
         candidates: int | None = None,
+        temperature: float = 0.07,
         name: str = "probabilities",
     ):
         # A lower precision could change the order of the neighbors.
@@ -75,6 +78,8 @@ class NearestNeighbors(keras.layers.Layer):
         self.sizes = {"count": count, "width": width, "classes": classes, "k": k, "candidates": candidates}
         self.weights_rule = checks.one_of("weights", weights, WEIGHTS)
         self.metric = checks.one_of("metric", metric, METRICS)
+        checks.positive({"temperature": temperature})
+        self.temperature = temperature
 
         def state(label: str, *shape: int, dtype: str = "float32"):
             return self.add_weight(shape=shape, dtype=dtype, initializer="zeros", trainable=False, name=label)
@@ -124,6 +129,8 @@ class NearestNeighbors(keras.layers.Layer):
         x, empty = self._placed(features)
         squares = self._squares(x, index)
         distance = (squares + empty) / 2 if self.metric == "cosine" else ops.sqrt(squares)
+        if self.weights_rule == "exponential":  # the softmax over neighbors, which does not underflow
+            return ops.sum(votes * ops.softmax(-distance / self.temperature, axis=1)[:, :, None], axis=1)
         zero = ops.cast(ops.equal(distance, 0), "float32")
         weight = ops.where(ops.any(distance == 0, axis=1, keepdims=True), zero, 1 / ops.maximum(distance, 1e-30))
         return ops.sum(votes * weight[:, :, None], axis=1) / ops.sum(weight, axis=1, keepdims=True)
@@ -160,4 +167,7 @@ class NearestNeighbors(keras.layers.Layer):
         return (input_shape[0], self.sizes["classes"])
 
     def get_config(self):
-        return {**self.sizes, "weights": self.weights_rule, "metric": self.metric, "name": self.name}
+        return {**self.sizes, "weights": self.weights_rule, "metric": self.metric, **self._more(), "name": self.name}
+
+    def _more(self) -> dict:
+        return {"temperature": self.temperature} if self.weights_rule == "exponential" else {}

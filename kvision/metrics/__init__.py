@@ -9,6 +9,7 @@ from kvision.metrics.detection_errors import DetectionErrors, detection_errors
 from kvision.metrics.interval import accuracy_interval
 from kvision.metrics.isolated_pixels import isolated_pixels
 from kvision.metrics.log_loss import log_loss
+from kvision.metrics.mean_interval import mean_interval
 from kvision.metrics.segmentation import Confusion, boundary_f1, boundary_pixels, trimap_accuracy
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "isolated_pixels",
     "log_loss",
     "match",
+    "mean_interval",
     "psnr",
     "trimap_accuracy",
 ]

@@ -6,6 +6,7 @@ from kvision.plots.captioned_images import captioned_images
 from kvision.plots.confusion import confusion_matrix
 from kvision.plots.embedding import embedding_map
 from kvision.plots.error_split import error_split
+from kvision.plots.interval_points import interval_points
 from kvision.plots.label_maps import class_bars, label_maps
 from kvision.plots.learning_rate_curve import learning_rate_curve
 from kvision.plots.methods import method_table
@@ -23,6 +24,7 @@ __all__ = [
     "confusion_matrix",
     "embedding_map",
     "error_split",
+    "interval_points",
     "label_maps",
     "learning_rate_curve",
     "method_table",

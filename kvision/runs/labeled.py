@@ -40,7 +40,13 @@ class LabelSettings(Settings):
 
 
 def load(
-    config: LabelSettings, *, image_size: int, batch_size: int, small: int | None = None, cache: Path | None = None
+    config: LabelSettings,
+    *,
+    image_size: int,
+    batch_size: int,
+    small: int | None = None,
+    cache: Path | None = None,
+    whole: bool = False,
 ) -> Split:
     """Reads the images (`kv.data.Images`) of a run, and splits them into parts.
 
@@ -52,13 +58,14 @@ def load(
         small: Image size in pixels with the setting `small`. If images are enlarged, a note recommends this setting.
             None if the recipe does not have the setting.
         cache: A folder for the results of reading. If None, nothing is cached.
+        whole: Whether data without a test part stays whole. `train` and `test` are then all images.
 
     Returns:
         The data of the run.
     """
     from kvision import data
 
-    (train, validation, test, copies), name, bad, notes = _read(config, image_size, batch_size, cache)
+    (train, validation, test, copies), name, bad, notes = _read(config, image_size, batch_size, cache, whole)
     enlarged = [] if config.data is None else _enlarged(test, small)
     train = train.subset(data.sample(train.labels, config.train_per_class, seed=config.seed))
     test = test.subset(data.sample(test.labels, config.test_per_class, seed=config.seed))
@@ -77,7 +84,9 @@ def load(
     )
 
 
-def _read(config: LabelSettings, image_size: int, batch_size: int, cache: Path | None) -> tuple[Any, str, tuple, tuple]:
+def _read(
+    config: LabelSettings, image_size: int, batch_size: int, cache: Path | None, whole: bool
+) -> tuple[Any, str, tuple, tuple]:
     """Returns the result of `parted`, the name of the data, the bad files, and notes."""
     from kvision import data
 
@@ -99,6 +108,8 @@ def _read(config: LabelSettings, image_size: int, batch_size: int, cache: Path |
     else:
         scan, images = _scanned(path, image_size, batch_size, cache, pattern=config.pattern)
         name, part, bad, notes = path.resolve().name, scan.part, scan.bad, scan.notes
+    if whole and part is None:
+        return (images, None, images, ()), name, bad, notes
     parts = parted(images, part, images.labels, seed=config.seed, class_names=images.class_names)
     return parts, name, bad, notes
 

@@ -34,7 +34,9 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("head", [kv.heads.KNNHead(), kv.heads.ForestHead(3), kv.heads.LogisticHead()], ids=repr)
+@pytest.mark.parametrize(
+    "head", [kv.heads.KNNHead(), kv.heads.ForestHead(3), kv.heads.LogisticHead(), kv.heads.PrototypeHead()], ids=repr
+)
 def test_scikit_learns_contract(head):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, about the checks it skips

@@ -131,3 +131,20 @@ def test_the_cosine_of_a_row_of_zeros_is_0(weights):
     np.testing.assert_allclose(head.predict_proba(queries), expected, atol=1e-4)
     first = [(targets[:9] == label).mean() for label in range(5)]
     np.testing.assert_allclose(head.predict_proba(0 * queries[:1]), [first], atol=1e-6)  # all rows are equally near
+
+
+@pytest.mark.parametrize("temperature", [0.07, 1e-3])
+def test_exponential_weights_by_hand(blobs, temperature):
+    """Also at a temperature where exp(1 / T) overflows."""
+    (bank, targets), (queries, _) = blobs
+    head = kv.heads.KNNHead(20, weights="exponential", metric="cosine", temperature=temperature).fit(bank, targets)
+    bank, queries = (x.astype("float64") / np.linalg.norm(x, axis=1, keepdims=True) for x in (bank, queries))
+    expected = np.zeros((len(queries), 4))
+    for row, query in zip(expected, queries, strict=True):
+        similar = bank @ query
+        for index in np.argsort(-similar, kind="stable")[:20]:
+            row[targets[index]] += np.exp((similar[index] - similar.max()) / temperature)
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(head.predict_proba(queries), expected, atol=2e-3 if temperature < 0.01 else 1e-5)
+    with pytest.raises(kv.checks.UserError, match="`temperature`"):
+        kv.heads.KNNHead(1, weights="exponential", temperature=0).fit(bank, targets)

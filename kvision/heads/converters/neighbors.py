@@ -17,7 +17,7 @@ _EXPECTED = "metric 'euclidean', 'minkowski' with p=2 (with or without weights `
 
 
 def neighbors_layer(
-    bank: np.ndarray, targets: np.ndarray, *, classes: int, k: int, weights: str, metric: str
+    bank: np.ndarray, targets: np.ndarray, *, classes: int, k: int, weights: str, metric: str, **options
 ) -> NearestNeighbors:
     """Returns the layer for features `(rows, width)` and their classes `(rows,)` in [0, classes)."""
     bank = np.asarray(bank, "float64")
@@ -28,7 +28,9 @@ def neighbors_layer(
         bank = bank / np.where(norms == 0, 1, norms)
     center = _center(bank)
     sizes = {"count": len(bank), "width": bank.shape[1], "classes": classes, "k": k}
-    layer = NearestNeighbors(**sizes, weights=weights, metric=metric, candidates=_candidates(bank - center, k))
+    layer = NearestNeighbors(
+        **sizes, weights=weights, metric=metric, candidates=_candidates(bank - center, k), **options
+    )
     for name, value in {"center": center, "bank": bank - center, "targets": targets, "empty": empty}.items():
         getattr(layer, name).assign(value)
     return layer
