@@ -8,6 +8,10 @@ The protocol is that of Vinyals et al. 2016 (arXiv 1606.04080) and Snell et al. 
 Run:      kvision fewshot                        handwritten digits, no download
           kvision fewshot --data FOLDER --shots 1
           kvision fewshot --data FILE.npz --ways 10 --backbones EfficientNetLite0,EfficientNetLite2
+
+Expect:   CIFAR-10 subset (2,000 test images), 10-way 5-shot, 600 episodes, seed 0, 2 CPU cores:
+          Lite0 ridge .565 [.561, .568], 1nn .496 [.493, .499]; paired +6.9 [6.6, 7.2] points
+          Lite2 ridge .577 [.574, .581]; paired +1.3 [0.9, 1.6] points above Lite0
 """
 
 import dataclasses
@@ -141,14 +145,16 @@ def run(
     metrics = {name: {**_row(one, found), "seconds": seconds[name]} for name, one in found.items()}
     best = max(metrics, key=lambda name: metrics[name]["accuracy"])
     backbone, method, _ = found[best]
+    model, images = _fitted(backbone, method, split, config, cache)
     return runs.Result(
-        model=_fitted(backbone, method, split, config, cache),
+        model=model,
         history={},
         metrics=metrics,
         best=best,
         columns=("method", f"{config.ways}-way {config.shots}-shot, points above {_BASELINE}"),
         rule=_RULE,
         task=kv.tasks.Classification(split.class_names),
+        images=images,
         pictures={"accuracy.png": lambda axes: kv.plots.interval_points(axes, metrics)},
     )
 
@@ -178,24 +184,24 @@ def _features(backbone: str, split: runs.Split, config: Config, cache: Path | No
     images = dataclasses.replace(split.test, image_size=size, pixels=None)
     features = kv.features.embed(network, images, cache=cache)
     if config.views == 1:
-        return network, features, features
+        return network, images, features, features
     crop = kv.augment.RandomResizedCrop(size, area=(0.5, 1.0), aspect=(1.0, 1.0))
-    return network, features, kv.features.averaged(network, images, crop, views=config.views, seed=config.seed)
+    return network, images, features, kv.features.averaged(network, images, crop, views=config.views, seed=config.seed)
 
 
 def _measured(backbone: str, split: runs.Split, episodes, methods, config: Config, cache: Path | None):
-    _, features, support = _features(backbone, split, config, cache)
+    *_, features, support = _features(backbone, split, config, cache)
     return kv.transfer.few_shot(features, split.test.labels, episodes, methods, support=support)
 
 
 def _fitted(backbone: str, method: str, split: runs.Split, config: Config, cache: Path | None):
-    """Returns the model of a method that was fitted on all images."""
-    network, _, support = _features(backbone, split, config, cache)
+    """Returns the model of a method that was fitted on all images, and the images at the size of the model."""
+    network, images, _, support = _features(backbone, split, config, cache)
     labels = split.test.labels
     counts = np.bincount(labels)
     shots = int(counts[counts > 0].min())
     head = kv.transfer.few_shot_methods(ways=len(split.class_names), shots=shots)[method]
-    return kv.transfer.attach(network, head.fit(support, labels))
+    return kv.transfer.attach(network, head.fit(support, labels)), images
 
 
 if __name__ == "__main__":

@@ -198,16 +198,18 @@ def _export(command: _Command, split: Split, result: Result) -> tuple[Path, dict
     """Exports the model. Returns the new version, and the measurements of its TFLite models if there are several."""
     from kvision import export
 
+    test = split.test if result.images is None else result.images
+    train = split.train if result.images is None else result.images
     facts = {"data": split.name, "command": command.text, "results": result.metrics, "best": result.best}
     table: dict[str, dict] = {}
 
     def card(folder: Path) -> str:
         measured = tuple(kind for kind in command.tflite if kind in quantize.KINDS)
         if len(measured) > 1:
-            table.update(tflite_table.measure(result.task, folder, measured, split.test))
+            table.update(tflite_table.measure(result.task, folder, measured, test))
         return export.model_card(result.model, result.task, **facts, tflite=table)
 
-    test, count = split.test, min(4, len(split.test))
+    count = min(4, len(test))
     version = export.write(
         result.model,
         command.out,
@@ -215,7 +217,7 @@ def _export(command: _Command, split: Split, result: Result) -> tuple[Path, dict
         card=card,
         probe=[test.example(i)[0] for i in range(count)] if result.probe is None else result.probe,
         tflite=command.tflite,
-        representatives=tflite_table.representatives(split.train) if "int8" in command.tflite else None,
+        representatives=tflite_table.representatives(train) if "int8" in command.tflite else None,
     )
     return version, table
 
