@@ -90,6 +90,11 @@ def transfer(work: Path) -> None:
     taken(work, "transfer", "transfer", {"confusion.png": "confusion", "accuracy.png": "accuracy"})
 
 
+def fewshot(work: Path) -> None:
+    """Draws the picture of `kvision fewshot` for the digits."""
+    taken(work, "fewshot", "fewshot --episodes 200", {"accuracy.png": "fewshot"})
+
+
 def rate(work: Path) -> None:
     """Draws the search for a learning rate."""
     taken(
@@ -339,6 +344,7 @@ PICTURES: dict[str, Callable[[Path], None]] = {
     "upscalings": upscalings,
     "views": views,
     "transfer": transfer,
+    "fewshot": fewshot,
     "rate": rate,
     "batch_statistics": batch_statistics,
     "segment": segment,

@@ -44,6 +44,7 @@ def test_pages_exist_and_say_where_they_lead():
     for task in (
         "classify",
         "fine_tune",
+        "fewshot",
         "heads",
         "segment",
         "edges",
