@@ -17,7 +17,8 @@ __all__ = ["main"]
 
 _PACKAGES = ("kvision.recipes", "kvision.commands")
 GROUPS = {
-    "Classify images": ("transfer", "fewshot"),
+    "Classify images": ("transfer", "fewshot", "smalldata"),
+    "Check data": ("audit",),
     "Label every pixel": ("segment", "edges", "convolutionalize", "coco-masks"),
     "Find objects": ("locate", "rcnn", "rcnn-rotated"),
     "Color pictures": ("colorize", "colorize-video"),

@@ -2,7 +2,7 @@
 
 from kvision.backbones.alexnet import alexnet
 from kvision.backbones.any_size import any_size, at_size
-from kvision.backbones.auxiliary import inference
+from kvision.backbones.auxiliary import SharedLabels, inference
 from kvision.backbones.create import (
     Info,
     available,
@@ -18,10 +18,12 @@ from kvision.backbones.plain_residual import plain_residual
 from kvision.backbones.pyramid import pyramid
 from kvision.backbones.resnet18 import resnet18
 from kvision.backbones.stages import stages
+from kvision.backbones.super_small import super_small
 from kvision.backbones.vit import transformer, vit, vit_tokens
 
 __all__ = [
     "Info",
+    "SharedLabels",
     "alexnet",
     "any_size",
     "at_size",
@@ -37,6 +39,7 @@ __all__ = [
     "require_imagenet",
     "resnet18",
     "stages",
+    "super_small",
     "transformer",
     "vit",
     "vit_tokens",

@@ -1,6 +1,7 @@
 """Pictures: each function draws on matplotlib axes and returns them (the extra `plots`)."""
 
 from kvision.plots.accuracy import accuracy_bars
+from kvision.plots.accuracy_curve import accuracy_curve
 from kvision.plots.boxes import boxes
 from kvision.plots.captioned_images import captioned_images
 from kvision.plots.confusion import confusion_matrix
@@ -18,6 +19,7 @@ from kvision.plots.upscalings import upscalings
 
 __all__ = [
     "accuracy_bars",
+    "accuracy_curve",
     "boxes",
     "captioned_images",
     "class_bars",

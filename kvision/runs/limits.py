@@ -13,6 +13,7 @@ __all__ = [
     "data",
     "factors",
     "folder",
+    "fractions",
     "pictures",
     "positive",
     "share",
@@ -69,6 +70,16 @@ def factors(name: str, values: tuple[str, ...]) -> None:
             raise ValueError
     except ValueError:
         raise checks.UserError(name, expected="two factors, as 0.75,1.5", received=values) from None
+
+
+def fractions(name: str, values: tuple[str, ...]) -> None:
+    """Checks that a value holds shares such as 0.01 and 1, each above 0 and at most 1."""
+    try:
+        found = [float(value) for value in values]
+    except ValueError:
+        found = []
+    if not found or not all(0 < value <= 1 for value in found):
+        raise checks.UserError(name, expected="shares above 0 and at most 1, as 0.01,0.1,1", received=values)
 
 
 def folder(name: str, value: str) -> None:

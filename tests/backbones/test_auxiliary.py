@@ -30,3 +30,24 @@ def test_a_model_without_main():
     image = keras.Input((8, 8, 3), name="image")
     with pytest.raises(UserError, match=r"no output `main`.*inception_v3"):
         kv.backbones.inference(keras.Model(image, keras.layers.Flatten()(image), name="mine"))
+
+
+def test_all_outputs_learn_the_same_labels_with_their_weights():
+    keras.utils.set_random_seed(0)
+    model = kv.backbones.googlenet(classes=3, image_size=65)
+    shares = {"main": 1.0, "aux1": 0.3, "aux2": 0.3}
+    network = kv.backbones.SharedLabels(model, shares)
+    network.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    random = np.random.default_rng(0)
+    images, labels = random.integers(0, 256, (4, 65, 65, 3)).astype("float32"), np.array([0, 1, 2, 1])
+    found = kv.training.evaluate(network, (images, labels), batch_size=4, verbose=0)
+    outputs = {name: np.asarray(value) for name, value in model(images, training=False).items()}
+    expected = sum(-shares[name] * np.log(rows[np.arange(4), labels]).mean() for name, rows in outputs.items())
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-4)
+    right = (outputs["main"].argmax(axis=1) == labels).mean()
+    assert right in found.values(), "the accuracy is that of `main`"
+    served = network.served
+    np.testing.assert_array_equal(np.asarray(served(images, training=False)), outputs["main"])
+    before = [np.asarray(weight) for weight in model.get_layer("aux1").get_weights()]
+    kv.training.fit(network, (images, labels), epochs=1, batch_size=4, verbose=0)
+    assert any((a != b).any() for a, b in zip(before, model.get_layer("aux1").get_weights(), strict=True))

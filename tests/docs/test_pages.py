@@ -45,6 +45,8 @@ def test_pages_exist_and_say_where_they_lead():
         "classify",
         "fine_tune",
         "fewshot",
+        "small-data",
+        "audit",
         "heads",
         "segment",
         "edges",
