@@ -1,14 +1,14 @@
 """Compares classifiers that learn from one to five images of each class.
 
-Draws many random tasks (episodes) from your images: a few images of each class to learn from, others
-to test on. All methods see the same episodes, so their differences have small intervals. The features
-of a pre-trained network are computed once. The best method is then fitted on all images and exported.
-The protocol is that of Vinyals et al. 2016 (arXiv 1606.04080) and Snell et al. 2017 (arXiv 1703.05175).
+Draws many random tasks (episodes) from your images: a few images of each class to learn from,
+others to test on. All methods see the same episodes, so their differences have small intervals.
+The features of a pre-trained network are computed once. The best method is then fitted on all
+images and exported. The protocol is that of Vinyals et al. 2016 (arXiv 1606.04080) and Snell et al.
+2017 (arXiv 1703.05175).
 
 Run:      kvision fewshot                        handwritten digits, no download
           kvision fewshot --data FOLDER --shots 1
           kvision fewshot --data FILE.npz --ways 10 --backbones EfficientNetLite0,EfficientNetLite2
-
 Expect:   CIFAR-10 subset (2,000 test images), 10-way 5-shot, 600 episodes, seed 0, 2 CPU cores:
           Lite0 ridge .565 [.561, .568], 1nn .496 [.493, .499]; paired +6.9 [6.6, 7.2] points
           Lite2 ridge .577 [.574, .581]; paired +1.3 [0.9, 1.6] points above Lite0
@@ -106,7 +106,7 @@ def _size(config: Config, backbone: str) -> int:
     return kv.backbones.info(backbone).image_size if config.data else max(96, choices.BACKBONES[backbone])
 
 
-def _drawn(images, config: Config) -> list[kv.transfer.Episode]:
+def _drawn(images, config: Config):
     options = {"ways": config.ways, "shots": config.shots, "queries": config.queries}
     return kv.transfer.episodes(images.labels, **options, count=config.episodes, seed=config.seed)
 

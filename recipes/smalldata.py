@@ -1,14 +1,18 @@
-"""Compares ways to learn from few images: small or large networks from scratch, frozen features, fine-tuning.
+"""Compares ways to learn from few images.
 
-You have a few thousand images, or only some dozens of them with labels. `small` is a very small network
-with strong augmentation and weight decay. `scratch` is a large network without pre-training. `frozen` is
-logistic regression on the features of a pre-trained network, and `finetune` trains all of this network
-after that (Kumar et al. 2022, arXiv 2202.10054). All ways get the same images of each class. Every
-choice is made on the labeled images. The test images are used for the table only.
+You have a few thousand images, or only some dozens of them with labels. `small` is a very small
+network with strong augmentation and weight decay. `scratch` is a large network without
+pre-training. `frozen` is logistic regression on the features of a pre-trained network, and
+`finetune` trains all of this network after that (Kumar et al. 2022, arXiv 2202.10054). All ways get
+the same images of each class. Every choice is made on the labeled images. The test images are used
+for the table only.
 
 Run:      kvision smalldata                        handwritten digits, no download
           kvision smalldata --data FOLDER --fractions 0.1,1
           kvision smalldata --data FOLDER --network googlenet
+Expect:   CIFAR-10 subset, 1 % of the labels (100), --fractions 0.01, seeds 0 to 2, 2 busy CPU cores,
+          24 minutes: finetune .589 [.491, .686], frozen .558 [.480, .636], small .316 [.268, .364],
+          scratch .303 [.217, .389] of 2,000 test images
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Looks for mistakes in labeled images: wrong labels, copies across parts, outliers.
+"""Looks for mistakes in labeled images: wrong labels, copies, outliers.
 
 The features of a pre-trained network are computed once and cached. A label is suspicious if a
 classifier that has not seen the image is sure of another class (Northcutt et al. 2021, arXiv
@@ -7,8 +7,8 @@ classifier that has not seen the image is sure of another class (Northcutt et al
 first, and contact_sheet.png. No file is moved or changed. Look at the images before you remove any:
 the list is a list of suspicions.
 
---apply writes OUT/leave_out.txt: the paths of labels that confident learning counts as wrong, and of
-copies across parts.
+--apply writes OUT/leave_out.txt: the paths of labels that confident learning counts as wrong, and
+of copies across parts.
 --unlabeled FOLDER writes OUT/label_next.csv: images of this folder that are worth labeling first.
 
 Run:      kvision audit FOLDER --out audit          one sub-folder per class
