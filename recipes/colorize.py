@@ -14,8 +14,9 @@ Run:      kvision colorize                            tiles of two photographs, 
 Expect:   tiles of two photographs (--epochs 20), seed 0, EfficientNetLite0, 2 busy CPU cores, 3 minutes:
           chroma PSNR 32.15 [30.46, 33.98], gray 28.12, constant 26.67. CIFAR-10 subset (--hints
           --heads regression,bins --epochs 10 --batch-size 32): 28.57 [28.37, 28.78], with ten hints
-          34.56, gray 27.47, constant 27.59; bins 25.49, and colorfulness off by 14.7 instead of 18.2. CamVid, 82 training pictures (--hints --epochs 10
-          --longest-side 128 --test-images 40): 33.11, with hints 34.69, gray 32.13, constant 32.77
+          34.56, gray 27.47, constant 27.59; bins 25.49, colorfulness off by 14.7 instead of 18.2.
+          CamVid, 82 training pictures (--hints --epochs 10 --longest-side 128 --test-images 40):
+          33.11, with hints 34.69, gray 32.13, constant 32.77
 """
 
 import dataclasses

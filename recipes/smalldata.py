@@ -129,7 +129,7 @@ def run(
         weights, size = None if config.weights == "none" else config.weights, config.image_size
         backbone = kv.backbones.create(config.backbone, weights=weights, image_size=size, pooling="avg")
         features = kv.features.embed_each(backbone, [split.train, split.test], cache=cache)
-    best, curves = None, {}
+    best, shown, curves = None, split.test, {}
     for way, fraction in itertools.product(config.ways, sorted(map(float, config.fractions))):
         found, count = [], 0
         for seed in range(config.seed, config.seed + config.seeds):
@@ -148,7 +148,8 @@ def run(
                 record, model = _trained(records, f"{way}-{count}-{seed}", plan, images, config, seed)
             found.append(record)
             if seed == config.seed and way == config.ways[0]:
-                best = model  # in the end that of the largest share
+                # in the end those of the largest share
+                best, shown = model, split.test if way == "frozen" else images[1]
         curves.setdefault(way, {})[count] = runs.few_labels.summary(found, split.test.labels, count)
     assert best is not None
     metrics = {f"{way}-{count}": row for way, rows in curves.items() for count, row in rows.items()}
@@ -160,6 +161,7 @@ def run(
         columns=("way, labels", "trained on"),
         rule=_RULE,
         task=kv.tasks.Classification(split.class_names),
+        images=shown,
         pictures={"accuracy.png": lambda axes: kv.plots.accuracy_curve(axes, curves)},
     )
 
@@ -210,7 +212,7 @@ def _from_scratch(way: str, split: runs.Split, config: Config, seed: int) -> _Pl
 
     name = "SuperSmall" if way == "small" else _SHORT_NAMES.get(config.network, config.network)
     own = {"SuperSmall": 16, "GoogLeNet": _SMALLEST_OF_GOOGLENET}  # auxiliary classifiers need 65 pixels
-    some = [max(split.test.original(i).shape) for i in range(min(len(split.test), 16))]
+    some = [max(split.train.original(i).shape) for i in range(min(len(split.train), 16))]
     size = max(own.get(name) or choices.BACKBONES[name], min(config.scratch_size, int(np.median(some))))
     classes = len(split.class_names)
 

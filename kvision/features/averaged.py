@@ -52,7 +52,7 @@ def averaged(
     """
     checks.positive({"views": views})
 
-    def changed(view: int) -> Iterator[np.ndarray]:
+    def changed(view: int) -> Iterator[Any]:
         batches = (images[i : i + 32] for i in range(0, len(images), 32)) if isinstance(images, np.ndarray) else images
         for number, batch in enumerate(batches):
             pixels = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)

@@ -1,9 +1,10 @@
 """Compares classifiers on episodes with few images of each class."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -23,7 +24,7 @@ _NEIGHBORS = 20  # of the weighted vote, as DINO recommends (Caron et al. 2021, 
 _STRENGTH, _UNIT_STRENGTH = 1024.0, 1.0
 
 
-def few_shot_methods(*, ways: int, shots: int) -> dict[str, ClassifierMixin]:
+def few_shot_methods(*, ways: int, shots: int) -> dict[str, BaseEstimator]:
     """Returns the classifiers that `kvision fewshot` compares, not fitted.
 
     `kv.transfer.attach` and `kv.heads.from_sklearn` take each of them after `fit`. "Unit" features have the mean of the
@@ -57,7 +58,7 @@ def few_shot_methods(*, ways: int, shots: int) -> dict[str, ClassifierMixin]:
     rows = ways * shots
     centered = rows >= _CENTERED_FROM
 
-    def unit(classifier) -> ClassifierMixin:
+    def unit(classifier) -> BaseEstimator:
         scalers = [StandardScaler(with_std=False)] if centered else []
         return make_pipeline(*scalers, Normalizer(), classifier)
 
@@ -78,7 +79,7 @@ def few_shot(
     features: np.ndarray,
     labels: np.ndarray,
     episodes: Sequence[Episode],
-    methods: Mapping[str, ClassifierMixin],
+    methods: Mapping[str, BaseEstimator],
     *,
     support: np.ndarray | None = None,
     progress: bool = True,
@@ -121,7 +122,8 @@ def few_shot(
         for number, episode in enumerate(episodes):
             x, y = support[episode.support], labels[episode.support]
             for name, method in methods.items():
-                right = clone(method).fit(x, y).predict(features[episode.queries]) == labels[episode.queries]
+                fitted: Any = clone(method)
+                right = fitted.fit(x, y).predict(features[episode.queries]) == labels[episode.queries]
                 found[name][number] = right.mean()
             bar.update()
     return found
