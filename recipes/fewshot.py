@@ -15,7 +15,7 @@ Expect:   CIFAR-10 subset (2,000 test images), 10-way 5-shot, 600 episodes, seed
 """
 
 import dataclasses
-import hashlib
+import functools
 import sys
 import time
 from pathlib import Path
@@ -83,7 +83,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Split:
         for name in config.backbones:
             kv.backbones.require_imagenet(name)  # before the images are read, because reading takes longer
     options = {"image_size": _size(config, config.backbones[0]), "batch_size": config.batch_size, "cache": cache}
-    data = runs.labeled.load(config, whole=True, **options)
+    data = runs.labeled.load(config, whole=True, weights=config.weights, **options)
     kept = np.sort(np.unique(data.test.pixel_hashes, return_index=True)[1])
     notes = data.notes
     if copies := len(data.test) - len(kept):
@@ -93,11 +93,7 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Split:
         notes = (*notes, f"the network has probably seen labels of these classes: {shown}. New classes are harder")
     images = data.test.subset(kept)
     _drawn(images, config)  # so that an error comes before the features are computed
-    facts = [data.fingerprint]
-    if config.weights not in ("imagenet", "none"):
-        facts.append(hashlib.sha256(Path(config.weights).read_bytes()).hexdigest())
-    fingerprint = hashlib.sha256(" ".join(facts).encode()).hexdigest()
-    return dataclasses.replace(data, train=images, test=images, validation=None, notes=notes, fingerprint=fingerprint)
+    return dataclasses.replace(data, train=images, test=images, validation=None, notes=notes)
 
 
 def _size(config: Config, backbone: str) -> int:
@@ -128,13 +124,16 @@ def run(
     records = records or runs.Records()
     episodes = _drawn(split.test, config)
     methods = kv.transfer.few_shot_methods(ways=config.ways, shots=config.shots)
+    features = functools.cache(functools.partial(_features, split=split, config=config, cache=cache))
     found, seconds = {}, {}
     for backbone in config.backbones:
         print(f"{backbone} ...", flush=True)
         record = records.done_or_wait(backbone, accuracies=dict, seconds=float)
         if record is None:
             started = time.monotonic()
-            accuracies = _measured(backbone, split, episodes, methods, config, cache)
+            _, of_queries, of_support = features(backbone)
+            labels = split.test.labels
+            accuracies = kv.transfer.few_shot(of_queries, labels, episodes, methods, support=of_support)
             record = {"accuracies": {name: values.tolist() for name, values in accuracies.items()}}
             record["seconds"] = round(time.monotonic() - started, 1)
             records.finish(backbone, record)
@@ -145,16 +144,14 @@ def run(
     metrics = {name: {**_row(one, found), "seconds": seconds[name]} for name, one in found.items()}
     best = max(metrics, key=lambda name: metrics[name]["accuracy"])
     backbone, method, _ = found[best]
-    model, images = _fitted(backbone, method, split, config, cache)
     return runs.Result(
-        model=model,
+        model=_fitted(features(backbone), method, split),
         history={},
         metrics=metrics,
         best=best,
         columns=("method", f"{config.ways}-way {config.shots}-shot, points above {_BASELINE}"),
         rule=_RULE,
         task=kv.tasks.Classification(split.class_names),
-        images=images,
         pictures={"accuracy.png": lambda axes: kv.plots.interval_points(axes, metrics)},
     )
 
@@ -178,30 +175,25 @@ def _row(one: tuple, found: dict) -> dict:
 
 
 def _features(backbone: str, split: runs.Split, config: Config, cache: Path | None):
-    """Returns the network, its images, the features of the images, and the features to learn from."""
+    """Returns the network, the features of the images, and the features to learn from."""
     weights, size = None if config.weights == "none" else config.weights, _size(config, backbone)
     network = kv.backbones.create(backbone, weights=weights, image_size=size, pooling="avg")
-    images = dataclasses.replace(split.test, image_size=size, pixels=None)
+    images = split.test.at_size(size)
     features = kv.features.embed(network, images, cache=cache)
     if config.views == 1:
-        return network, images, features, features
+        return network, features, features
     crop = kv.augment.RandomResizedCrop(size, area=(0.5, 1.0), aspect=(1.0, 1.0))
-    return network, images, features, kv.features.averaged(network, images, crop, views=config.views, seed=config.seed)
+    return network, features, kv.features.averaged(network, images, crop, views=config.views, seed=config.seed)
 
 
-def _measured(backbone: str, split: runs.Split, episodes, methods, config: Config, cache: Path | None):
-    *_, features, support = _features(backbone, split, config, cache)
-    return kv.transfer.few_shot(features, split.test.labels, episodes, methods, support=support)
-
-
-def _fitted(backbone: str, method: str, split: runs.Split, config: Config, cache: Path | None):
-    """Returns the model of a method that was fitted on all images, and the images at the size of the model."""
-    network, images, _, support = _features(backbone, split, config, cache)
+def _fitted(computed: tuple, method: str, split: runs.Split):
+    """Returns the model of a method that was fitted on all images."""
+    network, _, support = computed
     labels = split.test.labels
     counts = np.bincount(labels)
     shots = int(counts[counts > 0].min())
     head = kv.transfer.few_shot_methods(ways=len(split.class_names), shots=shots)[method]
-    return kv.transfer.attach(network, head.fit(support, labels)), images
+    return kv.transfer.attach(network, head.fit(support, labels))
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def load(config: Config, *, cache: Path | None = None) -> runs.Split:
     config.check()
     if config.weights == "imagenet":
         kv.backbones.require_imagenet(config.backbone)
-    data = runs.labeled.load(config, image_size=config.image_size, batch_size=config.batch_size, cache=cache)
+    options = {"image_size": config.image_size, "batch_size": config.batch_size, "cache": cache}
+    data = runs.labeled.load(config, weights=config.weights, **options)
     return dataclasses.replace(data, validation=None)
 
 
@@ -129,7 +130,7 @@ def run(
         weights, size = None if config.weights == "none" else config.weights, config.image_size
         backbone = kv.backbones.create(config.backbone, weights=weights, image_size=size, pooling="avg")
         features = kv.features.embed_each(backbone, [split.train, split.test], cache=cache)
-    best, shown, curves = None, split.test, {}
+    best, curves = None, {}
     for way, fraction in itertools.product(config.ways, sorted(map(float, config.fractions))):
         found, count = [], 0
         for seed in range(config.seed, config.seed + config.seeds):
@@ -144,12 +145,11 @@ def run(
             elif way != "frozen":
                 plan = _from_scratch(way, split, config, seed)
             if way != "frozen":
-                images = tuple(_sized(images, plan.size) for images in (split.train.subset(chosen), split.test))
+                images = tuple(images.at_size(plan.size) for images in (split.train.subset(chosen), split.test))
                 record, model = _trained(records, f"{way}-{count}-{seed}", plan, images, config, seed)
             found.append(record)
             if seed == config.seed and way == config.ways[0]:
-                # in the end those of the largest share
-                best, shown = model, split.test if way == "frozen" else images[1]
+                best = model  # the last one is that of the largest share
         curves.setdefault(way, {})[count] = runs.few_labels.summary(found, split.test.labels, count)
     assert best is not None
     metrics = {f"{way}-{count}": row for way, rows in curves.items() for count, row in rows.items()}
@@ -161,7 +161,6 @@ def run(
         columns=("way, labels", "trained on"),
         rule=_RULE,
         task=kv.tasks.Classification(split.class_names),
-        images=shown,
         pictures={"accuracy.png": lambda axes: kv.plots.accuracy_curve(axes, curves)},
     )
 
@@ -264,10 +263,6 @@ def _trained(records: runs.Records, name: str, plan: _Plan, images: tuple, confi
         strategy=config.strategy,
     )
     return record, getattr(model, "served", model)
-
-
-def _sized(images, size: int):
-    return dataclasses.replace(images, image_size=size, pixels=None if size != images.image_size else images.pixels)
 
 
 if __name__ == "__main__":

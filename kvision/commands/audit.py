@@ -46,7 +46,7 @@ class _Row(NamedTuple):
     score: float
     kind: str
     index: int
-    certain: bool = True
+    leave_out: bool = True
 
 
 def main(argv: Sequence[str]) -> int:
@@ -103,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
         _choose(arguments, size, backbone, features, images, out)
         print(f"Next:     {out / 'label_next.csv'}", file=shown)
     if arguments.apply:
-        left_out = sorted({row.path for row in rows if row.kind in ("label", "duplicate") and row.certain})
+        left_out = sorted({row.path for row in rows if row.kind in ("label", "duplicate") and row.leave_out})
         atomic.write_text(out / "leave_out.txt", "".join(f"{path}\n" for path in left_out))
         print(f"Leave out: {out / 'leave_out.txt'} ({len(left_out)} images)", file=shown)
     if arguments.json:

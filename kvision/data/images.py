@@ -79,6 +79,17 @@ class Images:
         by_image = ("rows", "labels", "pixel_hashes", "file_hashes", "names")
         return replace(self, **{name: getattr(self, name)[indices] for name in by_image})
 
+    def at_size(self, image_size: int) -> "Images":
+        """Returns the same images at another size.
+
+        Args:
+            image_size: Height and width in pixels.
+
+        Returns:
+            The images. If the size is a different one, they have no store of decoded pixels.
+        """
+        return self if image_size == self.image_size else replace(self, image_size=image_size, pixels=None)
+
     def some(self, count: int, *, seed: int = 0) -> "Images":
         """Chooses about `count` images, balanced by class where possible.
 

@@ -56,6 +56,7 @@ def averaged(
         batches = (images[i : i + 32] for i in range(0, len(images), 32)) if isinstance(images, np.ndarray) else images
         for number, batch in enumerate(batches):
             pixels = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
+            # a key for each view and each batch
             yield keras.ops.convert_to_numpy(augment(pixels, np.array([seed * 65_537 + view, number])))
 
     total = None

@@ -47,6 +47,7 @@ def load(
     small: int | None = None,
     cache: Path | None = None,
     whole: bool = False,
+    weights: str | None = None,
 ) -> Split:
     """Reads the images (`kv.data.Images`) of a run, and splits them into parts.
 
@@ -59,6 +60,7 @@ def load(
             None if the recipe does not have the setting.
         cache: A folder for the results of reading. If None, nothing is cached.
         whole: Whether data without a test part stays whole. `train` and `test` are then all images.
+        weights: The recipe's setting `weights`. If it is a file, the file's content is part of the fingerprint.
 
     Returns:
         The data of the run.
@@ -70,7 +72,9 @@ def load(
     train = train.subset(data.sample(train.labels, config.train_per_class, seed=config.seed))
     test = test.subset(data.sample(test.labels, config.test_per_class, seed=config.seed))
     everyone = [images for images in (train, validation, test) if images is not None]
-    parts = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in everyone]
+    parts: list = [[images.fingerprint, images.labels.tolist(), images.class_names] for images in everyone]
+    if weights is not None and Path(weights).is_file():
+        parts.append(hashlib.sha256(Path(weights).read_bytes()).hexdigest())
     counts = [f"{len(train)} training", *([] if validation is None else [f"{len(validation)} validation"])]
     return Split(
         train=train,

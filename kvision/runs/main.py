@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from kvision import atomic, checks, flags, unicode_output, writable
 from kvision.export import quantize
@@ -198,8 +199,7 @@ def _export(command: _Command, split: Split, result: Result) -> tuple[Path, dict
     """Exports the model. Returns the new version, and the measurements of its TFLite models if there are several."""
     from kvision import export
 
-    test = split.test if result.images is None else result.images
-    train = split.train if result.images is None else result.images
+    train, test = (_at_size(images, result.model) for images in (split.train, split.test))
     facts = {"data": split.name, "command": command.text, "results": result.metrics, "best": result.best}
     table: dict[str, dict] = {}
 
@@ -220,6 +220,14 @@ def _export(command: _Command, split: Split, result: Result) -> tuple[Path, dict
         representatives=tflite_table.representatives(train) if "int8" in command.tflite else None,
     )
     return version, table
+
+
+def _at_size(images: Any, model: Any) -> Any:
+    """Returns images at the input size of a model. It differs if the recipe compares networks of several sizes."""
+    from kvision.data import Images
+
+    fixed = isinstance(images, Images) and model.input_shape[1]
+    return images.at_size(model.input_shape[1]) if fixed else images
 
 
 def _next_command(split: Split, version: Path, folder: Path) -> str:

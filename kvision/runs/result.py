@@ -55,7 +55,6 @@ class Result:
         pictures: Keys are file names. Values are functions that draw on matplotlib axes.
         columns: Headings of the first column (names) and the last column ("chosen") of the printed table.
         probe: Images for comparing the export with the model. If None, some test images are used.
-        images: Images at the size of the model, if this is not the size of the test images. The export uses them.
         deciding: The metrics that decided which model is best, as more columns. Keys are headings, values are metrics.
         rule: A sentence that explains how the best model was chosen.
         answers: A classifier's answers for the test images.
@@ -69,7 +68,6 @@ class Result:
     pictures: dict[str, Callable] = field(default_factory=dict)
     columns: tuple[str, str] = ("head", "chosen on the validation images")
     probe: Any = None
-    images: Any = None
     deciding: Mapping[str, str] = field(default_factory=dict)
     rule: str = ""
     answers: Answers | None = None

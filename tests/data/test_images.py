@@ -93,6 +93,17 @@ def test_subset_keeps_everything_aligned(photos, noise):
     assert part.source is whole.source  # an array of gigabytes is not copied
 
 
+def test_another_size_is_read_from_the_files_again(pictures, tmp_path):
+    found = scan(pictures, progress=False)
+    store = kv.data.PixelStore(tmp_path / "pixels.bin", SIZE)
+    small = from_folder(found, image_size=SIZE, pixels=store, batch_size=3)
+    assert small.at_size(SIZE) is small
+    list(small)  # fills the store
+    large = from_folder(found, image_size=20, batch_size=3)
+    np.testing.assert_array_equal(_joined(small.at_size(20))[0], _joined(large)[0])
+    assert small.at_size(20).fingerprint == large.fingerprint != small.fingerprint
+
+
 def test_each_epoch_is_a_new_permutation_of_all(photos, noise):
     marks = np.arange(50)
     images = from_arrays(noise, marks, image_size=6, batch_size=8)

@@ -64,22 +64,20 @@ def test_two_backbones_are_compared_on_the_same_episodes(folder):
     assert "above Small" in row["chosen"]
 
 
-@pytest.mark.parametrize("kinds", ["float32", pytest.param("float32,int8", marks=pytest.mark.slow)])
-def test_the_best_backbone_is_exported_at_its_own_size(folder, tmp_path, monkeypatch, kinds):
-    """The test images have the size of the first backbone, and the second one is the best."""
-    sizes, real = {"Small": 32, "ResNet20": 48}, fewshot._measured
-    monkeypatch.setattr(fewshot, "_size", lambda config, backbone: sizes[backbone])
-
-    def measured(backbone, *arguments):
-        return {name: values * (backbone == "ResNet20") for name, values in real(backbone, *arguments).items()}
-
-    monkeypatch.setattr(fewshot, "_measured", measured)
-    arguments = ["--data", str(folder), "--out", str(tmp_path), "--backbones", "Small,ResNet20", "--weights", "none"]
-    arguments += ["--ways", "3", "--shots", "3", "--episodes", "12", "--tflite", kinds]
+@pytest.mark.slow
+@pytest.mark.parametrize("order", ["ResNet20,EfficientNetLite0", "EfficientNetLite0,ResNet20"])
+def test_the_best_backbone_is_exported_at_its_own_size(folder, tmp_path, order):
+    """The test images have the size of the first backbone. In one of both orders, the best one is the second."""
+    sizes = {name: kv.backbones.info(name).image_size for name in order.split(",")}
+    assert len(set(sizes.values())) == 2
+    arguments = ["--data", str(folder), "--out", str(tmp_path), "--backbones", order, "--weights", "none"]
+    arguments += ["--ways", "3", "--shots", "3", "--episodes", "12", "--tflite", "float32,int8"]
     result = within(cli.main, "fewshot", *arguments)
     assert result.returncode == 0, result.stderr
     (path,) = tmp_path.glob("runs/*/report.json")
-    assert json.loads(path.read_text())["best"].startswith("ResNet20")
+    best = json.loads(path.read_text())["best"].partition("-")[0]
+    model = kv.load_model(path.parent / "model.keras")
+    assert model.input_shape[1] == sizes[best]
 
 
 def test_data_with_a_test_part_gives_its_test_images(tmp_path):
