@@ -40,9 +40,20 @@ HEADS = {
 def test_scikit_learns_contract(head):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own, about the checks it skips
-        results = check_estimator(head, on_fail=None)
+        rounding = {"check_methods_sample_order_invariance": "to 1e-7, where float32 rounds: see the test below"}
+        results = check_estimator(head, on_fail=None, expected_failed_checks=rounding)
     assert sum(result["status"] == "passed" for result in results) > 50
-    assert not [result["check_name"] for result in results if result["status"] not in ("passed", "skipped")]
+    known = ("passed", "skipped", "xfail")
+    assert not [result["check_name"] for result in results if result["status"] not in known]
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_order_of_the_rows_does_not_matter(blobs, name):
+    """A product of matrices in float32 rounds a row differently at another place of the batch."""
+    (features, labels), (queries, _) = blobs
+    head = HEADS[name][0].fit(features, labels)
+    order = np.random.default_rng(0).permutation(len(queries))
+    np.testing.assert_allclose(head.predict_proba(queries[order]), head.predict_proba(queries)[order], rtol=2e-6)
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -14,7 +14,7 @@ from kvision.checks import UserError
 from kvision.recipes import fewshot
 
 pytestmark = pytest.mark.usefixtures("in_the_zoo")
-SMALL = fewshot.Config(backbones=("Small",), weights="none", image_size=32, ways=3, shots=3, episodes=12, queries=4)
+SMALL = fewshot.Config(backbones=("Small",), weights="none", image_size=32, ways=3, shots=3, episodes=4, queries=4)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def folder(tmp_path_factory):
 
 def test_a_folder_with_few_images_becomes_a_model(folder, tmp_path):
     arguments = ["--data", str(folder), "--out", str(tmp_path), "--backbones", "Small", "--weights", "none"]
-    arguments += ["--image-size", "32", "--ways", "3", "--shots", "3", "--episodes", "12", "--views", "2"]
+    arguments += ["--image-size", "32", "--ways", "3", "--shots", "3", "--episodes", "4", "--views", "2"]
     result = within(cli.main, "fewshot", *arguments)
     assert result.returncode == 0, result.stderr
     assert "1 exact copies" in result.stdout + result.stderr
