@@ -176,6 +176,9 @@ def _row(one: tuple, found: dict) -> dict:
 
 def _features(backbone: str, split: runs.Split, config: Config, cache: Path | None):
     """Returns the network, the features of the images, and the features to learn from."""
+    import keras
+
+    keras.utils.set_random_seed(config.seed)  # of a backbone without pre-trained weights
     weights, size = None if config.weights == "none" else config.weights, _size(config, backbone)
     network = kv.backbones.create(backbone, weights=weights, image_size=size, pooling="avg")
     images = split.test.at_size(size)

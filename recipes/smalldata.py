@@ -124,13 +124,16 @@ def run(
     Returns:
         The result.
     """
+    import keras
+
     records = records or runs.Records()
+    keras.utils.set_random_seed(config.seed)  # of a backbone without pre-trained weights
     features, backbone = None, None
     if {"frozen", "finetune"} & set(config.ways):
         weights, size = None if config.weights == "none" else config.weights, config.image_size
         backbone = kv.backbones.create(config.backbone, weights=weights, image_size=size, pooling="avg")
         features = kv.features.embed_each(backbone, [split.train, split.test], cache=cache)
-    best, curves = None, {}
+    best, history, curves = None, {}, {}
     for way, fraction in itertools.product(config.ways, sorted(map(float, config.fractions))):
         found, count = [], 0
         for seed in range(config.seed, config.seed + config.seeds):
@@ -149,13 +152,13 @@ def run(
                 record, model = _trained(records, f"{way}-{count}-{seed}", plan, images, config, seed)
             found.append(record)
             if seed == config.seed and way == config.ways[0]:
-                best = model  # the last one is that of the largest share
+                best, history = model, record.get("history", {})  # in the end those of the largest share
         curves.setdefault(way, {})[count] = runs.few_labels.summary(found, split.test.labels, count)
     assert best is not None
     metrics = {f"{way}-{count}": row for way, rows in curves.items() for count, row in rows.items()}
     return runs.Result(
         model=best,
-        history={},
+        history=history,
         metrics=metrics,
         best=f"{config.ways[0]}-{max(curves[config.ways[0]])}",
         columns=("way, labels", "trained on"),

@@ -28,11 +28,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kvision import atomic, checks, choices, flags, runs, writable
+from kvision.data import parts
 from kvision.runs import limits
 
 __all__ = ["main"]
 
 _HEADER = ("path", "label", "suggested", "score", "kind")
+_PARTS = (parts.TRAIN, parts.VALIDATION, parts.TEST)  # from an exact copy, the image of the first part is listed
 _SHOWN = 24
 _BATCH = 32
 
@@ -46,7 +48,7 @@ class _Row(NamedTuple):
     score: float
     kind: str
     index: int
-    leave_out: bool = True
+    leave_out: bool
 
 
 def main(argv: Sequence[str]) -> int:
@@ -67,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--image-size", type=int, metavar="N", help="in pixels (default: the backbone's own)")
     parser.add_argument("--unlabeled", metavar="FOLDER", help="images without labels, to choose what to label next")
     parser.add_argument("--next", type=int, default=20, metavar="N", help="number of these images (default: 20)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the cross-validation (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random choices (default: 0)")
     parser.add_argument("--apply", action="store_true", help="write leave_out.txt")
     parser.add_argument("--json", action="store_true", help="print the rows of audit.csv as JSON")
     arguments = parser.parse_args(argv)
@@ -79,12 +81,15 @@ def _run(arguments: argparse.Namespace) -> int:
     out, shown = Path(arguments.out), sys.stderr if arguments.json else sys.stdout
     _check(arguments)
     writable.require(out, argument="--out")
+    import keras
+
     import kvision as kv
 
     if arguments.weights == "imagenet":
         kv.backbones.require_imagenet(arguments.backbone)
     size = arguments.image_size or kv.backbones.info(arguments.backbone).image_size
     images, part, bad = _read(Path(arguments.data), size, out)
+    keras.utils.set_random_seed(arguments.seed)  # of a backbone without pre-trained weights
     weights = None if arguments.weights == "none" else arguments.weights
     backbone = kv.backbones.create(arguments.backbone, weights=weights, image_size=size, pooling="avg")
     features = kv.features.embed(backbone, images, cache=out / "cache")
@@ -103,7 +108,7 @@ def _run(arguments: argparse.Namespace) -> int:
         _choose(arguments, size, backbone, features, images, out)
         print(f"Next:     {out / 'label_next.csv'}", file=shown)
     if arguments.apply:
-        left_out = sorted({row.path for row in rows if row.kind in ("label", "duplicate") and row.leave_out})
+        left_out = sorted({row.path for row in rows if row.leave_out})
         atomic.write_text(out / "leave_out.txt", "".join(f"{path}\n" for path in left_out))
         print(f"Leave out: {out / 'leave_out.txt'} ({len(left_out)} images)", file=shown)
     if arguments.json:
@@ -141,17 +146,16 @@ def _read(path: Path, size: int, out: Path) -> tuple[Any, np.ndarray, Sequence]:
 
 
 def _copies(images, part: np.ndarray) -> list[_Row]:
-    """Returns the images that have an exact copy in another part or class. A test image itself is not listed."""
+    """Returns the images with an exact copy in a later part, or with another label in the same part."""
     rows = []
+    place = np.array([_PARTS.index(name) for name in part])
     order = np.argsort(images.pixel_hashes, kind="stable")
     hashes = np.asarray(images.pixel_hashes)[order]
     for group in np.split(order, np.flatnonzero(hashes[1:] != hashes[:-1]) + 1):
-        if len(set(part[group])) == 1 and len(set(images.labels[group])) == 1:
-            continue
-        for index in group:
-            other = next((i for i in group if part[i] != part[index] or images.labels[i] != images.labels[index]), None)
-            if other is not None and part[index] != "test":
-                rows.append(_row(images, index, str(images.names[other]), 1.0, "duplicate"))
+        for index in group if len(group) > 1 else ():
+            conflicts = (place[group] == place[index]) & (images.labels[group] != images.labels[index])
+            if len(others := group[conflicts | (place[group] > place[index])]):
+                rows.append(_row(images, index, str(images.names[others[0]]), 1.0, "duplicate", leave_out=True))
     return rows
 
 
@@ -161,7 +165,8 @@ def _suspicions(images, part: np.ndarray, features: np.ndarray, seed: int) -> li
     found = kv.transfer.check_labels(features, images.labels, seed=seed)
     names = images.class_names
     rows = [
-        _row(images, i, names[found.suggested[i]], found.suspicion[i], "label") for i in np.flatnonzero(found.disagrees)
+        _row(images, i, names[found.suggested[i]], found.suspicion[i], "label", leave_out=bool(found.likely_wrong[i]))
+        for i in np.flatnonzero(found.disagrees)
     ]
     train = np.flatnonzero(part == "train")
     usual = kv.transfer.neighbor_distances(features[train])
@@ -174,9 +179,9 @@ def _suspicions(images, part: np.ndarray, features: np.ndarray, seed: int) -> li
     return rows
 
 
-def _row(images, index: int, suggested: str, score: float, kind: str) -> _Row:
+def _row(images, index: int, suggested: str, score: float, kind: str, *, leave_out: bool = False) -> _Row:
     label = images.class_names[images.labels[index]]
-    return _Row(str(images.names[index]), label, suggested, round(float(score), 4), kind, int(index))
+    return _Row(str(images.names[index]), label, suggested, round(float(score), 4), kind, int(index), leave_out)
 
 
 def _choose(arguments: argparse.Namespace, size: int, backbone, features, images, out: Path) -> None:

@@ -32,6 +32,9 @@ def folder(tmp_path_factory):
                 Image.fromarray(pixels).save(root / part / name / f"{number}.png")
     (root / "train/bright/3.png").rename(root / "train/dark/wrong.png")
     (root / "train/dark/copy.png").write_bytes((root / "test/dark/1.png").read_bytes())
+    for name, number in {"bright": 5, "dark": 6}.items():
+        (root / "val" / name).mkdir(parents=True)
+        (root / "val" / name / "copy.png").write_bytes((root / "train" / name / f"{number}.png").read_bytes())
     (root / "train/dark/broken.png").write_bytes(b"not an image")
     noise = random.integers(0, 2, (32, 32, 3)).astype("uint8") * 255
     Image.fromarray(noise).save(root / "test/dark/noise.png")
@@ -53,7 +56,7 @@ def test_list_pictures_and_choices(folder, tmp_path):
     assert ("unlike", "test/dark/noise.png") in found
     assert not any(row["path"] == "test/dark/1.png" and row["kind"] == "duplicate" for row in rows)
     left_out = (tmp_path / "out/leave_out.txt").read_text().splitlines()
-    assert {"train/dark/copy.png", "train/dark/wrong.png"} <= set(left_out)
+    assert {"train/dark/copy.png", "train/bright/5.png"} <= set(left_out)
     assert "broken.png" in result.stderr and (tmp_path / "out/contact_sheet.png").stat().st_size > 1000
     following = read(tmp_path / "out/label_next.csv")
     assert len(following) == 2 and {row["guess"] for row in following} <= {"bright", "dark"}
@@ -66,10 +69,16 @@ def test_arrays_are_named_by_part_and_index(tmp_path):
     images[150] = images[7]
     arrays = {"x_train": images[:140], "y_train": labels[:140], "x_test": images[140:], "y_test": labels[140:]}
     np.savez(tmp_path / "digits.npz", **arrays, class_names=names)
-    result = within(cli.main, "audit", str(tmp_path / "digits.npz"), "--out", str(tmp_path / "out"), *SMALL)
+    arguments = [str(tmp_path / "digits.npz"), "--out", str(tmp_path / "out"), *SMALL, "--apply"]
+    result = within(cli.main, "audit", *arguments)
     assert result.returncode == 0, result.stderr
-    (copy,) = [row for row in read(tmp_path / "out/audit.csv") if row["kind"] == "duplicate"]
+    rows = read(tmp_path / "out/audit.csv")
+    (copy,) = [row for row in rows if row["kind"] == "duplicate"]
     assert copy["path"] == "train/7" and copy["suggested"] == "test/10"
+    left_out = set((tmp_path / "out/leave_out.txt").read_text().splitlines())
+    suspicious = {row["path"] for row in rows if row["kind"] == "label"}
+    assert "train/7" in left_out and left_out - suspicious <= {"train/7"}
+    assert 0 < len(left_out & suspicious) < len(suspicious), "confident learning counts some of them as wrong"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,7 @@ def test_wrong_arguments_are_told(arguments, text, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_command_as_a_process(folder, tmp_path):
-    command = [sys.executable, "-m", "kvision", "audit", str(folder), "--out", str(tmp_path), *SMALL]
+    command = [sys.executable, "-m", "kvision", "audit", str(folder), "--out", str(tmp_path), "--weights", "none"]
+    command += ["--backbone", "ResNet20"]
     result = forks.run(command, capture_output=True, text=True)
     assert result.returncode == 0 and "audit.csv" in result.stdout

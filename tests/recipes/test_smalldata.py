@@ -78,10 +78,12 @@ def test_on_two_devices_the_recipe_is_the_same():
     from kvision.recipes import smalldata
     config = dataclasses.replace(
         smalldata.SMOKE, backbone="ResNet20", weights="none", image_size=32, train_per_class=8, test_per_class=5,
-        steps=2, tune_steps=2, fractions=("0.5",), ways=("finetune", "small"), strategy=sys.argv[1])
+        tune_steps=2, fractions=("0.8",), ways=("finetune",), batch_size=60, strategy=sys.argv[1])
     result = smalldata.run(smalldata.load(config), config)
-    answer(weights=[float(abs(w).sum()) for w in result.model.get_weights()])
+    answer(losses=result.history["loss"])
     """
     (one,) = replicas.run(code, arguments=["single"])
     (two,) = replicas.run(code, devices=2, arguments=["mirrored"])
-    np.testing.assert_allclose(one["weights"], two["weights"], rtol=1e-3)
+    assert len(set(one["losses"])) > 2, "the weights move"
+    # One step for each epoch. Later, Adam divides gradients that are nearly 0 by their own size.
+    np.testing.assert_allclose(one["losses"][:3], two["losses"][:3], rtol=1e-4)
